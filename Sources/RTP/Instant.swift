@@ -1,0 +1,64 @@
+// Time as the pure floors know it: a number that somebody passes in. Nothing below MediaIO reads a clock.
+
+/// A point in time, in microseconds since an arbitrary start that all instants of one process share.
+public struct Instant: Comparable, Hashable, Sendable {
+    public var microseconds: Int64
+
+    @inlinable
+    public init(microseconds: Int64) { self.microseconds = microseconds }
+
+    /// Later than every instant that a clock can show: "no deadline".
+    public static let distantFuture = Instant(microseconds: .max)
+    public static let zero = Instant(microseconds: 0)
+
+    @inlinable
+    public static func < (a: Instant, b: Instant) -> Bool { a.microseconds < b.microseconds }
+    @inlinable
+    public static func - (a: Instant, b: Instant) -> Interval {
+        Interval(microseconds: a.microseconds &- b.microseconds)
+    }
+    @inlinable
+    public static func + (a: Instant, b: Interval) -> Instant {
+        Instant(microseconds: a.microseconds &+ b.microseconds)
+    }
+    @inlinable
+    public static func - (a: Instant, b: Interval) -> Instant {
+        Instant(microseconds: a.microseconds &- b.microseconds)
+    }
+}
+
+/// A length of time in microseconds; may be negative.
+public struct Interval: Comparable, Hashable, Sendable {
+    public var microseconds: Int64
+
+    @inlinable
+    public init(microseconds: Int64) { self.microseconds = microseconds }
+
+    public static let zero = Interval(microseconds: 0)
+
+    @inlinable
+    public static func microseconds(_ n: Int64) -> Interval { Interval(microseconds: n) }
+    @inlinable
+    public static func milliseconds(_ n: Int64) -> Interval { Interval(microseconds: n &* 1000) }
+    @inlinable
+    public static func seconds(_ n: Int64) -> Interval { Interval(microseconds: n &* 1_000_000) }
+
+    /// Whole milliseconds, rounded towards zero.
+    @inlinable
+    public var milliseconds: Int64 { microseconds / 1000 }
+
+    @inlinable
+    public static func < (a: Interval, b: Interval) -> Bool { a.microseconds < b.microseconds }
+    @inlinable
+    public static func + (a: Interval, b: Interval) -> Interval {
+        Interval(microseconds: a.microseconds &+ b.microseconds)
+    }
+    @inlinable
+    public static func - (a: Interval, b: Interval) -> Interval {
+        Interval(microseconds: a.microseconds &- b.microseconds)
+    }
+    @inlinable
+    public static func * (a: Interval, factor: Int64) -> Interval {
+        Interval(microseconds: a.microseconds &* factor)
+    }
+}
