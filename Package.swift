@@ -28,6 +28,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
         .target(name: "CLinux"),
+        .target(name: "CWeb"),
         .target(name: "RTP", swiftSettings: settings),
         // floor 2: one peer; the seam; the text of sessions
         .target(
@@ -43,7 +44,7 @@ let package = Package(
         .target(
             name: "Signaling",
             dependencies: [
-                "Seam", "SDP", "RTP",
+                "Seam", "SDP", "RTP", "CWeb",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -60,10 +61,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "JWTKit", package: "jwt-kit"),
             ],
-            resources: [
-                .embedInCode("Web/index.html"), .embedInCode("Web/app.js"), .embedInCode("Web/app.css"),
-                .embedInCode("Web/sdk/sfu.js"), .embedInCode("Web/sdk/sfu.d.ts"),
-            ],
+            exclude: ["Web"],
             swiftSettings: settings),
         // floor 5: the binary
         .executableTarget(
@@ -83,7 +81,9 @@ let package = Package(
             name: "Simulation", dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
             path: "Tests/Simulation", swiftSettings: settings),
         .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
-        .testTarget(name: "SDPTests", dependencies: ["SDP", "RTP"], swiftSettings: settings),
+        .testTarget(
+            name: "SDPTests", dependencies: ["SDP", "RTP"], resources: [.copy("Fixtures")],
+            swiftSettings: settings),
         .testTarget(
             name: "PeerTransportTests", dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL"],
             swiftSettings: settings),
@@ -95,7 +95,22 @@ let package = Package(
         .testTarget(
             name: "MediaIOTests", dependencies: ["MediaIO", "SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
             swiftSettings: settings),
-        .testTarget(name: "SignalingTests", dependencies: ["Signaling", "Seam", "SDP", "RTP"], swiftSettings: settings),
+        .testTarget(
+            name: "SignalingTests",
+            dependencies: [
+                "Signaling", "Seam", "SDP", "RTP",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
         .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

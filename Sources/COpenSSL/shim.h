@@ -1,1 +1,32 @@
+// OpenSSL as PeerTransport needs it: functions for its macros, a BIO that keeps datagrams apart, and the per-packet
+// SRTP transform. Holds no global state and knows nothing of sockets, ICE or RTP streams.
+#ifndef SFU_COPENSSL_SHIM_H
+#define SFU_COPENSSL_SHIM_H
+
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "dtls.h"
+#include "dtls_alert.h"
+#include "srtp_sender.h"
+
+static inline EVP_PKEY *sfu_generate_p256(void) { return EVP_EC_gen("P-256"); }
+
+static inline EVP_PKEY *sfu_generate_rsa(int bits) { return EVP_RSA_gen((unsigned int)bits); }
+
+/// The bytes that a memory BIO holds.
+static inline long sfu_bio_memory(BIO *bio, char **bytes) { return BIO_get_mem_data(bio, bytes); }
+
+static inline int sfu_err_reason(unsigned long code) { return ERR_GET_REASON(code); }
+
+#endif

@@ -14,5 +14,341 @@ public enum Limits {
         public static let receiveStreamsPerSession = 64
         /// Most simulcast encodings of one publication.
         public static let encodingsPerPublication = 4
+        /// Most sessions of one worker.
+        public static let sessionsPerWorker = 4096
+        /// Most packets that are missing and asked for, per stream.
+        public static let nackListLength = 1000
+        /// A larger hole is not repaired: the stream starts anew with a key frame.
+        public static let nackMaximumGap = 500
+        public static let nackTries = 10
+        /// How long a missing packet may only be reordered.
+        public static let nackReorderGuard = Interval.milliseconds(10)
+        public static let nackRetryMinimum = Interval.milliseconds(20)
+        public static let nackRetryMaximum = Interval.milliseconds(400)
+        /// Resends of one packet to one subscriber.
+        public static let resendsPerPacket = 5
+        /// Between transport-wide congestion control messages to a publisher.
+        public static let transportFeedbackInterval = Interval.milliseconds(100)
+        /// Between sender and receiver reports.
+        public static let reportInterval = Interval.seconds(1)
+        /// Share of the sent bytes that may be resends, percent, plus a burst.
+        public static let resendShare = 15
+        public static let resendBurstBytes = 60_000
+        /// Key frames are asked for at most this often per encoding.
+        public static let keyFrameInterval = Interval.milliseconds(500)
+        /// Packets of one encoding that wait for their frame's end; more are forwarded at once.
+        public static let pendingPackets = 64
+        /// Padding that makes packets of one send equally long, bytes.
+        public static let equalisingPadding = 16
+        /// Segments of one send (Linux UDP_MAX_SEGMENTS).
+        public static let segmentsPerSend = 64
+        /// A camera layer without packets for this long is not alive.
+        public static let layerTimeout = Interval.milliseconds(500)
+        public static let screenLayerTimeout = Interval.milliseconds(3000)
+        /// SSRC that nothing announced are remembered this long.
+        public static let unknownStreamMemory = Interval.seconds(30)
+        /// Bytes of what a gateway leaves with a session.
+        public static let attachmentBytes = 8192
+        /// Media without any gateway lives this long.
+        public static let orphanLifetime = Interval.seconds(300)
+    }
+    /// WebSocket sessions and rooms.
+    public enum Signaling {
+        /// Longest first message of a connection, before it is authenticated, bytes.
+        public static let greetingBytes = 16 * 1024
+        /// Longest wait for the first message.
+        public static let greetingTimeout = Interval.seconds(5)
+        /// Longest client message, bytes.
+        public static let messageBytes = 64 * 1024
+        /// Longest client message that carries SDP, bytes.
+        public static let offerMessageBytes = 256 * 1024
+        /// Longest server message, bytes; snapshots are paged below it.
+        public static let serverMessageBytes = 256 * 1024
+        /// Most envelopes in one client message.
+        public static let envelopesPerMessage = 64
+        /// Most requests of one session that wait for their response.
+        public static let requestsInFlight = 64
+        /// Most bytes of responses that wait for the socket of one session.
+        public static let unsentResponseBytes = 1024 * 1024
+        /// Client messages per second that one session may send in the long run.
+        public static let messagesPerSecond = 50
+        /// Client messages that one session may send at once.
+        public static let messageBurst = 200
+        /// Most critical events of one session that are unsent or not acknowledged.
+        public static let criticalEvents = 512
+        /// The same in bytes.
+        public static let criticalBytes = 512 * 1024
+        /// Oldest critical event that may be unsent or not acknowledged.
+        public static let criticalAge = Interval.seconds(60)
+        /// Most keys in the state lane of one session.
+        public static let stateKeys = 4096
+        /// Most ephemeral events that wait in one session.
+        public static let ephemeralEvents = 64
+        /// The same in bytes.
+        public static let ephemeralBytes = 64 * 1024
+        /// Oldest ephemeral event that is still sent.
+        public static let ephemeralAge = Interval.seconds(1)
+        /// Most responses that one session remembers for repeated requests.
+        public static let cachedResponses = 128
+        /// The same in bytes.
+        public static let cachedResponseBytes = 256 * 1024
+        /// Oldest response that is remembered.
+        public static let cachedResponseAge = Interval.seconds(120)
+        /// Silence towards the client after which a heartbeat goes out.
+        public static let heartbeatInterval = Interval.seconds(10)
+        /// Longest time that a socket may take no bytes, or a cleared lane wait for its snapshot.
+        public static let slowConsumerTimeout = Interval.seconds(10)
+        /// How long a participant without a socket stays in the room.
+        public static let detachGrace = Interval.seconds(5)
+        /// How long a participant without a socket is still shown as connected.
+        public static let detachHidden = Interval.seconds(2)
+        /// Longest wait for the media plane's answer to a command.
+        public static let mediaAnswerTimeout = Interval.seconds(5)
+        /// Longest stay in a room unless the token says otherwise.
+        public static let defaultMaxSession = Interval.seconds(24 * 3600)
+        /// Longest stay that a token can give.
+        public static let longestMaxSession = Interval.seconds(30 * 24 * 3600)
+        /// Longest wait for sockets to close at shutdown.
+        public static let drainTimeout = Interval.seconds(5)
+        /// Most open sockets.
+        public static let connections = 65_536
+        /// Most rooms.
+        public static let rooms = 4096
+        /// Most participants of one room, hidden viewers included.
+        public static let participantsPerRoom = 2000
+        /// Most publications of one participant.
+        public static let publicationsPerParticipant = 16
+        /// Most offers of one session that wait for the one in progress.
+        public static let queuedOffers = 4
+        /// Most video slots that the server asks a client for.
+        public static let videoSlots = 49
+        /// Most tiles of one `view.update`, and most rules of one `sub.update`.
+        public static let wishesPerMessage = 512
+        /// Most subscription rules that one participant keeps.
+        public static let subscriptionRules = 1024
+        /// Longest room name, user id, device id or publication name, bytes of UTF-8.
+        public static let nameBytes = 256
+        /// Shortest time between two reports of audio levels in a room.
+        public static let levelsInterval = Interval.milliseconds(100)
+        /// Most media events that wait for the gateway.
+        public static let mediaEvents = 65_536
+        /// Most commands that wait for the media plane's mailbox.
+        public static let mediaCommands = 16_384
+    }
+    /// HTTP requests, WHIP and WHEP.
+    public enum HTTP {
+        /// All header fields of a request, bytes; more is answered 431 or closed.
+        public static let headerBytes = 16 * 1024
+        public static let headerFields = 100
+        /// From the connection to the end of its first request's head, TLS handshake included.
+        public static let firstRequestTimeout = Interval.seconds(10)
+        /// A connection without any request lives this long.
+        public static let idleTimeout = Interval.seconds(60)
+        /// For a request's body to arrive as a whole.
+        public static let bodyTimeout = Interval.seconds(15)
+        /// An SDP offer, bytes.
+        public static let offerBytes = 256 * 1024
+        /// An SDP fragment (RFC 8840), bytes.
+        public static let fragmentBytes = 16 * 1024
+        /// Connections of one listener; more wait in the kernel's backlog.
+        public static let connections = 20_000
+        /// A bearer token, bytes.
+        public static let tokenBytes = 8 * 1024
+        /// Path components: room, participant, session; bytes after percent-decoding.
+        public static let nameBytes = 128
+        /// WHIP and WHEP requests of one address, per second, and how many at once.
+        public static let requestsPerSecond = 50
+        public static let requestBurst = 100
+        /// Addresses whose request rate is remembered.
+        public static let rateAddresses = 4096
+        /// Time series of one metric name; more go into one without labels.
+        public static let seriesPerMetric = 1000
+        /// How often certificate files are looked at.
+        public static let certificatePoll = Interval.seconds(5)
+        /// What shutdown gives open sockets to say goodbye.
+        public static let shutdownGrace = Interval.seconds(5)
+    }
+    /// WebSocket connections (RFC 6455).
+    public enum WebSocket {
+        /// A frame, and all fragments of a message together, bytes. The gateway checks finer limits.
+        public static let messageBytes = 256 * 1024
+        /// Silence of the client after which it gets a PING.
+        public static let pingAfter = Interval.seconds(10)
+        /// Silence after which the client is gone.
+        public static let deadAfter = Interval.seconds(25)
+        /// From our Close frame to the end of the connection, when the client does not answer.
+        public static let closeTimeout = Interval.seconds(2)
+        /// Bytes that wait in the process: below the first it is writable again, above the second no more.
+        public static let writeLowWatermark = 32 * 1024
+        public static let writeHighWatermark = 64 * 1024
+        /// Bytes that wait unsent in the kernel (TCP_NOTSENT_LOWAT): coalescing works only above it.
+        public static let kernelUnsentBytes = 16 * 1024
+        /// Unacknowledged bytes end the connection after this (TCP_USER_TIMEOUT).
+        public static let userTimeout = Interval.seconds(20)
+    }
+
+    /// Session descriptions and ICE fragments, as text.
+    public enum SDP {
+        /// Largest session description that is read, bytes.
+        public static let textBytes = 262_144
+        /// Most lines of a session description.
+        public static let lines = 16_384
+        /// Longest line, bytes without its end.
+        public static let lineBytes = 8_192
+        /// Most attributes of one m-section, and of the session level.
+        public static let attributesPerSection = 1_024
+        /// Most payload types on one m-line.
+        public static let payloadTypesPerSection = 128
+        /// Most SSRCs announced in one m-section.
+        public static let sourcesPerSection = 64
+        /// Most fingerprints at one level.
+        public static let fingerprints = 8
+        /// Longest mid and rid, bytes: what a one-byte header extension carries.
+        public static let identifierBytes = 16
+        /// Largest ICE fragment that is read, bytes.
+        public static let fragmentBytes = 16_384
+        /// Most candidates of one ICE fragment.
+        public static let candidatesPerFragment = 64
+    }
+    /// DTLS handshakes (RFC 6347).
+    public enum DTLS {
+        /// From the start to the last flight; after it the association has failed.
+        public static let handshakeWithin = Interval.seconds(30)
+        /// First wait before a flight is sent again; it doubles.
+        public static let firstTimeout = Interval.milliseconds(150)
+        public static let longestTimeout = Interval.seconds(3)
+        /// Repetitions of one flight; OpenSSL gives up after as many.
+        public static let flightRepetitions = 12
+        /// Path MTU that flights are cut for, bytes with IP and UDP headers.
+        public static let linkMTU = 1200
+        /// Validity of a generated certificate.
+        public static let certificateLifetime = Interval.seconds(30 * 86_400)
+    }
+
+    /// SRTP (RFC 3711).
+    public enum SRTP {
+        /// Packets that may come late and are still told from replays.
+        public static let replayWindow = 1024
+        /// Remote SSRCs with state in one context, RTP and RTCP together.
+        public static let remoteStreams = 128
+        /// Largest protected packet that is looked at, bytes.
+        public static let packetBytes = 2048
+        /// Unknown SSRCs that may be tried with a rollover counter of 1, per context.
+        public static let rolloverGuesses = 32
+        /// Bytes that `protectRTCP` may add.
+        public static let trailerBytes = 64
+    }
+
+    /// ICE, consent and the joining of one peer's parts.
+    public enum Transport {
+        /// Most remote paths of one peer; the least recently used one that is not selected makes room.
+        public static let pathsPerPeer = 8
+        /// Longest username fragment of ours, bytes: short enough that a lookup needs no heap.
+        public static let localUsernameFragmentBytes = 15
+        /// Longest USERNAME value (RFC 8489 §14.3), bytes.
+        public static let usernameBytes = 513
+        /// Without an authenticated check for this long the peer counts as disconnected.
+        public static let disconnectedAfter = Interval.seconds(10)
+        /// Without an authenticated check for this long we stop sending (RFC 7675 §5.1).
+        public static let consentLostAfter = Interval.seconds(30)
+        /// Without an authenticated check for this long the transport ends.
+        public static let closedAfter = Interval.seconds(60)
+        /// An ICE restart that comes late in the grace has at least this long to be checked.
+        public static let restartGrace = Interval.seconds(20)
+        /// Longest time from the first validated path to installed keys.
+        public static let handshakeWithin = Interval.seconds(30)
+        /// The selected path counts as silent after this long without checks or media.
+        public static let silentAfter = Interval.seconds(2)
+        /// A path that is not selected is forgotten after this long without a check.
+        public static let pathIdleAfter = Interval.seconds(60)
+        /// Paths of the time before an ICE restart live this long once a newer path is selected.
+        public static let oldPathsFor = Interval.seconds(3)
+        /// Shortest time between two STUN error replies to one path or source address.
+        public static let errorReplyEvery = Interval.milliseconds(100)
+        /// Source addresses without a validated path that may be answered with errors in that time.
+        public static let errorReplySources = 4
+        /// Facts of one transport that wait to be polled.
+        public static let pendingChanges = 64
+    }
+
+    /// RFC 4571 framing over ICE-TCP.
+    public enum Stream {
+        /// Outgoing bytes of one connection that may wait before packets are dropped, at least.
+        public static let minimumBudgetBytes = 32 << 10
+        /// The same where the bandwidth is not known.
+        public static let budgetBytes = 64 << 10
+        /// Outgoing bytes of one connection that can wait at all.
+        public static let queueBytes = 256 << 10
+        /// Outgoing frames of one connection that can wait.
+        public static let queueFrames = 2048
+        /// An RTP packet up to this size is taken for audio where nobody says what it is, bytes.
+        public static let audioPacketBytes = 320
+        /// A connection without a valid first frame is closed after this long.
+        public static let firstFrameWithin = Interval.seconds(8)
+    }
+
+    /// Sockets, threads and what passes between them.
+    public enum MediaIO {
+        /// Threads of the media plane.
+        public static let workers = 64
+        /// Socket buffers that are asked for; the kernel may grant less, bytes.
+        public static let receiveBufferBytes = 4 << 20
+        public static let sendBufferBytes = 4 << 20
+        /// Kernel buffers that one loop of a worker takes in before it forwards; each may hold a whole GRO train.
+        public static let receiveSlots = 64
+        public static let receiveSlotBytes = 65_535
+        /// Messages of one `sendmmsg`.
+        public static let sendSlots = 256
+        /// Bytes of one message with several segments.
+        public static let segmentedBytes = 65_000
+        /// Refused segmented sends in a row after which segmentation pauses, and for how many messages at first.
+        public static let segmentationRefusals = 16
+        public static let segmentationPause = 4096
+        public static let segmentationPauseMaximum = 1 << 20
+        /// Commands that wait for one worker.
+        public static let mailboxCommands = 16_384
+        /// Datagrams that wait between two workers: this much shared by the senders, within bounds.
+        public static let handOverSlots = 2048
+        public static let handOverSlotsPerPairMinimum = 32
+        public static let handOverSlotsPerPairMaximum = 1024
+        /// Paths of other workers' sessions that one worker knows.
+        public static let foreignPaths = 65_536
+        /// How long such a path is remembered without traffic.
+        public static let foreignPathLifetime = Interval.seconds(120)
+        /// A path is confirmed anew by the owner at most this often.
+        public static let foreignPathRefresh = Interval.seconds(15)
+        /// ICE-TCP connections of the server, of one source (IPv6: /64), and those without an authenticated check.
+        public static let streamConnections = 4096
+        public static let streamConnectionsPerSource = 512
+        public static let uncheckedStreams = 1024
+        public static let uncheckedStreamsPerSource = 32
+        /// From accept to the first authenticated check.
+        public static let streamCheckTimeout = Interval.seconds(10)
+        /// The first frame of a connection, a STUN request, bytes.
+        public static let firstFrameBytes = 1280
+        /// Connections that one loop accepts.
+        public static let acceptsPerLoop = 16
+        public static let listenBacklog = 512
+        /// What one loop reads from one ICE-TCP connection, bytes.
+        public static let streamReadBytes = 16 << 10
+        /// Kernel buffers of an ICE-TCP connection, bytes.
+        public static let streamUnsentBytes = 16 << 10
+        public static let streamSendBufferBytes = 128 << 10
+        /// Addresses that are offered as candidates.
+        public static let candidateAddresses = 16
+        /// How often a worker reports its counters.
+        public static let counterInterval = Interval.seconds(1)
+    }
+
+    /// Congestion feedback to publishers and layer structures from them.
+    public enum Feedback {
+        /// Span of transport-wide sequence numbers whose arrivals are remembered per transport.
+        public static let arrivalsPerTransport = 4096
+        /// Largest transport-wide feedback message, bytes before SRTCP.
+        public static let messageBytes = 1200
+        /// Most chains of a dependency descriptor's structure.
+        public static let dependencyChains = 16
+        /// Most frame differences of one frame in a dependency descriptor.
+        public static let frameDifferences = 8
     }
 }

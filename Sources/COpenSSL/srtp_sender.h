@@ -1,0 +1,131 @@
+// The SRTP transform of outbound RTP: AES-CM with HMAC-SHA1-80 (RFC 3711) and AES-GCM (RFC 7714) on session keys.
+// One keyed context per transport; per packet only the IV changes and nothing is allocated. Knows no streams: the
+// caller counts the packets and must never use an index twice with different bytes.
+#ifndef SFU_COPENSSL_SRTP_SENDER_H
+#define SFU_COPENSSL_SRTP_SENDER_H
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/sha.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct sfu_srtp_sender {
+    EVP_CIPHER_CTX *cipher;
+    /// HMAC after its inner and outer pad: copied per packet, where an EVP_MD_CTX copy would allocate.
+    SHA_CTX inner;
+    SHA_CTX outer;
+    OSSL_PARAM tag[2];
+    uint8_t salt[14];
+    int is_aead;
+} sfu_srtp_sender;
+
+enum { sfu_srtp_cm_tag = 10, sfu_srtp_gcm_tag = 16, sfu_srtp_auth_key = 20 };
+
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+
+static inline void sfu_srtp_sender_free(sfu_srtp_sender *sender) {
+    if (!sender) return;
+    EVP_CIPHER_CTX_free(sender->cipher);
+    OPENSSL_cleanse(sender, sizeof *sender);
+    free(sender);
+}
+
+/// Session keys of 16 or 32 bytes, salt of 14 (CM) or 12 (GCM) bytes; `auth_key` 20 bytes, NULL for GCM.
+static inline sfu_srtp_sender *sfu_srtp_sender_new(
+    int is_aead, const uint8_t *key, size_t key_length, const uint8_t *salt, const uint8_t *auth_key
+) {
+    const EVP_CIPHER *kind = NULL;
+    if (is_aead) {
+        kind = key_length == 16 ? EVP_aes_128_gcm() : key_length == 32 ? EVP_aes_256_gcm() : NULL;
+    } else if (auth_key && key_length == 16) {
+        kind = EVP_aes_128_ctr();
+    }
+    sfu_srtp_sender *sender = kind ? (sfu_srtp_sender *)calloc(1, sizeof *sender) : NULL;
+    if (!sender) return NULL;
+    sender->is_aead = is_aead;
+    memcpy(sender->salt, salt, is_aead ? 12 : 14);
+    sender->tag[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, sfu_srtp_gcm_tag);
+    sender->tag[1] = OSSL_PARAM_construct_end();
+    uint8_t iv[16] = {0};
+    sender->cipher = EVP_CIPHER_CTX_new();
+    if (!sender->cipher || EVP_EncryptInit_ex2(sender->cipher, kind, key, iv, NULL) != 1) {
+        sfu_srtp_sender_free(sender);
+        return NULL;
+    }
+    if (!is_aead) {
+        uint8_t pad[64];
+        memset(pad, 0x36, sizeof pad);
+        for (int i = 0; i < sfu_srtp_auth_key; i++) pad[i] ^= auth_key[i];
+        SHA1_Init(&sender->inner);
+        SHA1_Update(&sender->inner, pad, sizeof pad);
+        for (int i = 0; i < 64; i++) pad[i] ^= 0x36 ^ 0x5c;
+        SHA1_Init(&sender->outer);
+        SHA1_Update(&sender->outer, pad, sizeof pad);
+        OPENSSL_cleanse(pad, sizeof pad);
+    }
+    return sender;
+}
+
+/// RFC 7714 §8.1: IV = (0, 0, SSRC, ROC, SEQ) ^ salt; the header is associated data; the tag follows the payload.
+static inline int sfu_srtp_protect_gcm(
+    sfu_srtp_sender *sender, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index
+) {
+    uint8_t iv[12];
+    memcpy(iv, sender->salt, 12);
+    for (int i = 0; i < 4; i++) iv[2 + i] ^= (uint8_t)(ssrc >> (24 - 8 * i));
+    for (int i = 0; i < 6; i++) iv[6 + i] ^= (uint8_t)(index >> (40 - 8 * i));
+    int n = 0;
+    uint8_t *payload = packet + header;
+    if (EVP_EncryptInit_ex2(sender->cipher, NULL, NULL, iv, NULL) != 1) return 0;
+    if (EVP_EncryptUpdate(sender->cipher, NULL, &n, packet, header) != 1) return 0;
+    if (length > header && EVP_EncryptUpdate(sender->cipher, payload, &n, payload, length - header) != 1) return 0;
+    if (EVP_EncryptFinal_ex(sender->cipher, packet + length, &n) != 1) return 0;
+    sender->tag[0].data = packet + length;
+    if (EVP_CIPHER_CTX_get_params(sender->cipher, sender->tag) != 1) return 0;
+    return length + sfu_srtp_gcm_tag;
+}
+
+/// RFC 3711 §4.1.1: IV = (salt << 16) ^ (SSRC << 64) ^ (index << 16); §4.2: HMAC over the packet and the ROC.
+static inline int sfu_srtp_protect_cm(
+    sfu_srtp_sender *sender, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index
+) {
+    uint8_t iv[16] = {0};
+    memcpy(iv, sender->salt, 14);
+    for (int i = 0; i < 4; i++) iv[4 + i] ^= (uint8_t)(ssrc >> (24 - 8 * i));
+    for (int i = 0; i < 6; i++) iv[8 + i] ^= (uint8_t)(index >> (40 - 8 * i));
+    int n = 0;
+    uint8_t *payload = packet + header;
+    if (EVP_EncryptInit_ex2(sender->cipher, NULL, NULL, iv, NULL) != 1) return 0;
+    if (length > header && EVP_EncryptUpdate(sender->cipher, payload, &n, payload, length - header) != 1) return 0;
+
+    uint8_t rollover[4], digest[SHA_DIGEST_LENGTH];
+    for (int i = 0; i < 4; i++) rollover[i] = (uint8_t)(index >> (40 - 8 * i));
+    SHA_CTX hash = sender->inner;
+    SHA1_Update(&hash, packet, (size_t)length);
+    SHA1_Update(&hash, rollover, sizeof rollover);
+    SHA1_Final(digest, &hash);
+    hash = sender->outer;
+    SHA1_Update(&hash, digest, sizeof digest);
+    SHA1_Final(digest, &hash);
+    memcpy(packet + length, digest, sfu_srtp_cm_tag);
+    return length + sfu_srtp_cm_tag;
+}
+
+/// In place; room for the tag after `length`. `header` counts CSRCs and extensions, 12 or more. Returns the new
+/// length, 0 on failure.
+static inline int sfu_srtp_protect(
+    sfu_srtp_sender *sender, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index
+) {
+    if (header < 12 || length < header) return 0;
+    return sender->is_aead ? sfu_srtp_protect_gcm(sender, packet, header, length, ssrc, index)
+                           : sfu_srtp_protect_cm(sender, packet, header, length, ssrc, index);
+}
+
+#pragma clang diagnostic pop
+
+#endif

@@ -1,0 +1,14 @@
+// The files of the conference page and the client SDK, inside the binary. Their text lives in Sources/Signaling/Web.
+#pragma once
+#include <stddef.h>
+
+struct sfu_web_file {
+    const unsigned char *bytes;
+    size_t count;
+};
+
+struct sfu_web_file sfu_web_index_html(void);
+struct sfu_web_file sfu_web_app_js(void);
+struct sfu_web_file sfu_web_app_css(void);
+struct sfu_web_file sfu_web_sdk_js(void);
+struct sfu_web_file sfu_web_sdk_types(void);

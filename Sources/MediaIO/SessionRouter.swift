@@ -1,0 +1,105 @@
+// Which worker a command belongs to. A room's sessions live together; a new room goes to the worker with the fewest
+// seats. It knows ids only, no media.
+import Seam
+import Synchronization
+
+final class SessionRouter: Sendable {
+    struct Placement: Equatable {
+        var worker: Int
+        var room: RoomID
+        var publications: [PublicationID] = []
+    }
+
+    private struct RoomPlace {
+        var worker: Int
+        var seats: Int
+    }
+
+    private struct State {
+        var sessions: [SessionID: Placement] = [:]
+        var rooms: [RoomID: RoomPlace] = [:]
+        var publications: [PublicationID: SessionID] = [:]
+        var seats: [Int]
+    }
+
+    private let state: Mutex<State>
+
+    init(workers: Int) {
+        state = Mutex(State(seats: Array(repeating: 0, count: workers)))
+    }
+
+    /// The worker for a new session. A session that exists stays where it is, and that worker refuses the double.
+    ///
+    /// - Returns: `isNew` false for such a double, which must not be given back.
+    func place(_ open: OpenSession) -> (worker: Int, isNew: Bool) {
+        state.withLock { state in
+            if let placed = state.sessions[open.session] { return (placed.worker, false) }
+            let worker = SessionRouter.worker(for: open.room, in: state)
+            state.sessions[open.session] = Placement(worker: worker, room: open.room)
+            state.rooms[open.room, default: RoomPlace(worker: worker, seats: 0)].seats += 1
+            state.seats[worker] += 1
+            return (worker, true)
+        }
+    }
+
+    /// Room affinity first. A room that outgrows one worker would spill here, by seats.
+    private static func worker(for room: RoomID, in state: State) -> Int {
+        if let place = state.rooms[room] { return place.worker }
+        return state.seats.indices.min { state.seats[$0] < state.seats[$1] } ?? 0
+    }
+
+    func worker(of session: SessionID) -> Int? {
+        state.withLock { $0.sessions[session]?.worker }
+    }
+
+    func worker(of publication: PublicationID) -> Int? {
+        state.withLock { state in
+            state.publications[publication].flatMap { state.sessions[$0]?.worker }
+        }
+    }
+
+    /// Remembers which publications a session has, for commands that name only the publication.
+    func configure(_ session: SessionID, _ media: SessionMedia) -> Int? {
+        state.withLock { state in
+            guard var placement = state.sessions[session] else { return nil }
+            for old in placement.publications where state.publications[old] == session {
+                state.publications[old] = nil
+            }
+            placement.publications = media.sections.compactMap(\.publication)
+            for new in placement.publications { state.publications[new] = session }
+            state.sessions[session] = placement
+            return placement.worker
+        }
+    }
+
+    /// A session that did not come to be, or is gone.
+    func forget(_ session: SessionID) {
+        state.withLock { state in
+            guard let placement = state.sessions.removeValue(forKey: session) else { return }
+            for publication in placement.publications where state.publications[publication] == session {
+                state.publications[publication] = nil
+            }
+            state.seats[placement.worker] -= 1
+            guard var room = state.rooms[placement.room] else { return }
+            room.seats -= 1
+            state.rooms[placement.room] = room.seats > 0 ? room : nil
+        }
+    }
+
+    /// Learns from what a worker reports.
+    func note(_ event: Event) {
+        switch event {
+        case .sessionClosed(let session, _): forget(session)
+        case .sessionRefused(let session, let refusal) where refusal != .duplicate: forget(session)
+        default: break
+        }
+    }
+
+    func sessions(on worker: Int) -> [SessionID] {
+        state.withLock { state in state.sessions.filter { $0.value.worker == worker }.map(\.key) }
+    }
+
+    func seats(on worker: Int) -> Int {
+        state.withLock { $0.seats[worker] }
+    }
+}

@@ -1,0 +1,34 @@
+// Protects outbound RTP on OpenSSL: the fan-out's price per packet is paid here. Knows neither streams nor replay.
+import COpenSSL
+
+/// A handle that is cheap to copy; valid while its `SRTPContext` lives, on the thread of that context.
+public struct SRTPSender {
+    /// Bytes that `protect` adds.
+    public let overhead: Int
+    private let transform: UnsafeMutablePointer<sfu_srtp_sender>
+
+    init?(profile: SRTPProfile, keys: SRTPSessionKeys) {
+        let transform = sfu_srtp_sender_new(
+            profile.isAEAD ? 1 : 0, keys.encryption, keys.encryption.count, keys.salt,
+            profile.isAEAD ? nil : keys.authentication)
+        guard let transform else { return nil }
+        self.transform = transform
+        overhead = profile.tagLength
+    }
+
+    /// Encrypts and authenticates in place; the buffer has `overhead` bytes of room after `length`. Allocates nothing.
+    ///
+    /// The same index must never protect different bytes of one SSRC: under GCM that gives the key away (RFC 7714 §8.1).
+    /// - Parameters:
+    ///   - headerLength: The fixed header, CSRCs and the header extension, bytes.
+    ///   - index: ROC << 16 | sequence number (RFC 3711 §3.3.1).
+    /// - Returns: The new length, 0 on failure.
+    public func protect(
+        _ packet: UnsafeMutablePointer<UInt8>, headerLength: Int, length: Int, ssrc: UInt32, index: UInt64
+    ) -> Int {
+        guard headerLength >= 12, length >= headerLength, length <= 0xffff else { return 0 }
+        return Int(sfu_srtp_protect(transform, packet, Int32(headerLength), Int32(length), ssrc, index))
+    }
+
+    func free() { sfu_srtp_sender_free(transform) }
+}

@@ -1,0 +1,52 @@
+// What one shard counted. Every datagram that came in is counted out: forwarded, consumed, or dropped with a reason.
+import PeerTransport
+import Seam
+
+struct Counters {
+    var datagramsReceived: UInt64 = 0
+    var bytesReceived: UInt64 = 0
+    var rtpReceived: UInt64 = 0
+    var rtcpReceived: UInt64 = 0
+    /// Copies sent to subscribers, first transmissions.
+    var packetsForwarded: UInt64 = 0
+    var bytesForwarded: UInt64 = 0
+    /// Outgoing messages with forwarded packets; several packets share one where GSO allows.
+    var sends: UInt64 = 0
+    var paddingBytes: UInt64 = 0
+    var packetsResent: UInt64 = 0
+    var nacksReceived: UInt64 = 0
+    var nacksSent: UInt64 = 0
+    var keyFrameRequestsReceived: UInt64 = 0
+    var keyFrameRequestsSent: UInt64 = 0
+    var transportFeedbackReceived: UInt64 = 0
+    var transportFeedbackSent: UInt64 = 0
+    var sessionsOpened: UInt64 = 0
+    private var drops = InlineArray<64, UInt64>(repeating: 0)
+
+    @inline(__always)
+    mutating func drop(_ reason: DropReason, _ count: Int = 1) {
+        drops[Int(reason.rawValue)] &+= UInt64(truncatingIfNeeded: count)
+    }
+
+    func dropped(_ reason: DropReason) -> UInt64 { drops[Int(reason.rawValue)] }
+
+    /// By the names that metrics have.
+    var values: [String: UInt64] {
+        [
+            "datagrams_received": datagramsReceived, "bytes_received": bytesReceived,
+            "rtp_received": rtpReceived, "rtcp_received": rtcpReceived, "packets_forwarded": packetsForwarded,
+            "bytes_forwarded": bytesForwarded, "sends": sends, "padding_bytes": paddingBytes,
+            "packets_resent": packetsResent, "nacks_received": nacksReceived, "nacks_sent": nacksSent,
+            "key_frame_requests_received": keyFrameRequestsReceived,
+            "key_frame_requests_sent": keyFrameRequestsSent,
+            "transport_feedback_received": transportFeedbackReceived,
+            "transport_feedback_sent": transportFeedbackSent, "sessions_opened": sessionsOpened,
+        ]
+    }
+
+    var dropsByName: [String: UInt64] {
+        var named: [String: UInt64] = [:]
+        for reason in DropReason.allCases where dropped(reason) > 0 { named[reason.name] = dropped(reason) }
+        return named
+    }
+}

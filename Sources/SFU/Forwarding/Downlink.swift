@@ -1,0 +1,176 @@
+// The way from a room to one subscriber: collects what of the new packets it gets, groups packets of like size so
+// that one send carries several, writes and protects them. Raw memory, straight-line code, no allocation.
+import PeerTransport
+import RTP
+
+struct Downlink: ~Copyable {
+    /// Departures that are decided before they are written.
+    static let departureCapacity = 1024
+    private static let departureReserve = 256
+    /// What a packet may grow by while it is written: template copy, SRTP tag.
+    private static let writeSlack = 128
+
+    /// Set while keys are installed and consent is fresh.
+    var sender: SRTPSender?
+    var path = NetworkPath(remote: .unspecified, remotePort: 0)
+    private(set) var slots: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
+    private(set) var slotCount = 0
+    private var transportSequence: UInt16 = 0
+    /// Bytes that resends may still take.
+    private var resendBudget = Limits.Media.resendBurstBytes
+
+    init() {
+        slots = .allocate(capacity: Limits.Media.sectionsPerSession)
+    }
+
+    deinit {
+        for i in 0..<slotCount {
+            slots[i].deinitialize(count: 1)
+            slots[i].deallocate()
+        }
+        slots.deallocate()
+    }
+
+    // MARK: Control path
+
+    /// Adds a slot; nil when there are as many as a session may have.
+    mutating func addSlot(_ stream: consuming SendStream) -> UnsafeMutablePointer<SendStream>? {
+        guard slotCount < Limits.Media.sectionsPerSession else { return nil }
+        let place = UnsafeMutablePointer<SendStream>.allocate(capacity: 1)
+        place.initialize(to: stream)
+        slots[slotCount] = place
+        slotCount += 1
+        return place
+    }
+
+    mutating func removeSlot(mid: String) {
+        for i in 0..<slotCount where slots[i].pointee.mid == mid {
+            slots[i].deinitialize(count: 1)
+            slots[i].deallocate()
+            slotCount -= 1
+            slots[i] = slots[slotCount]
+            return
+        }
+    }
+
+    func slot(mid: String) -> UnsafeMutablePointer<SendStream>? {
+        for i in 0..<slotCount where slots[i].pointee.mid == mid { return slots[i] }
+        return nil
+    }
+
+    func slot(ssrc: UInt32) -> UnsafeMutablePointer<SendStream>? {
+        for i in 0..<slotCount where slots[i].pointee.ssrc == ssrc { return slots[i] }
+        return nil
+    }
+
+    // MARK: The road
+
+    /// Sends this subscriber its share of everything that waits in its publications.
+    @inline(__always)
+    mutating func forward(
+        _ departures: UnsafeMutablePointer<Departure>, counters: UnsafeMutablePointer<Counters>,
+        absoluteSendTime: UInt32, at now: Instant, into outbox: Outbox
+    ) {
+        guard let sender else { return }
+        var count = 0
+        for i in 0..<slotCount {
+            let stream = slots[i]
+            count = stream.pointee.collect(into: departures, from: count, of: stream, counters: counters, at: now)
+            if count > Downlink.departureCapacity - Downlink.departureReserve {
+                dispatch(departures, count, sender, counters, absoluteSendTime, now, outbox)
+                count = 0
+            }
+        }
+        if count > 0 { dispatch(departures, count, sender, counters, absoluteSendTime, now, outbox) }
+    }
+
+    private mutating func dispatch(
+        _ departures: UnsafeMutablePointer<Departure>, _ count: Int, _ sender: SRTPSender,
+        _ counters: UnsafeMutablePointer<Counters>, _ absoluteSendTime: UInt32, _ now: Instant, _ outbox: Outbox
+    ) {
+        var first = 0
+        while first < count {
+            let group = nextGroup(departures, first, count)
+            let room = group.count * (group.size + Downlink.writeSlack) + Downlink.writeSlack
+            let start = outbox.reserve(room)
+            var length = 0
+            for i in first..<(first + group.count) {
+                let isLast = i == first + group.count - 1
+                let padding = isLast ? 0 : group.size - departures[i].size
+                let packet = start + length
+                let plain = departures[i].stream.pointee.write(
+                    departures[i], to: packet, padding: padding, transportSequence: transportSequence,
+                    absoluteSendTime: absoluteSendTime, at: now)
+                transportSequence &+= 1
+                counters.pointee.paddingBytes &+= UInt64(truncatingIfNeeded: padding)
+                length += sender.protect(
+                    packet, headerLength: departures[i].headerLength, length: plain,
+                    ssrc: departures[i].stream.pointee.ssrc,
+                    index: UInt64(truncatingIfNeeded: departures[i].rewritten.sequence))
+            }
+            outbox.commit(
+                length: length, segmentSize: group.size + sender.overhead, segments: group.count, on: path)
+            counters.pointee.packetsForwarded &+= UInt64(truncatingIfNeeded: group.count)
+            counters.pointee.bytesForwarded &+= UInt64(truncatingIfNeeded: length)
+            counters.pointee.sends &+= 1
+            resendBudget = min(
+                resendBudget + length * Limits.Media.resendShare / 100, Limits.Media.resendBurstBytes)
+            first += group.count
+        }
+    }
+
+    /// How many departures from `first` on go out in one send, and the size that all but the last have.
+    @inline(__always)
+    private func nextGroup(
+        _ departures: UnsafeMutablePointer<Departure>, _ first: Int, _ count: Int
+    ) -> (count: Int, size: Int) {
+        var size = departures[first].size
+        guard path.isUDP else { return (1, size) }
+        var smallest = size
+        var end = first + 1
+        while end < count && end - first < Limits.Media.segmentsPerSend {
+            let next = departures[end].size
+            let wouldBe = max(size, next)
+            // What stands before the next one is padded up to it; the last one may be shorter as it is.
+            guard wouldBe - smallest <= Limits.Media.equalisingPadding else {
+                if next < smallest { end += 1 }
+                break
+            }
+            guard (end - first + 1) * (wouldBe + Downlink.writeSlack) < 1 << 16 else { break }
+            size = wouldBe
+            smallest = min(smallest, next)
+            end += 1
+        }
+        return (end - first, size)
+    }
+
+    /// Sends one packet again, as the subscriber's NACK asks. Returns whether it did.
+    mutating func resend(
+        _ number: UInt16, on stream: UnsafeMutablePointer<SendStream>, absoluteSendTime: UInt32,
+        at now: Instant, into outbox: Outbox
+    ) -> Bool {
+        guard let sender, resendBudget > 0 else { return false }
+        let packet = outbox.reserve(Limits.Media.datagramBytes + 2 * Downlink.writeSlack)
+        guard
+            let again = stream.pointee.resend(
+                number, to: packet, transportSequence: transportSequence, absoluteSendTime: absoluteSendTime,
+                at: now)
+        else { return false }
+        let length: Int
+        switch again {
+        case .same(let plain, let header, let index):
+            length = sender.protect(
+                packet, headerLength: header, length: plain, ssrc: stream.pointee.ssrc,
+                index: UInt64(truncatingIfNeeded: index))
+        case .rtx(let plain, let header, let index):
+            transportSequence &+= 1
+            length = sender.protect(
+                packet, headerLength: header, length: plain, ssrc: stream.pointee.rtxSSRC,
+                index: UInt64(truncatingIfNeeded: index))
+        }
+        guard length > 0 else { return false }
+        outbox.commit(length: length, on: path)
+        resendBudget -= length
+        return true
+    }
+}

@@ -1,0 +1,135 @@
+// The RTP header of one outgoing stream, written once: per packet a copy and a few patched bytes.
+// Knows the subscriber's extension ids, not what the extensions are for.
+import RTP
+
+struct HeaderTemplate {
+    private var bytes = InlineArray<48, UInt8>(repeating: 0)
+    /// Fixed header, extension header and the elements that every packet has.
+    private var baseLength = RTPHeader.fixedLength
+    private var hasExtensions = false
+    /// Offsets of the values to patch, 0: not negotiated.
+    private var transportSequenceOffset = 0
+    private var sendTimeOffset = 0
+    private var audioLevelID: UInt8 = 0
+    private var orientationID: UInt8 = 0
+    private var captureTimeID: UInt8 = 0
+    private var playoutDelayID: UInt8 = 0
+    private var contentTypeID: UInt8 = 0
+    private var optional: PacketRecord.Flags = []
+
+    init(section: MediaSection, ssrc: UInt32) {
+        // Ids over 14 would need the two-byte form of RFC 8285 §4.3; such elements are left out.
+        func id(_ kind: HeaderExtension) -> UInt8 {
+            let id = section.extensions.first { $0.kind == kind }?.id ?? 0
+            return id <= 14 ? id : 0
+        }
+        var base: [UInt8] = [0x80, 0, 0, 0, 0, 0, 0, 0]
+        base += [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: ssrc >> $0) }
+        base += [0xbe, 0xde, 0, 0]
+        let start = base.count
+        if id(.transportSequence) != 0 {
+            transportSequenceOffset = base.count + 1
+            base += [id(.transportSequence) << 4 | 1, 0, 0]
+        }
+        if id(.absoluteSendTime) != 0 {
+            sendTimeOffset = base.count + 1
+            base += [id(.absoluteSendTime) << 4 | 2, 0, 0, 0]
+        }
+        let mid = Array(section.mid.utf8.prefix(16))
+        if id(.mid) != 0 && !mid.isEmpty {
+            base += [id(.mid) << 4 | UInt8(mid.count - 1)] + mid
+        }
+        audioLevelID = id(.audioLevel)
+        orientationID = id(.videoOrientation)
+        captureTimeID = id(.absoluteCaptureTime)
+        playoutDelayID = id(.playoutDelay)
+        contentTypeID = id(.videoContentType)
+        if audioLevelID != 0 { optional.insert(.audioLevel) }
+        if orientationID != 0 { optional.insert(.orientation) }
+        if captureTimeID != 0 { optional.insert(.captureTime) }
+        if playoutDelayID != 0 { optional.insert(.playoutDelay) }
+        if contentTypeID != 0 { optional.insert(.contentType) }
+        hasExtensions = base.count > start
+        baseLength = hasExtensions ? base.count : RTPHeader.fixedLength
+        for (i, byte) in base.prefix(48).enumerated() { bytes[i] = byte }
+    }
+
+    /// Header bytes of a packet whose record has these flags.
+    @inline(__always)
+    func length(with flags: PacketRecord.Flags) -> Int {
+        let wanted = flags.intersection(optional)
+        guard hasExtensions || !wanted.isEmpty else { return RTPHeader.fixedLength }
+        var length = hasExtensions ? baseLength : RTPHeader.fixedLength + 4
+        if wanted.contains(.audioLevel) { length += 2 }
+        if !wanted.subtracting(.audioLevel).isEmpty {
+            if wanted.contains(.orientation) { length += 2 }
+            if wanted.contains(.captureTime) { length += flags.contains(.captureOffset) ? 17 : 9 }
+            if wanted.contains(.playoutDelay) { length += 4 }
+            if wanted.contains(.contentType) { length += 2 }
+        }
+        return (length + 3) & ~3
+    }
+
+    /// Writes the header; returns its length, the same as `length(with:)`.
+    @inline(__always)
+    func write(
+        to packet: UnsafeMutablePointer<UInt8>, payloadType: UInt8, sequence: UInt16, timestamp: UInt32,
+        transportSequence: UInt16, absoluteSendTime: UInt32, record: UnsafeMutablePointer<PacketRecord>
+    ) -> Int {
+        let flags = record.pointee.flags
+        for i in 0..<48 { packet[i] = bytes[i] }
+        packet[1] = payloadType | (flags.contains(.marker) ? 0x80 : 0)
+        ByteOrder.store16(sequence, packet, 2)
+        ByteOrder.store32(timestamp, packet, 4)
+        let wanted = flags.intersection(optional)
+        guard hasExtensions || !wanted.isEmpty else { return RTPHeader.fixedLength }
+        packet[0] = 0x90
+        if transportSequenceOffset != 0 { ByteOrder.store16(transportSequence, packet, transportSequenceOffset) }
+        if sendTimeOffset != 0 { ByteOrder.store24(absoluteSendTime, packet, sendTimeOffset) }
+        var end = hasExtensions ? baseLength : RTPHeader.fixedLength + 4
+        if wanted.contains(.audioLevel) {
+            packet[end] = audioLevelID << 4
+            packet[end + 1] = record.pointee.audioLevel
+            end += 2
+        }
+        if !wanted.subtracting(.audioLevel).isEmpty { end = writeRare(wanted, record, packet, end) }
+        while end & 3 != 0 {
+            packet[end] = 0
+            end += 1
+        }
+        ByteOrder.store16(UInt16((end - RTPHeader.fixedLength - 4) / 4), packet, RTPHeader.fixedLength + 2)
+        return end
+    }
+
+    private func writeRare(
+        _ wanted: PacketRecord.Flags, _ record: UnsafeMutablePointer<PacketRecord>,
+        _ packet: UnsafeMutablePointer<UInt8>, _ start: Int
+    ) -> Int {
+        var end = start
+        if wanted.contains(.orientation) {
+            packet[end] = orientationID << 4
+            packet[end + 1] = record.pointee.orientation
+            end += 2
+        }
+        if wanted.contains(.captureTime) {
+            let hasOffset = record.pointee.flags.contains(.captureOffset)
+            packet[end] = captureTimeID << 4 | (hasOffset ? 15 : 7)
+            ByteOrder.store64(record.pointee.captureTime, packet, end + 1)
+            if hasOffset {
+                ByteOrder.store64(UInt64(bitPattern: record.pointee.captureOffset), packet, end + 9)
+            }
+            end += hasOffset ? 17 : 9
+        }
+        if wanted.contains(.playoutDelay) {
+            packet[end] = playoutDelayID << 4 | 2
+            ByteOrder.store24(record.pointee.playoutDelay, packet, end + 1)
+            end += 4
+        }
+        if wanted.contains(.contentType) {
+            packet[end] = contentTypeID << 4
+            packet[end + 1] = record.pointee.contentType
+            end += 2
+        }
+        return end
+    }
+}

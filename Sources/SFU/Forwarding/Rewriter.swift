@@ -1,0 +1,97 @@
+// One continuous outgoing stream made of several incoming ones: numbers, timestamps and VP8 picture ids go on where
+// the last source stopped. Knows no layer choice; it is told when a source begins.
+import RTP
+
+/// What changes in the header of a packet for one subscriber.
+struct Rewritten {
+    /// Extended; the low 16 bits go into the header.
+    var sequence: Int64
+    var timestamp: UInt32
+    /// −1: leave the payload as it is.
+    var pictureID: Int32 = -1
+    var tl0PictureIndex: Int16 = -1
+    var keyIndex: Int8 = -1
+}
+
+struct Rewriter {
+    /// Highest number handed out; the first is random in [0, 2¹⁵) so that a loss around the first wrap cannot make
+    /// a receiver guess the wrong rollover (RFC 3711 §3.3.1).
+    private(set) var highestSequence: Int64
+    private(set) var lastTimestamp: UInt32
+    private(set) var lastTimestampAt: Instant = .zero
+    /// out = in + offset, valid while a source is there.
+    private(set) var timestampOffset: UInt32 = 0
+    private var map = SequenceMap(first: 0, as: 0)
+    private var hasSource = false
+    private var hasHistory = false
+    private var lastPictureID: Int32 = -1
+    private var lastTL0: Int16 = -1
+    private var lastKeyIndex: Int8 = -1
+    private var pictureOffset: Int32 = 0
+    private var tl0Offset: Int16 = 0
+    private var keyOffset: Int8 = 0
+
+    init(firstSequence: UInt16, firstTimestamp: UInt32) {
+        highestSequence = Int64(firstSequence & 0x7fff) - 1
+        lastTimestamp = firstTimestamp
+    }
+
+    /// A source begins with this packet.
+    /// - Parameters:
+    ///   - alignedTimestamp: the outgoing timestamp that the sender reports of both layers give, nil where
+    ///     there is none: then the wall clock decides.
+    mutating func begin(
+        with record: PacketRecord, alignedTimestamp: UInt32?, clockRate: UInt32, at now: Instant
+    ) {
+        map = SequenceMap(first: record.sequence, as: highestSequence + 1)
+        var timestamp = alignedTimestamp ?? elapsedTimestamp(clockRate: clockRate, at: now)
+        // Strictly later than what went out, whatever the reports say.
+        if hasHistory && Int32(bitPattern: timestamp &- lastTimestamp) <= 0 { timestamp = lastTimestamp &+ 1 }
+        timestampOffset = timestamp &- record.timestamp
+        let frame = record.frame
+        if lastPictureID >= 0 && frame.pictureID >= 0 { pictureOffset = lastPictureID + 1 - frame.pictureID }
+        if lastTL0 >= 0 && frame.tl0PicIndex >= 0 { tl0Offset = lastTL0 + 1 - frame.tl0PicIndex }
+        if lastKeyIndex >= 0 && frame.keyIndex >= 0 { keyOffset = lastKeyIndex + 1 - frame.keyIndex }
+        hasSource = true
+    }
+
+    mutating func end() { hasSource = false }
+
+    private func elapsedTimestamp(clockRate: UInt32, at now: Instant) -> UInt32 {
+        guard hasHistory else { return lastTimestamp }
+        let elapsed = max(now.microseconds - lastTimestampAt.microseconds, 1000)
+        let ticks = min(elapsed, 3_600_000_000) * Int64(clockRate) / 1_000_000
+        return lastTimestamp &+ UInt32(truncatingIfNeeded: max(ticks, 1))
+    }
+
+    /// The outgoing header of a packet of the present source; nil where it came before the source began.
+    @inline(__always)
+    mutating func rewrite(_ record: UnsafeMutablePointer<PacketRecord>, at now: Instant) -> Rewritten? {
+        guard hasSource, let sequence = map.map(record.pointee.sequence) else { return nil }
+        var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ timestampOffset)
+        if record.pointee.frame.pictureID >= 0 { rewritePicture(record.pointee.frame, into: &out) }
+        if sequence > highestSequence {
+            highestSequence = sequence
+            lastTimestamp = out.timestamp
+            lastTimestampAt = now
+            hasHistory = true
+            if out.pictureID >= 0 { lastPictureID = out.pictureID }
+            if out.tl0PictureIndex >= 0 { lastTL0 = out.tl0PictureIndex }
+            if out.keyIndex >= 0 { lastKeyIndex = out.keyIndex }
+        }
+        return out
+    }
+
+    @inline(__always)
+    private func rewritePicture(_ frame: FrameInfo, into out: inout Rewritten) {
+        let mask: Int32 = frame.pictureIDBits == 15 ? 0x7fff : 0x7f
+        out.pictureID = (frame.pictureID &+ pictureOffset) & mask
+        if frame.tl0PicIndex >= 0 { out.tl0PictureIndex = (frame.tl0PicIndex &+ tl0Offset) & 0xff }
+        if frame.keyIndex >= 0 { out.keyIndex = (frame.keyIndex &+ keyOffset) & 0x1f }
+    }
+
+    /// The packet is filtered out: it leaves no gap.
+    mutating func skip(_ sequence: Int64) {
+        if hasSource { map.drop(sequence) }
+    }
+}

@@ -1,0 +1,91 @@
+// Which encoding a packet of a bundled transport belongs to (RFC 8843 §9.2): by SSRC once bound, before that by MID
+// and RID, by what the SDP announced, or by a payload type that only one m-section has.
+import RTP
+
+/// What an SSRC of this peer stands for.
+struct StreamBinding {
+    var ssrc: UInt32
+    var isRTX: Bool
+    var stream: UnsafeMutablePointer<ReceiveStream>
+}
+
+struct Demultiplexer: ~Copyable {
+    private let bindings: UnsafeMutablePointer<StreamBinding>
+    private(set) var count = 0
+
+    init() { bindings = .allocate(capacity: Limits.Media.receiveStreamsPerSession) }
+
+    deinit { bindings.deallocate() }
+
+    /// The binding of an SSRC. The one found last is looked at first.
+    @inline(__always)
+    mutating func find(_ ssrc: UInt32) -> UnsafeMutablePointer<StreamBinding>? {
+        for i in 0..<count where bindings[i].ssrc == ssrc { return bindings + i }
+        return nil
+    }
+
+    /// False: as many streams as a session may have.
+    mutating func bind(_ ssrc: UInt32, to stream: UnsafeMutablePointer<ReceiveStream>, isRTX: Bool) -> Bool {
+        if let known = find(ssrc) {
+            known.pointee = StreamBinding(ssrc: ssrc, isRTX: isRTX, stream: stream)
+            return true
+        }
+        guard count < Limits.Media.receiveStreamsPerSession else { return false }
+        (bindings + count).initialize(to: StreamBinding(ssrc: ssrc, isRTX: isRTX, stream: stream))
+        count += 1
+        return true
+    }
+
+    mutating func unbind(_ ssrc: UInt32) {
+        guard let known = find(ssrc) else { return }
+        count -= 1
+        known.pointee = bindings[count]
+    }
+
+    mutating func removeAll(of publication: Publication) {
+        var i = 0
+        while i < count {
+            if bindings[i].stream.pointee.publication === publication {
+                count -= 1
+                bindings[i] = bindings[count]
+            } else {
+                i += 1
+            }
+        }
+    }
+}
+
+/// What the payload types of a peer mean; the same in all its bundled m-sections.
+struct PayloadTypes {
+    struct Entry {
+        /// Place in `codecs`, −1: unknown.
+        var codec: Int8 = -1
+        var isRTX = false
+    }
+
+    private var entries = InlineArray<128, Entry>(repeating: Entry())
+    private(set) var codecs: [CodecParameters] = []
+    private var road: ContiguousArray<StreamCodec> = []
+
+    init() {}
+
+    init(sections: [MediaSection]) {
+        for codec in sections.filter({ !$0.receive.isEmpty }).flatMap(\.codecs) {
+            guard codec.payloadType < 128, entries[Int(codec.payloadType)].codec < 0, codecs.count < 127 else {
+                continue
+            }
+            entries[Int(codec.payloadType)] = Entry(codec: Int8(codecs.count))
+            if let rtx = codec.rtxPayloadType, rtx < 128 {
+                entries[Int(rtx)] = Entry(codec: Int8(codecs.count), isRTX: true)
+            }
+            codecs.append(codec)
+            road.append(StreamCodec(name: codec.name, clockRate: codec.clockRate))
+        }
+    }
+
+    @inline(__always)
+    subscript(_ payloadType: UInt8) -> Entry { entries[Int(payloadType & 0x7f)] }
+
+    @inline(__always)
+    func codec(_ entry: Entry) -> StreamCodec { road[Int(entry.codec)] }
+}

@@ -1,0 +1,233 @@
+// RTCP of a session: what it tells us about our streams and its own, and what we tell it.
+import PeerTransport
+import RTP
+import Seam
+
+extension Session {
+    // MARK: In
+
+    /// Reads one decrypted compound packet (RFC 3550 §6.1).
+    func receiveRTCP(
+        _ packet: UnsafeMutablePointer<UInt8>, length: Int, ntp: UInt64, counters: UnsafeMutablePointer<Counters>,
+        at now: Instant, into outbox: Outbox
+    ) {
+        var walker = RTCPWalker(packet, length: length)
+        while let block = walker.next() {
+            switch block.type {
+            case RTCPType.senderReport:
+                if let report = SenderReport(block) { received(report, ntp: ntp, at: now) }
+                receivedReports(block, ntp: ntp)
+            case RTCPType.receiverReport:
+                receivedReports(block, ntp: ntp)
+            case RTCPType.transportFeedback:
+                receivedTransportFeedback(block, ntp: ntp, counters, now, outbox)
+            case RTCPType.payloadFeedback:
+                receivedPayloadFeedback(block, counters)
+            default: break
+            }
+        }
+        if walker.isMalformed { counters.pointee.drop(.rtcpMalformed) }
+    }
+
+    private func received(_ report: SenderReport, ntp: UInt64, at now: Instant) {
+        guard let binding = demultiplexer.find(report.ssrc), !binding.pointee.isRTX else { return }
+        let stream = binding.pointee.stream
+        stream.pointee.statistics.receive(report, at: now)
+        stream.pointee.received(
+            senderReport: clock.map(report.ntpTime.rawValue, arrivedAt: ntp), timestamp: report.rtpTimestamp)
+    }
+
+    private func receivedReports(_ block: RTCPBlock, ntp: UInt64) {
+        guard var reports = ReportBlocks(block) else { return }
+        while let report = reports.next() {
+            guard let slot = downlink.pointee.slot(ssrc: report.ssrc) else { continue }
+            slot.pointee.fractionLost = report.fractionLost
+            guard report.lastSenderReport != 0 else { continue }
+            guard
+                let sample = NTPTime.roundTrip(
+                    now: NTPTime(rawValue: ntp).middle32, lastReport: report.lastSenderReport,
+                    delay: report.delaySinceLastSenderReport)
+            else { continue }
+            slot.pointee.roundTrip = sample
+            roundTrip = Interval(microseconds: (roundTrip.microseconds * 7 + sample.microseconds) / 8)
+        }
+    }
+
+    private func receivedTransportFeedback(
+        _ block: RTCPBlock, ntp: UInt64, _ counters: UnsafeMutablePointer<Counters>, _ now: Instant,
+        _ outbox: Outbox
+    ) {
+        guard var nack = GenericNACK(block) else {
+            counters.pointee.transportFeedbackReceived &+= 1
+            return
+        }
+        counters.pointee.nacksReceived &+= 1
+        guard let slot = downlink.pointee.slot(ssrc: nack.mediaSSRC) else { return }
+        let sendTime = UInt32(truncatingIfNeeded: ntp >> 14) & 0xff_ffff
+        while let number = nack.next() {
+            if downlink.pointee.resend(number, on: slot, absoluteSendTime: sendTime, at: now, into: outbox) {
+                counters.pointee.packetsResent &+= 1
+            }
+        }
+    }
+
+    private func receivedPayloadFeedback(_ block: RTCPBlock, _ counters: UnsafeMutablePointer<Counters>) {
+        if let request = PictureLossIndication(block) {
+            counters.pointee.keyFrameRequestsReceived &+= 1
+            wantKeyFrame(on: request.mediaSSRC)
+        } else if var request = FullIntraRequest(block) {
+            counters.pointee.keyFrameRequestsReceived &+= 1
+            while let item = request.next() { wantKeyFrame(on: item.ssrc) }
+        }
+    }
+
+    private func wantKeyFrame(on ssrc: UInt32) {
+        guard let slot = downlink.pointee.slot(ssrc: ssrc), let publication = slot.pointee.publication,
+            slot.pointee.pause == .none, slot.pointee.targetLayer >= 0, publication.kind == .video
+        else { return }
+        publication.layers[slot.pointee.targetLayer].keyFrames.want()
+        publication.session.nextRepair = .zero
+    }
+
+    // MARK: Out
+
+    /// A key frame that somebody wants is asked for along with the next repair.
+    func takeRequests() {
+        guard transport.canSend else { return }
+        for publication in publications where publication.kind == .video {
+            for layer in 0..<publication.layerCount where publication.layers[layer].ssrc != 0 {
+                nextRepair = min(nextRepair, publication.layers[layer].keyFrames.nextDeadline)
+            }
+        }
+    }
+
+    /// Sends what is due: repair requests, transport feedback, reports. `scratch` has room for a datagram.
+    func advanceFeedback(
+        to now: Instant, ntp: UInt64, scratch: UnsafeMutablePointer<UInt8>,
+        counters: UnsafeMutablePointer<Counters>, into outbox: Outbox
+    ) {
+        guard transport.canSend else {
+            nextRepair = .distantFuture
+            nextFeedback = .distantFuture
+            nextReport = .distantFuture
+            return
+        }
+        if now >= nextRepair { askForRepair(at: now, scratch, counters, outbox) }
+        if now >= nextFeedback { sendTransportFeedback(at: now, scratch, counters, outbox) }
+        if nextReport == .distantFuture { nextReport = now + .milliseconds(200) }
+        if now >= nextReport {
+            sendReports(at: now, ntp: ntp, scratch, outbox)
+            nextReport = now + Limits.Media.reportInterval
+        }
+    }
+
+    private func askForRepair(
+        at now: Instant, _ scratch: UnsafeMutablePointer<UInt8>, _ counters: UnsafeMutablePointer<Counters>,
+        _ outbox: Outbox
+    ) {
+        var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
+        _ = writer.appendReceiverReport(ssrc: reportSSRC)
+        let empty = writer.length
+        nextRepair = .distantFuture
+        for publication in publications {
+            for layer in 0..<publication.layerCount {
+                let stream = publication.layers + layer
+                guard stream.pointee.ssrc != 0 else { continue }
+                if askForPackets(stream, at: now, &writer) { counters.pointee.nacksSent &+= 1 }
+                // A loss that is given up on is a picture that will not decode.
+                if stream.pointee.nack.takeGaveUp() && publication.kind == .video && stream.pointee.isStarted {
+                    stream.pointee.keyFrames.want()
+                }
+                if stream.pointee.keyFrames.shouldSend(at: now),
+                    writer.appendPLI(sender: reportSSRC, media: stream.pointee.ssrc)
+                {
+                    counters.pointee.keyFrameRequestsSent &+= 1
+                }
+                nextRepair = min(
+                    nextRepair,
+                    min(
+                        stream.pointee.nack.nextDeadline(roundTrip: roundTrip),
+                        stream.pointee.keyFrames.nextDeadline))
+            }
+        }
+        if writer.length > empty { transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox) }
+    }
+
+    private func askForPackets(
+        _ stream: UnsafeMutablePointer<ReceiveStream>, at now: Instant, _ writer: inout RTCPWriter
+    ) -> Bool {
+        guard !stream.pointee.nack.isEmpty else { return false }
+        var due: [Int64] = []
+        stream.pointee.nack.due(at: now, roundTrip: roundTrip, into: &due)
+        guard !due.isEmpty else { return false }
+        let numbers = due.map { UInt16(truncatingIfNeeded: $0) }
+        return numbers.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return false }
+            return writer.appendNACK(
+                sender: reportSSRC, media: stream.pointee.ssrc, base, count: buffer.count) > 0
+        }
+    }
+
+    private func sendTransportFeedback(
+        at now: Instant, _ scratch: UnsafeMutablePointer<UInt8>, _ counters: UnsafeMutablePointer<Counters>,
+        _ outbox: Outbox
+    ) {
+        nextFeedback = .distantFuture
+        while feedback?.hasPending == true {
+            var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
+            guard feedback?.write(to: &writer, senderSSRC: reportSSRC, mediaSSRC: firstMediaSSRC) == true else {
+                return
+            }
+            counters.pointee.transportFeedbackSent &+= 1
+            transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
+        }
+    }
+
+    private var firstMediaSSRC: UInt32 {
+        for publication in publications {
+            for layer in 0..<publication.layerCount where publication.layers[layer].ssrc != 0 {
+                return publication.layers[layer].ssrc
+            }
+        }
+        return 0
+    }
+
+    /// RR about what we receive, SR and CNAME for what we send (RFC 3550 §6.4).
+    private func sendReports(
+        at now: Instant, ntp: UInt64, _ scratch: UnsafeMutablePointer<UInt8>, _ outbox: Outbox
+    ) {
+        var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
+        _ = writer.appendReceiverReport(ssrc: reportSSRC)
+        for publication in publications {
+            for layer in 0..<publication.layerCount where publication.layers[layer].isStarted {
+                let stream = publication.layers + layer
+                if let report = stream.pointee.statistics.makeReportBlock(ssrc: stream.pointee.ssrc, at: now) {
+                    _ = writer.append(report)
+                }
+            }
+        }
+        appendName(reportSSRC, to: &writer)
+        transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
+        for i in 0..<downlink.pointee.slotCount {
+            let slot = downlink.pointee.slots[i]
+            // A stream that is idle has nothing to be synchronised.
+            guard let sent = slot.pointee.lastSentAt, now - sent < .seconds(2),
+                let timestamp = slot.pointee.reportTimestamp(at: ntp)
+            else { continue }
+            var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
+            _ = writer.append(
+                SenderReport(
+                    ssrc: slot.pointee.ssrc, ntpTime: NTPTime(rawValue: ntp), rtpTimestamp: timestamp,
+                    packetCount: slot.pointee.packetCount, octetCount: slot.pointee.octetCount))
+            appendName(slot.pointee.ssrc, to: &writer)
+            transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
+        }
+    }
+
+    private func appendName(_ ssrc: UInt32, to writer: inout RTCPWriter) {
+        cname.withUnsafeBufferPointer { name in
+            guard let base = name.baseAddress else { return }
+            _ = writer.appendCNAME(ssrc: ssrc, base, count: name.count)
+        }
+    }
+}

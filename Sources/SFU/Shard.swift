@@ -1,0 +1,386 @@
+// One worker's share of the server: its sessions and rooms. The packet's road enters here (receive) and leaves
+// through the outbox (advance). Knows no thread, socket or clock.
+import PeerTransport
+import RTP
+import Seam
+
+/// Not thread-safe: one worker owns it.
+public final class Shard {
+    private let configuration: ShardConfiguration
+    private let windows: ForwardingWindows
+    private let outbox: Outbox
+    private let context: DTLSContext
+    private let integrity: STUNIntegrity
+    var random: RandomSource
+
+    private var paths = PathTable()
+    /// By `Session.index`; a place is used again only after its session's paths are gone.
+    private var sessions: ContiguousArray<Session?> = []
+    private var freeIndices: [Int32] = []
+    private var sessionsByID: [SessionID: Session] = [:]
+    private var sessionsByFragment: [String: Session] = [:]
+    private var publications: [PublicationID: Publication] = [:]
+    private var roomsByID: [RoomID: Room] = [:]
+    private var rooms: ContiguousArray<Room> = []
+
+    private var events: [Event] = []
+    private var pathChanges: [(NetworkPath, PathChange)] = []
+    private let counts: UnsafeMutablePointer<Counters>
+    private let departures: UnsafeMutablePointer<Departure>
+    private let scratch: UnsafeMutablePointer<UInt8>
+    private var nextTimer = Instant.zero
+    /// Rooms that have something to forward now; kept so that idle rooms cost nothing per datagram.
+    private var forwardDeadline = Instant.distantFuture
+
+    public init(configuration: ShardConfiguration, random: RandomSource, outbox: Outbox) throws {
+        guard let integrity = STUNIntegrity() else { throw TransportError.integrityUnavailable }
+        self.configuration = configuration
+        self.random = random
+        self.outbox = outbox
+        self.integrity = integrity
+        windows = ForwardingWindows(audio: configuration.audioWindow, video: configuration.videoWindow)
+        context = try DTLSContext(certificate: configuration.certificate)
+        counts = .allocate(capacity: 1)
+        counts.initialize(to: Counters())
+        departures = .allocate(capacity: Downlink.departureCapacity)
+        scratch = .allocate(capacity: 2 * Limits.Media.datagramBytes)
+    }
+
+    deinit {
+        for session in sessionsByID.values { session.leave() }
+        counts.deallocate()
+        departures.deallocate()
+        scratch.deallocate()
+    }
+
+    // MARK: The packet's road
+
+    /// Decrypts in place and queues what is to be forwarded.
+    public func receive(
+        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, at now: Instant
+    ) -> ShardReceive {
+        counts.pointee.datagramsReceived &+= 1
+        counts.pointee.bytesReceived &+= UInt64(truncatingIfNeeded: datagram.count)
+        let index = paths.find(path)
+        guard index >= 0, let session = sessions[Int(index)] else {
+            return receiveFromUnknown(datagram, on: path, at: now)
+        }
+        receive(datagram, on: path, for: session, at: now)
+        return .handled
+    }
+
+    @inline(__always)
+    private func receive(
+        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, for session: Session, at now: Instant
+    ) {
+        switch session.transport.receive(datagram, on: path, at: now, into: outbox) {
+        case .rtp(let length):
+            counts.pointee.rtpReceived &+= 1
+            guard let packet = datagram.baseAddress else { return }
+            if let drop = session.receiveRTP(packet, length: length, windows: windows, at: now) {
+                counts.pointee.drop(drop)
+            }
+            if session.room.forwardDeadline < forwardDeadline { forwardDeadline = session.room.forwardDeadline }
+            if session.room.isBatchFull { forward(session.room, at: now) }
+        case .rtcp(let length):
+            counts.pointee.rtcpReceived &+= 1
+            guard let packet = datagram.baseAddress else { return }
+            session.receiveRTCP(
+                packet, length: length, ntp: ntp(at: now), counters: counts, at: now, into: outbox)
+        case .consumed:
+            takeChanges(of: session, at: now)
+        case .dropped(let reason):
+            counts.pointee.drop(reason)
+            takeChanges(of: session, at: now)
+        }
+        wake(at: session.nextDeadline)
+        if session.room.needsDealing { wake(at: now) }
+    }
+
+    /// Only a check can come from where nobody is known; its username fragment says who it is for.
+    @inline(never)
+    private func receiveFromUnknown(
+        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, at now: Instant
+    ) -> ShardReceive {
+        guard let fragment = STUN.localUsernameFragment(in: UnsafeBufferPointer(datagram)) else {
+            counts.pointee.drop(.unknownPath)
+            return .handled
+        }
+        if let session = sessionsByFragment[fragment] {
+            receive(datagram, on: path, for: session, at: now)
+            return .handled
+        }
+        if let worker = ICECredentials.worker(ofUsernameFragment: fragment), worker != configuration.worker {
+            return .belongsTo(worker: worker)
+        }
+        counts.pointee.drop(.unknownUsernameFragment)
+        return .handled
+    }
+
+    private func forward(_ room: Room, at now: Instant) {
+        room.forward(
+            departures, counters: counts,
+            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime, at: now, into: outbox)
+    }
+
+    /// Forwards what was received and runs the timers. Called once after each batch of receives.
+    public func advance(to now: Instant) {
+        if now >= forwardDeadline {
+            forwardDeadline = .distantFuture
+            for room in rooms {
+                if room.forwardDeadline <= now { forward(room, at: now) }
+                forwardDeadline = min(forwardDeadline, room.forwardDeadline)
+            }
+        }
+        if now >= nextTimer { runTimers(at: now) }
+    }
+
+    /// When `advance` must be called at the latest.
+    public var nextDeadline: Instant { min(forwardDeadline, nextTimer) }
+
+    // MARK: Time
+
+    private func wake(at deadline: Instant) {
+        if deadline < nextTimer { nextTimer = deadline }
+    }
+
+    private func ntp(at now: Instant) -> UInt64 {
+        let seconds = UInt64(truncatingIfNeeded: now.microseconds / 1_000_000)
+        let rest = UInt64(truncatingIfNeeded: now.microseconds % 1_000_000)
+        return configuration.ntpAtZero &+ (seconds << 32) &+ (rest << 32) / 1_000_000
+    }
+
+    private func runTimers(at now: Instant) {
+        var next = Instant.distantFuture
+        for room in rooms {
+            if room.nextDeadline <= now { room.advance(to: now, events: &events) }
+            next = min(next, room.nextDeadline)
+        }
+        for session in sessionsByID.values {
+            if session.transport.nextDeadline <= now {
+                session.transport.advance(to: now, into: outbox)
+                takeChanges(of: session, at: now)
+            }
+            session.takeRequests()
+            session.advanceFeedback(
+                to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
+            next = min(next, session.nextDeadline)
+        }
+        for room in rooms where room.needsDealing { next = now }
+        nextTimer = max(next, now + .milliseconds(1))
+    }
+
+    // MARK: Transport changes
+
+    private func takeChanges(of session: Session, at now: Instant) {
+        while let change = session.transport.nextChange() {
+            switch change {
+            case .pathValidated(let path):
+                paths.set(path, to: session.index)
+                pathChanges.append((path, .confirmed))
+                report(session, .connecting, if: .new)
+            case .pathForgotten(let path):
+                paths.remove(path, of: session.index)
+                pathChanges.append((path, .forgotten))
+            case .pathSelected: break
+            case .usernameFragmentRetired(let fragment): sessionsByFragment[fragment] = nil
+            case .connected:
+                report(session, .connected)
+                session.startSending()
+            case .disconnected: report(session, .disconnected)
+            case .reconnected: report(session, session.transport.srtp == nil ? .connecting : .connected)
+            case .consentLost: report(session, .failed)
+            case .closed(let end):
+                session.settleDownlink()
+                return close(session, reason: CloseReason(end))
+            }
+        }
+        session.settleDownlink()
+    }
+
+    private func report(_ session: Session, _ state: TransportState, if old: TransportState? = nil) {
+        guard session.state != state, old == nil || session.state == old else { return }
+        session.state = state
+        events.append(.transport(session.id, state))
+    }
+
+    /// An ICE-TCP connection of this worker is gone.
+    public func connectionClosed(_ connection: Int32, at now: Instant) {
+        for session in sessionsByID.values
+        where session.transport.validatedPaths.contains(where: { $0.connection == connection }) {
+            session.transport.connectionClosed(connection, at: now)
+            takeChanges(of: session, at: now)
+            wake(at: session.nextDeadline)
+        }
+    }
+
+    // MARK: Commands
+
+    public func apply(_ command: Command, at now: Instant) {
+        switch command {
+        case .open(let open): self.open(open, at: now)
+        case .configure(let id, let media): configure(id, media)
+        case .restartICE(let id, let remote): restartICE(id, remote, at: now)
+        case .subscribe(let id, let wishes): subscribe(id, wishes)
+        case .mute(let id, let muted): mute(id, muted)
+        case .close(let id): close(id, at: now)
+        case .attach(let id, let key, _, let bytes): attach(id, key, bytes)
+        case .reportState: events.append(.state(state))
+        }
+        wake(at: now)
+    }
+
+    private func open(_ open: OpenSession, at now: Instant) {
+        guard sessionsByID[open.session] == nil else {
+            return events.append(.sessionRefused(open.session, .duplicate))
+        }
+        guard sessionsByID.count < configuration.sessionLimit else {
+            return events.append(.sessionRefused(open.session, .full))
+        }
+        let credentials = ICECredentials.generate(worker: configuration.worker, using: &random)
+        // RFC 8842 §5.3: we are the server unless the peer can only be that itself.
+        let role: DTLSRole = open.remote.setup == .passive ? .client : .server
+        guard !open.remote.fingerprints.isEmpty, sessionsByFragment[credentials.usernameFragment] == nil,
+            let transport = try? Transport(
+                local: credentials, remote: open.remote, role: role, context: context, at: now,
+                integrity: integrity)
+        else { return events.append(.sessionRefused(open.session, .unusable)) }
+        let index = freeIndices.popLast() ?? Int32(sessions.count)
+        let room = self.room(open.room)
+        let session = Session(
+            open: open, room: room, index: index, transport: transport,
+            reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random))
+        if Int(index) == sessions.count { sessions.append(session) } else { sessions[Int(index)] = session }
+        sessionsByID[session.id] = session
+        sessionsByFragment[credentials.usernameFragment] = session
+        room.join(session)
+        counts.pointee.sessionsOpened &+= 1
+        events.append(.sessionOpened(session.id, local(credentials, role)))
+    }
+
+    private func room(_ id: RoomID) -> Room {
+        if let known = roomsByID[id] { return known }
+        let room = Room(id: id)
+        roomsByID[id] = room
+        rooms.append(room)
+        return room
+    }
+
+    private func local(_ credentials: ICECredentials, _ role: DTLSRole) -> LocalTransport {
+        LocalTransport(
+            ice: credentials, candidates: configuration.candidates,
+            fingerprints: [configuration.certificate.fingerprint], setup: role == .client ? .active : .passive)
+    }
+
+    private func configure(_ id: SessionID, _ media: SessionMedia) {
+        guard let session = sessionsByID[id] else { return }
+        for publication in session.publications { publications[publication.id] = nil }
+        session.configure(media, random: &random)
+        for publication in session.publications { publications[publication.id] = publication }
+        events.append(.configured(id, generation: media.generation))
+    }
+
+    private func restartICE(_ id: SessionID, _ remote: RemoteTransport, at now: Instant) {
+        guard let session = sessionsByID[id] else { return }
+        let credentials = ICECredentials.generate(worker: configuration.worker, using: &random)
+        guard session.transport.restartICE(local: credentials, remote: remote, at: now) else {
+            return events.append(.sessionRefused(id, .unusable))
+        }
+        sessionsByFragment[credentials.usernameFragment] = session
+        takeChanges(of: session, at: now)
+        let role: DTLSRole = session.open.remote.setup == .passive ? .client : .server
+        events.append(.iceRestarted(id, local(credentials, role)))
+    }
+
+    private func subscribe(_ id: SessionID, _ wishes: Wishes) {
+        guard let session = sessionsByID[id] else { return }
+        session.wishes = wishes
+        session.room.needsDealing = true
+    }
+
+    private func mute(_ id: PublicationID, _ muted: Bool) {
+        guard let publication = publications[id], publication.isMuted != muted else { return }
+        publication.isMuted = muted
+        publication.room.needsDealing = true
+    }
+
+    private func attach(_ id: SessionID, _ key: String, _ bytes: [UInt8]) {
+        guard let session = sessionsByID[id], bytes.count <= Limits.Media.attachmentBytes else { return }
+        session.attachments[key] = bytes
+    }
+
+    private func close(_ id: SessionID, at now: Instant) {
+        guard let session = sessionsByID[id] else { return }
+        session.transport.close(at: now, into: outbox)
+        close(session, reason: .requested)
+    }
+
+    private func close(_ session: Session, reason: CloseReason) {
+        guard sessionsByID.removeValue(forKey: session.id) != nil else { return }
+        for publication in session.publications { publications[publication.id] = nil }
+        session.leave()
+        for fragment in sessionsByFragment.filter({ $0.value === session }).keys {
+            sessionsByFragment[fragment] = nil
+        }
+        for path in paths.paths(of: session.index) {
+            paths.remove(path, of: session.index)
+            pathChanges.append((path, .forgotten))
+        }
+        sessions[Int(session.index)] = nil
+        freeIndices.append(session.index)
+        if session.room.isEmpty {
+            roomsByID[session.room.id] = nil
+            rooms.removeAll { $0 === session.room }
+        }
+        events.append(.sessionClosed(session.id, reason))
+    }
+
+    // MARK: Reports
+
+    private var state: MediaState {
+        MediaState(
+            epoch: configuration.epoch,
+            sessions: sessionsByID.values.map {
+                MediaState.Session(
+                    open: $0.open, media: $0.media, transport: $0.state, attachments: $0.attachments)
+            })
+    }
+
+    public func drainEvents(_ body: ([Event]) -> Void) {
+        guard !events.isEmpty else { return }
+        body(events)
+        events.removeAll(keepingCapacity: true)
+    }
+
+    /// Paths that passed an authenticated check here, or left; other workers learn owners only from this.
+    public func drainPathChanges(_ body: (NetworkPath, PathChange) -> Void) {
+        guard !pathChanges.isEmpty else { return }
+        for (path, change) in pathChanges { body(path, change) }
+        pathChanges.removeAll(keepingCapacity: true)
+    }
+
+    /// Counts drops that the owner of the socket saw.
+    public func note(drop: DropReason, count: Int) { counts.pointee.drop(drop, count) }
+
+    public var counters: WorkerCounters {
+        WorkerCounters(
+            worker: configuration.worker, counts: counts.pointee.values, drops: counts.pointee.dropsByName,
+            gauges: [
+                "sessions": Int64(sessionsByID.count), "rooms": Int64(rooms.count),
+                "publications": Int64(publications.count), "paths": Int64(paths.count),
+            ])
+    }
+
+    public var sessionCount: Int { sessionsByID.count }
+}
+
+extension CloseReason {
+    init(_ end: TransportEnd) {
+        switch end {
+        case .peerClosed: self = .peerClosed
+        case .timeout: self = .timeout
+        case .handshakeFailed: self = .handshakeFailed
+        case .fingerprintMismatch: self = .fingerprintMismatch
+        }
+    }
+}

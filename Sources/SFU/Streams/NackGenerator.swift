@@ -1,0 +1,105 @@
+// Which packets of one inbound stream are missing and when to ask for them (RFC 4585 §6.2.1).
+// Times are the caller's; nothing is sent here.
+import RTP
+
+struct NackGenerator {
+    private struct Missing {
+        var sequence: Int64
+        var firstSeen: Instant
+        var askedAt: Instant
+        var tries: UInt8
+    }
+
+    private var missing: [Missing] = []
+    private var highest: Int64 = .min
+    /// Set when a loss was given up on or too much is missing; the caller asks for a key frame and clears it.
+    private(set) var gaveUp = false
+
+    init() { missing.reserveCapacity(Limits.Media.nackListLength) }
+
+    var isEmpty: Bool { missing.isEmpty }
+
+    /// Notes an original packet. Returns whether it was new to the list, that is in order or awaited.
+    mutating func received(_ sequence: Int64, at now: Instant) {
+        guard highest != .min else {
+            highest = sequence
+            return
+        }
+        if sequence > highest {
+            let gap = sequence - highest - 1
+            if gap > 0 { note(gap: gap, at: now) }
+            highest = sequence
+        } else if !missing.isEmpty {
+            remove(sequence)
+        }
+    }
+
+    /// A packet that came by RTX: no longer missing. It never moves the head of the stream.
+    mutating func recovered(_ sequence: Int64) { remove(sequence) }
+
+    private mutating func note(gap: Int64, at now: Instant) {
+        guard gap <= Int64(Limits.Media.nackMaximumGap) else {
+            missing.removeAll(keepingCapacity: true)
+            gaveUp = true
+            return
+        }
+        if missing.count + Int(gap) > Limits.Media.nackListLength {
+            missing.removeAll(keepingCapacity: true)
+            gaveUp = true
+            return
+        }
+        for sequence in (highest + 1)...(highest + gap) {
+            missing.append(Missing(sequence: sequence, firstSeen: now, askedAt: .zero, tries: 0))
+        }
+    }
+
+    private mutating func remove(_ sequence: Int64) {
+        if let index = missing.firstIndex(where: { $0.sequence == sequence }) { missing.remove(at: index) }
+    }
+
+    /// Forgets everything before a key frame that arrived whole: nobody needs it any more.
+    mutating func forget(before sequence: Int64) {
+        missing.removeAll { $0.sequence < sequence }
+    }
+
+    mutating func takeGaveUp() -> Bool {
+        defer { gaveUp = false }
+        return gaveUp
+    }
+
+    /// Appends the numbers to ask for now and counts the try. A number is asked for 10 ms after it was missed,
+    /// then each RTT · 1.25ⁿ, at most 10 times.
+    mutating func due(at now: Instant, roundTrip: Interval, into list: inout [Int64]) {
+        guard !missing.isEmpty else { return }
+        var kept = 0
+        for index in missing.indices {
+            var item = missing[index]
+            let isDue = NackGenerator.deadline(of: item, roundTrip: roundTrip) <= now
+            if isDue && item.tries >= Limits.Media.nackTries {
+                gaveUp = true
+                continue
+            }
+            if isDue {
+                item.tries += 1
+                item.askedAt = now
+                list.append(item.sequence)
+            }
+            missing[kept] = item
+            kept += 1
+        }
+        missing.removeLast(missing.count - kept)
+    }
+
+    private static func deadline(of item: Missing, roundTrip: Interval) -> Instant {
+        guard item.tries > 0 else { return item.firstSeen + Limits.Media.nackReorderGuard }
+        var wait = max(roundTrip.microseconds, Limits.Media.nackRetryMinimum.microseconds)
+        for _ in 1..<max(item.tries, 1) { wait += wait / 4 }
+        return item.askedAt + Interval(microseconds: min(wait, Limits.Media.nackRetryMaximum.microseconds))
+    }
+
+    func nextDeadline(roundTrip: Interval) -> Instant {
+        var next = Instant.distantFuture
+        for item in missing { next = min(next, NackGenerator.deadline(of: item, roundTrip: roundTrip)) }
+        return next
+    }
+}

@@ -1,0 +1,113 @@
+// The last second or two of one encoding, stored once and shared by all its subscribers: payload bytes in a byte
+// ring, what was read from headers in an index by sequence number. Knows nothing of who reads it.
+import RTP
+
+/// One packet as it is kept: everything a subscriber's copy is made from.
+struct PacketRecord {
+    struct Flags: OptionSet {
+        let rawValue: UInt16
+        static let marker = Flags(rawValue: 1)
+        /// Came again through RTX after a NACK.
+        static let recovered = Flags(rawValue: 2)
+        static let audioLevel = Flags(rawValue: 4)
+        static let voice = Flags(rawValue: 8)
+        static let captureTime = Flags(rawValue: 16)
+        static let captureOffset = Flags(rawValue: 32)
+        static let orientation = Flags(rawValue: 64)
+        static let playoutDelay = Flags(rawValue: 128)
+        static let contentType = Flags(rawValue: 256)
+    }
+
+    /// Extended sequence number; `Int64.min`: free.
+    var sequence: Int64 = .min
+    /// Position in the endless byte stream of the ring.
+    var position: Int = 0
+    var arrival: Instant = .zero
+    var captureTime: UInt64 = 0
+    var captureOffset: Int64 = 0
+    var timestamp: UInt32 = 0
+    var playoutDelay: UInt32 = 0
+    var length: UInt16 = 0
+    var flags: Flags = []
+    var audioLevel: UInt8 = 0
+    var orientation: UInt8 = 0
+    var contentType: UInt8 = 0
+    var frame = FrameInfo()
+}
+
+struct PacketHistory: ~Copyable {
+    private let records: UnsafeMutablePointer<PacketRecord>
+    private let bytes: UnsafeMutablePointer<UInt8>
+    private let recordMask: Int
+    private let byteCapacity: Int
+    /// Where the next byte goes in the endless stream.
+    private var end = 0
+
+    /// - Parameters:
+    ///   - records: packets, rounded up to a power of two.
+    ///   - bytes: payload bytes, at least 64 kB.
+    init(records count: Int, bytes byteCount: Int) {
+        var size = 16
+        while size < count { size *= 2 }
+        recordMask = size - 1
+        // The longest length that a record can hold must fit.
+        byteCapacity = max(byteCount, 1 << 16)
+        records = .allocate(capacity: size)
+        records.initialize(repeating: PacketRecord(), count: size)
+        bytes = .allocate(capacity: byteCapacity)
+    }
+
+    deinit {
+        records.deallocate()
+        bytes.deallocate()
+    }
+
+    static let audioRecords = 128
+    static let audioBytes = 64 << 10
+    static let videoRecords = 1024
+    static let videoBytes = 768 << 10
+
+    init(for kind: MediaKind) {
+        switch kind {
+        case .audio: self.init(records: PacketHistory.audioRecords, bytes: PacketHistory.audioBytes)
+        case .video: self.init(records: PacketHistory.videoRecords, bytes: PacketHistory.videoBytes)
+        }
+    }
+
+    var byteCount: Int { byteCapacity + (recordMask + 1) * MemoryLayout<PacketRecord>.stride }
+
+    /// Whether this packet is already here.
+    @inline(__always)
+    func contains(_ sequence: Int64) -> Bool { record(sequence) != nil }
+
+    /// The record of a packet that is still whole, nil where it never came or was overwritten.
+    @inline(__always)
+    func record(_ sequence: Int64) -> UnsafeMutablePointer<PacketRecord>? {
+        let record = records + (Int(truncatingIfNeeded: sequence) & recordMask)
+        guard record.pointee.sequence == sequence, record.pointee.position + byteCapacity >= end else { return nil }
+        return record
+    }
+
+    @inline(__always)
+    func payload(_ record: UnsafeMutablePointer<PacketRecord>) -> UnsafePointer<UInt8> {
+        UnsafePointer(bytes + record.pointee.position % byteCapacity)
+    }
+
+    /// Copies a payload of `record.length` bytes in; `record.position` is set here.
+    @inline(__always)
+    mutating func store(
+        _ record: PacketRecord, payload: UnsafePointer<UInt8>
+    ) -> UnsafeMutablePointer<PacketRecord> {
+        let size = Int(record.length)
+        // A packet is never split: what is left of the ring's end is skipped.
+        let start = end % byteCapacity
+        if start + size > byteCapacity { end += byteCapacity - start }
+        let place = bytes + end % byteCapacity
+        place.update(from: payload, count: Int(record.length))
+        let slot = records + (Int(truncatingIfNeeded: record.sequence) & recordMask)
+        slot.pointee = record
+        slot.pointee.position = end
+        end += size
+        return slot
+    }
+}

@@ -1,0 +1,221 @@
+// One inbound encoding (one SSRC and its RTX companion): numbers, losses, statistics, history, and the packets that
+// arrived since the last forwarding. Knows nothing of subscribers.
+import PeerTransport
+import RTP
+import Seam
+
+/// Lives in raw memory, made and freed by its `Publication`.
+struct ReceiveStream: ~Copyable {
+    /// Place among the publication's encodings, 0 the lowest layer.
+    let layer: Int
+    let rid: String?
+    let kind: MediaKind
+    let isScreen: Bool
+    unowned(unsafe) let publication: Publication
+
+    /// 0: not yet known.
+    var ssrc: UInt32 = 0
+    var rtxSSRC: UInt32 = 0
+    private(set) var codec: CodecName?
+    private(set) var clockRate: UInt32 = 90_000
+    private(set) var history: PacketHistory
+    var nack = NackGenerator()
+    var statistics: ReceiveStatistics
+    var keyFrames = KeyFrameLimiter()
+    /// The newest sender report, its NTP time on our clock.
+    private(set) var reportNTP: UInt64 = 0
+    private(set) var reportTimestamp: UInt32 = 0
+    private(set) var hasReport = false
+    private(set) var lastPacketAt: Instant?
+    private(set) var width: UInt16 = 0
+    private(set) var height: UInt16 = 0
+    private(set) var highest: Int64 = .min
+    private var unwrapper = SequenceUnwrapper()
+    /// Moves the numbers of a restarted sender behind those of its former life.
+    private var origin: Int64 = 0
+    private var rate = RateMeter()
+
+    /// What arrived since the last forwarding, in order of arrival.
+    let batch: UnsafeMutablePointer<UnsafeMutablePointer<PacketRecord>>
+    private(set) var batchCount = 0
+
+    init(layer: Int, encoding: EncodingParameters, kind: MediaKind, source: Source?, publication: Publication) {
+        self.layer = layer
+        rid = encoding.rid
+        self.kind = kind
+        isScreen = source == .screen
+        self.publication = publication
+        ssrc = encoding.ssrc ?? 0
+        rtxSSRC = encoding.rtxSSRC ?? 0
+        history = PacketHistory(for: kind)
+        statistics = ReceiveStatistics(clockRate: kind == .audio ? 48_000 : 90_000)
+        batch = .allocate(capacity: Limits.Media.pendingPackets)
+    }
+
+    deinit { batch.deallocate() }
+
+    var isStarted: Bool { highest != .min }
+
+    /// Takes a decrypted packet in. `payload` is without padding.
+    /// - Returns: nil when the packet waits to be forwarded, else why it goes no further.
+    mutating func receive(
+        _ payload: UnsafePointer<UInt8>, length: Int, header: RTPHeader, sequenceNumber: UInt16,
+        values: ExtensionValues, codec parameters: StreamCodec, recovered: Bool, at now: Instant
+    ) -> DropReason? {
+        if codec != parameters.name { begin(parameters) }
+        // A recovered packet never moves the head of the stream.
+        let place =
+            unwrapper.isStarted && recovered ? unwrapper.peek(sequenceNumber) : unwrapper.unwrap(sequenceNumber)
+        let sequence = place + origin
+        if recovered {
+            nack.recovered(sequence)
+        } else {
+            statistics.receive(sequence: sequenceNumber, timestamp: header.timestamp, at: now)
+            nack.received(sequence, at: now)
+            lastPacketAt = now
+            rate.add(bytes: length + header.headerLength, at: now)
+        }
+        guard !history.contains(sequence) else { return .rtpDuplicate }
+        guard sequence > highest - Int64(PacketHistory.videoRecords / 2) || highest == .min else {
+            return .rtpTooLate
+        }
+        guard length > 0 else {
+            if sequence > highest { highest = sequence }
+            publication.skipped(sequence, layer: layer)
+            return .rtpPaddingOnly
+        }
+        guard let frame = FrameInfo.parse(codec: parameters.name, payload, length: length) else {
+            return .rtpMalformed
+        }
+        var record = PacketRecord()
+        record.sequence = sequence
+        record.arrival = now
+        record.timestamp = header.timestamp
+        record.length = UInt16(truncatingIfNeeded: length)
+        record.frame = frame
+        record.flags = header.marker ? .marker : []
+        if recovered { record.flags.insert(.recovered) }
+        record.take(values)
+        if frame.isKeyFrameStart && kind == .video { sawKeyFrame(frame, sequence, at: now) }
+        if sequence > highest { highest = sequence }
+        let stored = history.store(record, payload: payload)
+        batch[batchCount] = stored
+        batchCount += 1
+        return nil
+    }
+
+    private mutating func begin(_ parameters: StreamCodec) {
+        codec = parameters.name
+        clockRate = parameters.clockRate
+        statistics = ReceiveStatistics(clockRate: parameters.clockRate)
+    }
+
+    private mutating func sawKeyFrame(_ frame: FrameInfo, _ sequence: Int64, at now: Instant) {
+        keyFrames.received(at: now)
+        if frame.width > 0 {
+            width = frame.width
+            height = frame.height
+        }
+    }
+
+    /// The sender started over: its numbers begin anew, far behind those that are remembered.
+    mutating func restart() {
+        guard isStarted else { return }
+        origin = highest + 0x2_0000
+        unwrapper = SequenceUnwrapper()
+        highest = .min
+        nack = NackGenerator()
+        statistics = ReceiveStatistics(clockRate: clockRate)
+        hasReport = false
+    }
+
+    /// Whether the batch must go out before another packet is taken.
+    @inline(__always)
+    var isBatchFull: Bool { batchCount >= Limits.Media.pendingPackets }
+
+    @inline(__always)
+    mutating func clearBatch() { batchCount = 0 }
+
+    /// Maps this encoding's timestamps to our clock (RFC 3550 §6.4.1).
+    mutating func received(senderReport ntp: UInt64, timestamp: UInt32) {
+        reportNTP = ntp
+        reportTimestamp = timestamp
+        hasReport = true
+    }
+
+    /// Whether packets still come: the simple rule until layers announce themselves.
+    func isLive(at now: Instant) -> Bool {
+        guard let lastPacketAt else { return false }
+        let patience = isScreen ? Limits.Media.screenLayerTimeout : Limits.Media.layerTimeout
+        return now - lastPacketAt < patience
+    }
+
+    /// Payload and header bits per second over the last second.
+    mutating func bitsPerSecond(at now: Instant) -> UInt32 { rate.bitsPerSecond(at: now) }
+}
+
+/// A codec as one session numbers it, small enough for the road.
+struct StreamCodec {
+    var name: CodecName
+    var clockRate: UInt32
+}
+
+extension PacketRecord {
+    /// Keeps what subscribers are told about this packet.
+    @inline(__always)
+    mutating func take(_ values: ExtensionValues) {
+        if values.has(.audioLevel) {
+            flags.insert(.audioLevel)
+            audioLevel = values.audioLevelByte
+        }
+        if values.has(.absoluteCaptureTime) {
+            flags.insert(.captureTime)
+            captureTime = values.absoluteCaptureTime
+            if values.hasCaptureClockOffset {
+                flags.insert(.captureOffset)
+                captureOffset = values.captureClockOffset
+            }
+        }
+        if values.has(.videoOrientation) {
+            flags.insert(.orientation)
+            orientation = values.videoOrientation
+        }
+        if values.has(.playoutDelay) {
+            flags.insert(.playoutDelay)
+            playoutDelay = values.playoutDelay
+        }
+        if values.has(.videoContentType) {
+            flags.insert(.contentType)
+            contentType = values.videoContentType
+        }
+    }
+}
+
+/// Bytes over a sliding second in ten buckets.
+struct RateMeter {
+    private var buckets = InlineArray<10, UInt32>(repeating: 0)
+    private var current: Int64 = 0
+    private static let bucketMicroseconds: Int64 = 100_000
+
+    @inline(__always)
+    mutating func add(bytes: Int, at now: Instant) {
+        roll(to: now)
+        buckets[Int(current % 10)] &+= UInt32(truncatingIfNeeded: bytes)
+    }
+
+    mutating func bitsPerSecond(at now: Instant) -> UInt32 {
+        roll(to: now)
+        var sum: UInt32 = 0
+        for i in 0..<10 { sum &+= buckets[i] }
+        return sum &* 8
+    }
+
+    @inline(__always)
+    private mutating func roll(to now: Instant) {
+        let bucket = max(now.microseconds, 0) / RateMeter.bucketMicroseconds
+        guard bucket > current else { return }
+        let steps = min(bucket - current, 10)
+        for step in 1...steps { buckets[Int((bucket - steps + step) % 10)] = 0 }
+        current = bucket
+    }
+}

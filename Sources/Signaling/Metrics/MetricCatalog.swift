@@ -1,0 +1,88 @@
+// The table of all metrics: the one place where they are named. docs/metrics.md is generated from it.
+// Must not know who counts.
+
+/// One metric as Prometheus and the documentation know it.
+public struct MetricDescription: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable { case counter, gauge, histogram }
+
+    /// The whole name, with prefix, unit and, for counters, `_total`.
+    public var name: String
+    public var kind: Kind
+    public var help: String
+    public var labels: [String]
+    /// Upper bounds of a histogram's buckets without +Inf, in the unit of the name.
+    public var buckets: [Double]
+
+    public init(
+        _ name: String, _ kind: Kind, _ help: String, labels: [String] = [], buckets: [Double] = []
+    ) {
+        self.name = name
+        self.kind = kind
+        self.help = help
+        self.labels = labels
+        self.buckets = buckets
+    }
+}
+
+/// All metrics of the server.
+public enum MetricCatalog {
+    /// Seconds, 1 ms to 10 s.
+    public static let durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+    public static let signalSockets = MetricDescription(
+        "sfu_signal_sockets", .gauge, "Open signaling WebSockets.")
+    public static let signalSocketsClosed = MetricDescription(
+        "sfu_signal_sockets_closed_total", .counter, "Signaling WebSockets closed by a Close frame, by its code.",
+        labels: ["code"])
+    public static let httpRequests = MetricDescription(
+        "sfu_http_requests_total", .counter, "HTTP requests answered, by route pattern.",
+        labels: ["method", "route", "status"])
+    public static let httpDuration = MetricDescription(
+        "sfu_http_request_duration_seconds", .histogram, "Time from a request's head to its response.",
+        labels: ["route"], buckets: durationBuckets)
+    public static let httpConnections = MetricDescription(
+        "sfu_http_connections", .gauge, "Open HTTP connections, those that became WebSockets included.")
+    public static let certificateLoads = MetricDescription(
+        "sfu_tls_certificate_loads_total", .counter, "Attempts to load the TLS certificate, by result.",
+        labels: ["result"])
+    public static let seriesDropped = MetricDescription(
+        "sfu_metrics_series_dropped_total", .counter,
+        "Label sets that were folded into one because their metric had too many.")
+    public static let mediaDropped = MetricDescription(
+        "sfu_media_dropped_total", .counter, "Datagrams and packets that did not go on, by reason.",
+        labels: ["worker", "reason"])
+
+    /// What the signaling process counts itself.
+    public static let signaling: [MetricDescription] = [
+        signalSockets, signalSocketsClosed, httpRequests, httpDuration, httpConnections, certificateLoads,
+        seriesDropped,
+    ]
+
+    /// What the workers of the media plane report; names as in `WorkerCounters` with `sfu_` before and, for
+    /// counters, `_total` behind. A name that is missing here is shown all the same, without a help text.
+    public static let media: [MetricDescription] = [
+        mediaDropped,
+        worker("sfu_media_packets_received_total", .counter, "RTP packets that were accepted."),
+        worker("sfu_media_bytes_received_total", .counter, "Bytes of accepted RTP packets, without SRTP's own."),
+        worker("sfu_media_packets_forwarded_total", .counter, "RTP packets sent to subscribers."),
+        worker("sfu_media_bytes_forwarded_total", .counter, "Bytes of RTP packets sent to subscribers."),
+        worker("sfu_media_sessions", .gauge, "Sessions of a worker."),
+    ]
+
+    /// All of them, by name.
+    public static let all: [MetricDescription] = (signaling + media).sorted { $0.name < $1.name }
+
+    /// A Markdown table of `all`.
+    public static func markdown() -> String {
+        var text = "| name | kind | labels | what |\n|---|---|---|---|\n"
+        for metric in all {
+            let labels = metric.labels.map { "`\($0)`" }.joined(separator: ", ")
+            text += "| `\(metric.name)` | \(metric.kind.rawValue) | \(labels) | \(metric.help) |\n"
+        }
+        return text
+    }
+
+    private static func worker(_ name: String, _ kind: MetricDescription.Kind, _ help: String) -> MetricDescription {
+        MetricDescription(name, kind, help, labels: ["worker"])
+    }
+}

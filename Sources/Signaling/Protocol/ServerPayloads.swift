@@ -1,0 +1,167 @@
+// The `data` of what the server sends by itself.
+import RTP
+import Seam
+
+public struct Welcome: Codable, Sendable, Equatable {
+    public enum Outcome: String, Codable, Sendable {
+        /// A new session: a snapshot follows.
+        case fresh
+    }
+    public struct Bounds: Codable, Sendable, Equatable {
+        /// Largest client message, bytes.
+        public var message: Int
+        /// The same where it carries SDP, bytes.
+        public var offer: Int
+        /// Requests that may wait for a response.
+        public var inflight: Int
+        /// Messages per second in the long run.
+        public var rate: Int
+    }
+
+    public var outcome: Outcome
+    public var sid: String
+    public var pid: String
+    public var uid: String
+    public var room: RoomObject
+    public var role: Role
+    public var grants: Grants
+    public var limits: Bounds
+    /// Milliseconds between heartbeats.
+    public var hb: Int64
+    /// Answer to `hello.pc`.
+    public var pc: Answering?
+    /// Milliseconds since 1970.
+    public var serverTime: UInt64
+}
+
+public struct Snapshot: Codable, Sendable, Equatable {
+    /// From 1.
+    public var page: Int
+    public var of: Int
+    public var rev: UInt64
+    public var participants: [ParticipantObject]
+    /// The client's own receive sections; in the first page.
+    public var slots: [SlotObject]?
+    public var speakers: Speakers?
+}
+
+public struct RosterChange: Codable, Sendable, Equatable {
+    public struct Left: Codable, Sendable, Equatable {
+        public var pid: String
+        public var reason: LeaveReason
+        public var rev: UInt64
+    }
+
+    public var joined: [ParticipantObject]
+    public var updated: [ParticipantObject]
+    public var left: [Left]
+}
+
+public enum LeaveReason: String, Codable, Sendable, CaseIterable {
+    /// The participant said so.
+    case left
+    /// Nothing was heard from it any more.
+    case timeout
+    /// The same device joined again, or the token said that there is one session per user.
+    case replaced
+    /// Its token's time in the room is over.
+    case expired
+    case kicked
+    /// It did not read what was sent to it, or sent what cannot be understood.
+    case `protocol`
+    /// Its only transport, a WHIP session, ended.
+    case media
+    case shutdown
+}
+
+public struct SlotsNeeded: Codable, Sendable, Equatable {
+    public enum Reason: String, Codable, Sendable { case publications }
+
+    /// How many receive sections the next offer should have.
+    public var audio: Int
+    public var video: Int
+    public var reason: Reason
+}
+
+public struct RestartNeeded: Codable, Sendable, Equatable {
+    public enum Mode: String, Codable, Sendable {
+        /// `restartIce()` on the same PeerConnection.
+        case ice
+        /// The server has forgotten the PeerConnection: a new one, with another `gen`.
+        case new
+    }
+
+    public var mode: Mode
+    public var reason: String
+}
+
+/// Who caused a change: other devices of the same user recognise their own doing.
+public struct Origin: Codable, Sendable, Equatable {
+    public var pid: String
+    /// Request id of the session that caused it.
+    public var id: UInt64?
+}
+
+public struct TrackMuted: Codable, Sendable, Equatable {
+    public var tid: String
+    public var pid: String
+    public var muted: Bool
+    public var rev: UInt64
+    public var origin: Origin?
+}
+
+public struct TrackLayers: Codable, Sendable, Equatable {
+    public var tid: String
+    public var pid: String
+    public var codec: CodecName?
+    public var layers: [LayerObject]
+}
+
+public struct Speakers: Codable, Sendable, Equatable {
+    /// `pid`, absent while nobody has spoken.
+    public var dominant: String?
+    /// Those who speak now, loudest first.
+    public var active: [AudioLevels.Level]
+}
+
+public struct AudioLevels: Codable, Sendable, Equatable {
+    public struct Level: Codable, Sendable, Equatable {
+        public var pid: String
+        /// 0 (silent) to 127.
+        public var level: UInt8
+    }
+
+    public var active: [Level]
+}
+
+public struct ConnectionChange: Codable, Sendable, Equatable {
+    public var pid: String
+    public var conn: ConnectionState
+}
+
+public struct Heartbeat: Codable, Sendable, Equatable {
+    /// The newest event that was sent: a larger number than the last one seen is a loss.
+    public var seq: UInt64
+    public var rev: UInt64
+    /// Ephemeral events dropped since the session began.
+    public var shed: UInt64
+    /// Events that wait for this session.
+    public var lag: Int
+}
+
+public struct Bye: Codable, Sendable, Equatable {
+    public var code: UInt16
+    public var reason: String
+    public var action: ByeAction
+    /// Wait that long before connecting again, milliseconds.
+    public var afterMs: Int?
+    /// Spread the reconnects over so many milliseconds.
+    public var spreadMs: Int?
+}
+
+/// `data` of an `error` message.
+public struct OutgoingError: Codable, Sendable, Equatable {
+    public var error: ErrorObject
+    /// The type of the refused message, if it could be read.
+    public var of: String?
+}

@@ -1,0 +1,137 @@
+// What the gateway holds of each connection, member and room. Used on the gateway's loop only; decides nothing.
+import Logging
+import NIOCore
+import RTP
+import SDP
+import Seam
+
+/// One open socket, from its upgrade to its end.
+final class Connection {
+    enum State {
+        /// Its first message is awaited until then.
+        case greeting(until: Instant)
+        /// Its token is being verified.
+        case verifying
+        case member(Member)
+        case closed
+    }
+
+    let id: ConnectionID
+    let socket: any SignalingSocket
+    let request: SignalingRequest
+    var state: State
+    var isBatching = false
+    var isPaused = false
+
+    init(id: ConnectionID, socket: any SignalingSocket, request: SignalingRequest, state: State) {
+        self.id = id
+        self.socket = socket
+        self.request = request
+        self.state = state
+    }
+}
+
+/// What waits for its turn to negotiate.
+struct PendingOffer {
+    enum Content {
+        case offer(Offer, tracks: [OfferedTrack], generation: UInt32?)
+        case fragment(ICECredentials)
+    }
+    /// What came of it: the answer, or our part of an ICE restart.
+    struct Outcome: Sendable {
+        /// Answer or fragment.
+        var text: String
+        var tracks: [TrackObject] = []
+        var slots: [Answering.Slot] = []
+        var revision: UInt64
+    }
+
+    var content: Content
+    var reply: (Result<Outcome, GatewayError>) -> Void
+}
+
+/// Somebody in a room: a socket's participant, a WHIP publisher, or a WHEP viewer that nobody sees.
+final class Member {
+    enum Front: Equatable {
+        case socket
+        case whip
+        /// nil: everybody's publications.
+        case whep(of: UserID?)
+    }
+
+    let id: ParticipantID
+    /// The signaling session, and the first media session.
+    let sid: SessionID
+    let room: Room
+    let claims: Claims
+    let front: Front
+    let device: String?
+    let joinedAt: Instant
+    var logger: Logger
+
+    var connection: Connection?
+    var session: SignalSession
+    /// It has its welcome, and hears what happens.
+    var isLive = false
+    /// What happened up to here was in its snapshot.
+    var snapshotRevision: UInt64 = 0
+    var detachedAt: Instant?
+    var isDirty = false
+
+    var link: MediaLink?
+    var links: UInt32 = 0
+    var offers: [PendingOffer] = []
+    var negotiating: PendingOffer?
+    var wishing = Wishing()
+    var sentWishes: Wishes?
+    /// Video slots that `pc.need` asked for since the last offer.
+    var askedSlots = 0
+
+    init(
+        id: ParticipantID, sid: SessionID, room: Room, claims: Claims, front: Front, device: String?,
+        joinedAt: Instant, logger: Logger
+    ) {
+        self.id = id
+        self.sid = sid
+        self.room = room
+        self.claims = claims
+        self.front = front
+        self.device = device
+        self.joinedAt = joinedAt
+        self.logger = logger
+        session = SignalSession(at: joinedAt)
+    }
+
+    var leavesAt: Instant {
+        joinedAt + min(claims.maxSession, Limits.Signaling.longestMaxSession)
+    }
+
+    /// How others see it, from what its socket and its media do.
+    func connectionState(at now: Instant) -> ConnectionState {
+        let media = link?.transport
+        let isSignalled: Bool =
+            switch front {
+            case .socket: connection != nil || detachedAt.map { now - $0 < Limits.Signaling.detachHidden } ?? false
+            case .whip, .whep: true
+            }
+        return switch (isSignalled, media) {
+        case (true, .connected): .active
+        case (true, nil), (true, .new), (true, .connecting): .signalOnly
+        case (true, .disconnected), (true, .failed): .reconnecting
+        case (false, .connected): .mediaOnly
+        case (false, _): .reconnecting
+        }
+    }
+}
+
+final class Room {
+    var state: RoomState
+    var members: [ParticipantID: Member] = [:]
+    var speakers: Speakers?
+    var levelsSentAt: Instant?
+    var waitingLevels: AudioLevels?
+
+    init(_ state: RoomState) { self.state = state }
+
+    var id: RoomID { state.id }
+}

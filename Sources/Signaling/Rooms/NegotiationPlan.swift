@@ -1,0 +1,163 @@
+// What an offer would change: the negotiated sections, the publications that come and go. Decides, changes nothing.
+// Must not know sessions, sockets or how the answer travels.
+import RTP
+import SDP
+import Seam
+
+struct NegotiationPlan: Sendable {
+    var offer: Offer
+    var negotiated: NegotiatedSession
+    /// New ones and those with another m-section or name, as they will be.
+    var publications: [Publication]
+    /// Those whose m-section carries nothing any more.
+    var ended: [PublicationID]
+
+    /// What the media plane is told about every accepted section.
+    func sections(muted: (PublicationID) -> Bool) -> [SectionMedia] {
+        NegotiationPlan.sections(negotiated.media, publications: publications, muted: muted)
+    }
+
+    static func sections(
+        _ media: [MediaSection], publications: [Publication], muted: (PublicationID) -> Bool
+    ) -> [SectionMedia] {
+        let byMid = Dictionary(
+            publications.compactMap { publication in publication.mid.map { ($0, publication) } },
+            uniquingKeysWith: { _, newest in newest })
+        return media.map { section in
+            guard !section.receive.isEmpty, let publication = byMid[section.mid] else {
+                var idle = section
+                idle.receive = []
+                return SectionMedia(section: idle)
+            }
+            return SectionMedia(
+                section: section, publication: publication.id, source: publication.source,
+                muted: muted(publication.id))
+        }
+    }
+}
+
+/// Makes plans for one participant.
+struct NegotiationPlanner {
+    var grants: Grants
+    /// WHIP and WHEP: an m-section that cannot be accepted refuses the offer (RFC 9725 §4.2).
+    var requiresEverySection = false
+    var videoCodecs: [CodecName]
+    /// A new identifier for a publication.
+    var makeID: () -> PublicationID
+
+    private static let sources: [MediaKind: [Source]] = [.audio: [.mic, .screenAudio], .video: [.camera, .screen]]
+
+    private func sources(of kind: MediaKind) -> [Source] { Self.sources[kind] ?? [] }
+
+    var policy: AnswerPolicy {
+        var policy = AnswerPolicy(videoCodecs: videoCodecs)
+        policy.publish = Set(
+            [MediaKind.audio, .video].filter { kind in sources(of: kind).contains { grants.publish.contains($0) } })
+        policy.receive = grants.subscribe ? [.audio, .video] : []
+        policy.requiresEverySection = requiresEverySection
+        return policy
+    }
+
+    /// `current`: what the participant publishes now, announced tracks without an m-section included.
+    func plan(
+        _ offer: Offer, tracks: [OfferedTrack], current: [Publication], previous: [MediaSection],
+        using generator: inout some RandomNumberGenerator
+    ) throws(GatewayError) -> NegotiationPlan {
+        let offeredTracks = try index(tracks)
+        let negotiated: NegotiatedSession
+        do {
+            negotiated = try negotiate(offer, policy: policy, previous: previous, using: &generator)
+        } catch {
+            throw GatewayError(.badRequest, error.description)
+        }
+        var publications: [Publication] = []
+        var used: Set<PublicationID> = []
+        for media in negotiated.media where !media.receive.isEmpty {
+            let publication = try publication(
+                of: media, track: offeredTracks[media.mid], current: current, used: used)
+            guard used.insert(publication.id).inserted else {
+                throw GatewayError(.badRequest, "track \(publication.cid) is in two m-sections")
+            }
+            publications.append(publication)
+        }
+        for (mid, track) in offeredTracks where !publications.contains(where: { $0.mid == mid }) {
+            try refuse(track, of: negotiated)
+        }
+        let ended = current.filter { $0.mid != nil && !used.contains($0.id) }.map(\.id)
+        let announced = current.count { $0.mid == nil && !used.contains($0.id) }
+        guard publications.count + announced <= Limits.Signaling.publicationsPerParticipant else {
+            throw GatewayError(.full, "a participant may publish \(Limits.Signaling.publicationsPerParticipant) tracks")
+        }
+        return NegotiationPlan(offer: offer, negotiated: negotiated, publications: publications, ended: ended)
+    }
+
+    private func index(_ tracks: [OfferedTrack]) throws(GatewayError) -> [String: OfferedTrack] {
+        guard tracks.count <= Limits.Media.sectionsPerSession else { throw GatewayError(.badRequest, "too many tracks") }
+        var byMid: [String: OfferedTrack] = [:]
+        for track in tracks {
+            try Checked.name(track.cid, "tracks.cid")
+            try Checked.name(track.name, "tracks.name")
+            guard byMid.updateValue(track, forKey: track.mid) == nil else {
+                throw GatewayError(.badRequest, "m-section \(track.mid) carries two tracks")
+            }
+        }
+        return byMid
+    }
+
+    /// A named track is not published: an error where the reason is a missing grant, else the m-section says it.
+    private func refuse(_ track: OfferedTrack, of negotiated: NegotiatedSession) throws(GatewayError) {
+        if let source = track.source { try check(source) }
+        guard negotiated.sections.contains(where: { $0.mid == track.mid }) else {
+            throw GatewayError(.badRequest, "the offer has no m-section \(track.mid)")
+        }
+    }
+
+    private func check(_ source: Source) throws(GatewayError) {
+        guard !grants.hidden, grants.publish.contains(source) else {
+            throw GatewayError(.forbidden, "the token does not allow to publish \(source.rawValue)")
+        }
+    }
+
+    private func publication(
+        of media: MediaSection, track: OfferedTrack?, current: [Publication], used: Set<PublicationID>
+    ) throws(GatewayError) -> Publication {
+        let known =
+            track.flatMap { track in current.first { $0.cid == track.cid } }
+            ?? (track == nil ? current.first { $0.mid == media.mid && $0.kind == media.kind } : nil)
+        let permitted = sources(of: media.kind).filter { grants.publish.contains($0) }
+        guard let source = track?.source ?? known?.source ?? permitted.first else {
+            throw GatewayError(.forbidden, "the token does not allow to publish \(media.kind.rawValue)")
+        }
+        try check(source)
+        guard sources(of: media.kind).contains(source) else {
+            throw GatewayError(.badRequest, "m-section \(media.mid) is \(media.kind.rawValue), not \(source.rawValue)")
+        }
+        if var known, known.kind == media.kind {
+            known.mid = media.mid
+            known.source = source
+            known.name = track?.name ?? known.name
+            known.muted = track?.muted ?? known.muted
+            return known
+        }
+        guard known == nil else {
+            throw GatewayError(.badRequest, "track \(known?.cid ?? "") cannot change between audio and video")
+        }
+        return Publication(
+            id: makeID(), cid: track?.cid ?? media.mid, mid: media.mid, kind: media.kind, source: source,
+            name: track?.name, muted: track?.muted ?? false, codec: nil, layers: nil, revision: 0)
+    }
+}
+
+/// Lengths of what clients name.
+enum Checked {
+    static func name(_ text: String?, _ field: String) throws(GatewayError) {
+        guard let text else { return }
+        guard !text.isEmpty || field.hasSuffix("name") else { throw GatewayError(.badRequest, "\(field) is empty") }
+        guard text.utf8.count <= Limits.Signaling.nameBytes else {
+            throw GatewayError(.badRequest, "\(field) is longer than \(Limits.Signaling.nameBytes) bytes")
+        }
+        guard !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
+            throw GatewayError(.badRequest, "\(field) has control characters")
+        }
+    }
+}

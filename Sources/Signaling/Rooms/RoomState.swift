@@ -1,0 +1,209 @@
+// Who is in a room and what they publish, with revisions; and the roster changes that wait to be told.
+// Must not know sessions, sockets or the media plane.
+import RTP
+import Seam
+
+struct Publication: Sendable, Equatable {
+    var id: PublicationID
+    var cid: String
+    var mid: String?
+    var kind: MediaKind
+    var source: Source
+    var name: String?
+    var muted: Bool
+    var codec: CodecName?
+    var layers: [LayerObject]?
+    var revision: UInt64
+}
+
+struct Participant: Sendable, Equatable {
+    var id: ParticipantID
+    var user: UserID
+    var device: String?
+    var name: String?
+    var role: Role
+    var kind: String
+    var attributes: [String: String]
+    var grants: Grants
+    var connection: ConnectionState
+    /// Milliseconds since 1970.
+    var joinedAt: UInt64
+    var order: UInt64
+    var revision: UInt64
+    /// Those that have an m-section are visible to others.
+    var publications: [Publication] = []
+
+    var isHidden: Bool { grants.hidden }
+
+    func object(for viewer: ParticipantID? = nil) -> ParticipantObject {
+        ParticipantObject(
+            pid: id.rawValue, uid: user.rawValue, did: device, name: name, role: role, kind: kind,
+            attrs: attributes.isEmpty ? nil : attributes, conn: connection,
+            tracks: publications.filter { $0.mid != nil || viewer == id }.map { track($0, for: viewer) },
+            joinedAt: joinedAt, rev: revision)
+    }
+
+    func track(_ publication: Publication, for viewer: ParticipantID?) -> TrackObject {
+        TrackObject(
+            tid: publication.id.rawValue, pid: id.rawValue, cid: publication.cid,
+            mid: viewer == id ? publication.mid : nil, kind: publication.kind, source: publication.source,
+            name: publication.name, muted: publication.muted, codec: publication.codec,
+            layers: publication.layers, rev: publication.revision)
+    }
+}
+
+struct RoomState: Sendable {
+    let id: RoomID
+    /// Revisions of another epoch cannot be compared.
+    let epoch: String
+    private(set) var revision: UInt64 = 0
+    private(set) var participants: [ParticipantID: Participant] = [:]
+    private(set) var users: [UserID: Set<ParticipantID>] = [:]
+    private var owners: [PublicationID: ParticipantID] = [:]
+    private var joins: UInt64 = 0
+    private(set) var roster = RosterBatch()
+
+    init(id: RoomID, epoch: String) {
+        self.id = id
+        self.epoch = epoch
+    }
+
+    /// In the order in which they joined, without the hidden.
+    var visible: [Participant] {
+        participants.values.filter { !$0.isHidden }.sorted { $0.order < $1.order }
+    }
+
+    func publication(_ id: PublicationID) -> (owner: Participant, publication: Publication)? {
+        guard let owner = owners[id].flatMap({ participants[$0] }),
+            let publication = owner.publications.first(where: { $0.id == id })
+        else { return nil }
+        return (owner, publication)
+    }
+
+    /// When the waiting roster changes are due.
+    var rosterDeadline: Instant? { roster.deadline }
+
+    mutating func takeRoster() -> RosterBatch {
+        var batch = RosterBatch()
+        swap(&batch, &roster)
+        batch.revision = revision
+        return batch
+    }
+
+    // MARK: Participants
+
+    mutating func join(_ participant: Participant, at now: Instant) {
+        var participant = participant
+        revision += 1
+        joins += 1
+        participant.revision = revision
+        participant.order = joins
+        participants[participant.id] = participant
+        users[participant.user, default: []].insert(participant.id)
+        guard !participant.isHidden else { return }
+        roster.joined(participant.id, until: rosterDue(at: now))
+    }
+
+    /// What it published; nil where it is not here.
+    @discardableResult
+    mutating func leave(_ id: ParticipantID, reason: LeaveReason, at now: Instant) -> Participant? {
+        guard let participant = participants.removeValue(forKey: id) else { return nil }
+        revision += 1
+        users[participant.user]?.remove(id)
+        if users[participant.user]?.isEmpty == true { users[participant.user] = nil }
+        for publication in participant.publications { owners[publication.id] = nil }
+        if !participant.isHidden {
+            roster.left(id, reason: reason, revision: revision, until: rosterDue(at: now))
+        }
+        return participant
+    }
+
+    /// True where it changed.
+    mutating func setConnection(_ connection: ConnectionState, of id: ParticipantID) -> Bool {
+        guard let old = participants[id]?.connection, old != connection else { return false }
+        revision += 1
+        participants[id]?.connection = connection
+        participants[id]?.revision = revision
+        return true
+    }
+
+    // MARK: Publications
+
+    /// Adds or replaces a publication of `owner`. `byOwner`: its own request caused it.
+    mutating func put(_ publication: Publication, of owner: ParticipantID, byOwner: Bool, at now: Instant)
+        -> Publication?
+    {
+        guard var participant = participants[owner] else { return nil }
+        revision += 1
+        var publication = publication
+        publication.revision = revision
+        participant.revision = revision
+        let index = participant.publications.firstIndex { $0.id == publication.id }
+        let wasVisible = index.map { participant.publications[$0].mid != nil } ?? false
+        if let index {
+            participant.publications[index] = publication
+        } else {
+            participant.publications.append(publication)
+        }
+        participants[owner] = participant
+        owners[publication.id] = owner
+        if wasVisible || publication.mid != nil { changed(owner, byOwner: byOwner, at: now) }
+        return publication
+    }
+
+    @discardableResult
+    mutating func remove(_ id: PublicationID, byOwner: Bool, at now: Instant) -> Publication? {
+        guard let owner = owners.removeValue(forKey: id), var participant = participants[owner],
+            let index = participant.publications.firstIndex(where: { $0.id == id })
+        else { return nil }
+        let removed = participant.publications.remove(at: index)
+        revision += 1
+        participant.revision = revision
+        participants[owner] = participant
+        if removed.mid != nil { changed(owner, byOwner: byOwner, at: now) }
+        return removed
+    }
+
+    /// nil where nothing changed. Told as state, not in the roster.
+    mutating func setMuted(_ muted: Bool, _ id: PublicationID) -> Publication? {
+        edit(id) { publication in
+            guard publication.muted != muted else { return false }
+            publication.muted = muted
+            return true
+        }
+    }
+
+    /// nil where nothing but bit rates changed. Told as state, not in the roster.
+    mutating func setLayers(_ layers: [LayerObject], codec: CodecName?, _ id: PublicationID) -> Publication? {
+        func shape(_ layers: [LayerObject]?) -> [LayerObject]? {
+            layers.map { $0.map { LayerObject(rid: $0.rid, live: $0.live, width: $0.width, height: $0.height, kbps: 0) } }
+        }
+        return edit(id) { publication in
+            guard publication.codec != codec || shape(publication.layers) != shape(layers) else { return false }
+            publication.codec = codec
+            publication.layers = layers
+            return true
+        }
+    }
+
+    private mutating func edit(_ id: PublicationID, _ change: (inout Publication) -> Bool) -> Publication? {
+        guard let owner = owners[id], var participant = participants[owner],
+            let index = participant.publications.firstIndex(where: { $0.id == id }),
+            change(&participant.publications[index])
+        else { return nil }
+        revision += 1
+        participant.publications[index].revision = revision
+        participant.revision = revision
+        participants[owner] = participant
+        return participant.publications[index]
+    }
+
+    private mutating func changed(_ id: ParticipantID, byOwner: Bool, at now: Instant) {
+        guard participants[id]?.isHidden == false else { return }
+        roster.updated(id, byOwner: byOwner, until: rosterDue(at: now))
+    }
+
+    private func rosterDue(at now: Instant) -> Instant {
+        now + RosterBatch.delay(participants: participants.count)
+    }
+}

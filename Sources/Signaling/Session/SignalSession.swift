@@ -1,0 +1,293 @@
+// One client's signaling session: what waits for its socket, what it has not acknowledged, what it asked.
+// Time is a parameter, texts go in and out as values. Must not know sockets, rooms or payloads.
+import NIOCore
+import RTP
+
+struct SignalSession: Sendable {
+    /// What to do with the socket now.
+    enum OnDrain: Equatable, Sendable {
+        /// Send this text, then ask again.
+        case send(ByteBuffer)
+        /// The client lost events: queue a snapshot, then ask again.
+        case snapshot
+        case idle
+    }
+
+    enum OnTime: Equatable, Sendable {
+        case none
+        /// Nothing was sent for a while: queue a heartbeat.
+        case heartbeat
+        case close(CloseCode)
+    }
+
+    enum OnAcknowledge: Equatable, Sendable {
+        case accepted
+        /// The client says that it has what was never sent.
+        case ahead
+    }
+
+    private enum Queued: Sendable {
+        case control(EventBody)
+        case response(ByteBuffer)
+        case critical(EventBody, at: Instant)
+        case page(EventBody, at: Instant)
+    }
+    private struct Ephemeral: Sendable {
+        var body: EventBody
+        var at: Instant
+    }
+
+    // One round of a drain: so many of each lane, then again.
+    private static let share = (line: 32, state: 16, ephemeral: 8)
+
+    /// Number of the newest event that was sent.
+    private(set) var lastSequence: UInt64 = 0
+    private(set) var acknowledged: UInt64 = 0
+    private(set) var log = SessionLog()
+    private(set) var requests = RequestLedger()
+    /// Ephemeral events that were dropped, by type.
+    private(set) var shed: [ServerMessage: UInt64] = [:]
+    private(set) var overflows = 0
+    private(set) var badFrames = 0
+
+    private var line = Fifo<Queued>()
+    private var criticalWaiting = 0
+    private var criticalWaitingBytes = 0
+    private var responsesWaiting = 0
+    private var responseBytesWaiting = 0
+    private var pagesWaiting = 0
+    private var stateOrder = Fifo<StateKey>()
+    private var state: [StateKey: EventBody] = [:]
+    private var ephemeral = Fifo<Ephemeral>()
+    private var ephemeralBytes = 0
+    private var turn = SignalSession.share
+
+    private var bucket: TokenBucket
+    private var needsSnapshotSince: Instant?
+    private var blockedSince: Instant?
+    private var lastSent: Instant
+    private var mustClose: CloseCode?
+
+    init(at now: Instant) {
+        bucket = TokenBucket(
+            perSecond: Limits.Signaling.messagesPerSecond, burst: Limits.Signaling.messageBurst, at: now)
+        lastSent = now
+    }
+
+    var needsSnapshot: Bool { needsSnapshotSince != nil }
+    /// Critical events that are unsent or unacknowledged.
+    var criticalCount: Int { criticalWaiting + log.criticalCount }
+    var criticalBytes: Int { criticalWaitingBytes + log.criticalBytes }
+    /// Everything that waits for the socket.
+    var waitingCount: Int { line.count + state.count + ephemeral.count }
+    var ephemeralCount: Int { ephemeral.count }
+    var stateCount: Int { state.count }
+    var shedCount: UInt64 { shed.values.reduce(0, +) }
+    /// Requests whose response has not reached the socket.
+    var unanswered: Int { requests.executingCount + responsesWaiting }
+
+    // MARK: Outwards
+
+    mutating func queue(control body: EventBody) { line.append(.control(body)) }
+
+    /// Pages of one snapshot: what was to be recovered is recovered.
+    mutating func queue(snapshot pages: [EventBody], at now: Instant) {
+        needsSnapshotSince = nil
+        for page in pages { line.append(.page(page, at: now)) }
+        pagesWaiting += pages.count
+    }
+
+    mutating func queue(critical body: EventBody, at now: Instant) {
+        // The snapshot that is due will contain it.
+        guard needsSnapshotSince == nil else { return }
+        line.append(.critical(body, at: now))
+        criticalWaiting += 1
+        criticalWaitingBytes += body.count
+        if criticalCount > Limits.Signaling.criticalEvents || criticalBytes > Limits.Signaling.criticalBytes {
+            overflowed(at: now)
+        }
+    }
+
+    mutating func queue(state body: EventBody, key: StateKey, at now: Instant) {
+        guard needsSnapshotSince == nil else { return }
+        if state.updateValue(body, forKey: key) == nil { stateOrder.append(key) }
+        if state.count > Limits.Signaling.stateKeys { overflowed(at: now) }
+    }
+
+    mutating func queue(ephemeral body: EventBody, at now: Instant) {
+        ephemeral.append(Ephemeral(body: body, at: now))
+        ephemeralBytes += body.count
+        while ephemeral.count > Limits.Signaling.ephemeralEvents
+            || ephemeralBytes > Limits.Signaling.ephemeralBytes
+        {
+            dropOldestEphemeral()
+        }
+    }
+
+    /// Does nothing where `id` was answered before.
+    mutating func respond(to id: UInt64, with text: ByteBuffer, at now: Instant) {
+        guard requests.answered(id, with: text, at: now) else { return }
+        queue(response: text)
+    }
+
+    /// A response that is not remembered: the request was executed before and its response is forgotten.
+    mutating func respondAgain(with text: ByteBuffer) { queue(response: text) }
+
+    private mutating func queue(response text: ByteBuffer) {
+        line.append(.response(text))
+        responsesWaiting += 1
+        responseBytesWaiting += text.readableBytes
+        if responsesWaiting > 2 * Limits.Signaling.requestsInFlight
+            || responseBytesWaiting > Limits.Signaling.unsentResponseBytes
+        {
+            mustClose = .slowConsumer
+        }
+    }
+
+    /// The next text for a socket that is writable.
+    mutating func drain(at now: Instant) -> OnDrain {
+        for _ in 0..<3 {
+            if turn.line > 0, let text = nextOfLine(at: now) {
+                turn.line -= 1
+                return sent(text, at: now)
+            }
+            if needsSnapshotSince != nil, line.isEmpty { return .snapshot }
+            if turn.state > 0, pagesWaiting == 0, let text = nextState() {
+                turn.state -= 1
+                return sent(text, at: now)
+            }
+            if turn.ephemeral > 0, let text = nextEphemeral(at: now) {
+                turn.ephemeral -= 1
+                return sent(text, at: now)
+            }
+            turn = Self.share
+        }
+        return .idle
+    }
+
+    private mutating func sent(_ text: ByteBuffer, at now: Instant) -> OnDrain {
+        lastSent = now
+        return .send(text)
+    }
+
+    private mutating func nextOfLine(at now: Instant) -> ByteBuffer? {
+        switch line.popFirst() {
+        case nil:
+            return nil
+        case .control(let body):
+            return body.text(sequence: nil)
+        case .response(let text):
+            responsesWaiting -= 1
+            responseBytesWaiting -= text.readableBytes
+            return text
+        case .critical(let body, let queuedAt):
+            criticalWaiting -= 1
+            criticalWaitingBytes -= body.count
+            lastSequence += 1
+            log.sent(critical: body, sequence: lastSequence, queuedAt: queuedAt, isPage: false)
+            return body.text(sequence: lastSequence)
+        case .page(let body, let queuedAt):
+            pagesWaiting -= 1
+            lastSequence += 1
+            log.sent(critical: body, sequence: lastSequence, queuedAt: queuedAt, isPage: true)
+            return body.text(sequence: lastSequence)
+        }
+    }
+
+    private mutating func nextState() -> ByteBuffer? {
+        guard let key = stateOrder.popFirst(), let body = state.removeValue(forKey: key) else { return nil }
+        lastSequence += 1
+        log.sent(state: body, key: key, sequence: lastSequence)
+        return body.text(sequence: lastSequence)
+    }
+
+    private mutating func nextEphemeral(at now: Instant) -> ByteBuffer? {
+        while let first = ephemeral.first {
+            if now - first.at > Limits.Signaling.ephemeralAge {
+                dropOldestEphemeral()
+                continue
+            }
+            _ = ephemeral.popFirst()
+            ephemeralBytes -= first.body.count
+            return first.body.text(sequence: nil)
+        }
+        return nil
+    }
+
+    private mutating func dropOldestEphemeral() {
+        guard let dropped = ephemeral.popFirst() else { return }
+        ephemeralBytes -= dropped.body.count
+        shed[dropped.body.type, default: 0] += 1
+    }
+
+    /// The client cannot keep up: what waits is given up, a snapshot will say it in fewer words.
+    private mutating func overflowed(at now: Instant) {
+        overflows += 1
+        needsSnapshotSince = now
+        line.removeAll { queued in
+            switch queued {
+            case .critical, .page: true
+            case .control, .response: false
+            }
+        }
+        criticalWaiting = 0
+        criticalWaitingBytes = 0
+        pagesWaiting = 0
+        state.removeAll()
+        stateOrder.removeAll()
+        log.removeAll()
+    }
+
+    // MARK: Inwards
+
+    /// Whether one more message of the client is read, by its rate.
+    mutating func receivedMessage(at now: Instant) -> TokenBucket.OnMessage { bucket.take(at: now) }
+
+    /// Whether the socket may be read, by rate and by what is unanswered.
+    mutating func mayRead(at now: Instant) -> Bool {
+        unanswered < Limits.Signaling.requestsInFlight && bucket.isReady(at: now)
+    }
+
+    mutating func received(request id: UInt64, at now: Instant) -> RequestLedger.OnRequest {
+        requests.received(id, unsent: responsesWaiting, at: now)
+    }
+
+    mutating func received(acknowledge sequence: UInt64) -> OnAcknowledge {
+        guard sequence <= lastSequence else { return .ahead }
+        if sequence > acknowledged {
+            acknowledged = sequence
+            log.acknowledged(through: sequence)
+        }
+        return .accepted
+    }
+
+    /// The first frame that cannot be read may be a fault of transmission, the second is one of the client.
+    mutating func receivedBadFrame() -> CloseCode {
+        badFrames += 1
+        return badFrames == 1 ? .badFrame : .protocolError
+    }
+
+    // MARK: Time
+
+    mutating func writabilityChanged(isWritable: Bool, at now: Instant) {
+        blockedSince = isWritable ? nil : (blockedSince ?? now)
+    }
+
+    mutating func advance(to now: Instant) -> OnTime {
+        if let mustClose { return .close(mustClose) }
+        let patience = Limits.Signaling.slowConsumerTimeout
+        if let blockedSince, now - blockedSince >= patience { return .close(.slowConsumer) }
+        if let needsSnapshotSince, now - needsSnapshotSince >= patience { return .close(.slowConsumer) }
+        if needsSnapshotSince == nil, let oldest = oldestCritical, now - oldest > Limits.Signaling.criticalAge {
+            overflowed(at: now)
+        }
+        if blockedSince == nil, now - lastSent >= Limits.Signaling.heartbeatInterval { return .heartbeat }
+        return .none
+    }
+
+    private var oldestCritical: Instant? {
+        if let logged = log.oldest { return logged }
+        guard criticalWaiting + pagesWaiting > 0, case .critical(_, let at)? = line.first else { return nil }
+        return at
+    }
+}

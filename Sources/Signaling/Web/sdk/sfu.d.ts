@@ -1,0 +1,375 @@
+// Types of sfu.js, the client SDK: one ES module, no dependency. docs/sdk.md is the guide.
+
+export declare const VERSION: string;
+
+export type Source = "camera" | "mic" | "screen" | "screenAudio";
+export type Kind = "audio" | "video";
+
+/** Codes of a refused request; `session_lost`, `network` and `timeout` are the SDK's own. */
+export type ErrorCode =
+  | "bad_request" | "unauthenticated" | "forbidden" | "not_found" | "conflict" | "locked" | "full"
+  | "rate_limited" | "too_large" | "unsupported" | "not_ready" | "already_applied" | "expired"
+  | "overloaded" | "internal" | "session_lost" | "network" | "timeout";
+
+/** Every error of this module is one of these; `code` is for programs, `message` for people. */
+export declare class SFUError extends Error {
+  readonly code: string;
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  readonly details?: unknown;
+}
+/** The server refused a request. */
+export declare class RequestError extends SFUError {
+  readonly code: ErrorCode;
+}
+/** The server could not be reached. */
+export declare class ConnectionError extends SFUError {}
+/** The session is over; `closeCode` is the protocol's (41xx: for good, 44xx: fix something first). */
+export declare class EndedError extends SFUError {
+  readonly closeCode: number;
+}
+/** The browser or the person refused a device. */
+export declare class DeviceError extends SFUError {
+  readonly code: "denied" | "no_device" | "in_use" | "insecure" | "unsupported" | "cancelled" | "constraint" | "device";
+}
+
+export interface User {
+  /** Without one, each tab is a user of its own. */
+  uid?: string;
+  name?: string;
+}
+
+export interface ConnectOptions {
+  /** The room's name; the socket's address is then `/v1/rooms/{room}/signal` on `server`. */
+  room?: string;
+  /** `https://host[:port]`; default: the server that served this module. */
+  server?: string | URL;
+  /** The socket's whole address, instead of `room` and `server`. */
+  url?: string | URL;
+  /** A token of the chat server. */
+  token?: string;
+  /** Asked for a token at the start, and again when the old one has expired. */
+  getToken?: () => string | Promise<string>;
+  /** Who joins when the server runs with `--dev` and there is no token. */
+  user?: User;
+  /** Identifies this tab across reloads; default: kept in `sessionStorage`. */
+  deviceId?: string;
+  /** Tracks to publish with the first offer. */
+  publish?: Array<{ track: MediaStreamTrack } & PublishOptions>;
+  /** Receive audio and video without asking for each (default true). */
+  autoSubscribe?: boolean;
+  /** The loudest voices to hear at once (default 3). */
+  audioSlots?: number;
+  /** Video slots of the first offer (default 4; 16 on Firefox); more are added on demand, up to 49. */
+  videoSlots?: number;
+  /** Gives up joining; after a join use `Room.leave`. */
+  signal?: AbortSignal;
+  /** Dials before the first welcome that may fail (default 4). Afterwards the SDK never gives up. */
+  attempts?: number;
+  rtcConfiguration?: RTCConfiguration;
+}
+
+export interface CaptureOptions {
+  deviceId?: string;
+  /** A track that was captured before, a preview for instance. */
+  track?: MediaStreamTrack;
+  /** Start muted: nothing is sent and, for a camera, nothing is captured. */
+  muted?: boolean;
+  name?: string;
+}
+export interface CameraOptions extends CaptureOptions {
+  /** Default 1280 × 720 at 30. */
+  width?: number;
+  height?: number;
+  frameRate?: number;
+  facingMode?: "user" | "environment";
+  simulcast?: boolean;
+  codec?: VideoCodec;
+}
+export interface MicrophoneOptions extends CaptureOptions {
+  echoCancellation?: boolean;
+  noiseSuppression?: boolean;
+  autoGainControl?: boolean;
+  /** Discontinuous transmission: silence costs almost nothing (default true). */
+  dtx?: boolean;
+}
+export interface ScreenOptions {
+  /** Share the sound of the tab or system where the browser can (default true). */
+  audio?: boolean;
+  frameRate?: number;
+  /** `detail` (default) keeps text sharp, `motion` keeps video smooth. */
+  contentHint?: "detail" | "text" | "motion";
+  simulcast?: boolean;
+  codec?: VideoCodec;
+}
+export type VideoCodec = "vp8" | "h264" | "vp9" | "av1";
+
+export interface PublishOptions {
+  source?: Source;
+  name?: string;
+  /** Default true for video; the number of layers follows the resolution. */
+  simulcast?: boolean;
+  /** Instead of the SDK's own choice, lowest layer first. */
+  encodings?: RTCRtpEncodingParameters[];
+  codec?: VideoCodec;
+  /** `L3T3_KEY` and the like: one stream with layers, for VP9 and AV1. */
+  scalabilityMode?: string;
+  muted?: boolean;
+  dtx?: boolean;
+  stereo?: boolean;
+  maxBitrate?: number;
+  contentHint?: string;
+  /** How to capture again after a mute that released the device. */
+  recapture?: () => Promise<MediaStreamTrack>;
+  /** Stop the track when it is unpublished (default: only tracks that the SDK captured). */
+  stopTrack?: boolean;
+}
+
+/** A stream of packets that a participant sends: what `publish` makes and what others receive. */
+export declare class Publication {
+  /** The server's id; empty while a publication of ours is pending. */
+  readonly tid: string;
+  /** The client's stable key (ours only). */
+  readonly cid?: string;
+  readonly participant: Participant;
+  readonly kind: Kind;
+  readonly source: Source;
+  readonly name?: string;
+  readonly muted: boolean;
+  /** MIME subtype in lower case, once known. */
+  readonly codec?: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly layers: Array<{ rid?: string; live?: boolean; width?: number; height?: number; kbps?: number }>;
+  readonly isLocal: boolean;
+  /** Ours: the captured track. Others': the slot's track while a slot carries it. */
+  readonly track: MediaStreamTrack | null;
+  /** Others' only: the slot that carries it now. */
+  readonly slot: SlotInfo | null;
+}
+
+export declare class LocalPublication extends Publication {
+  /** Waits for the server's confirmation. */
+  readonly pending: boolean;
+  readonly sender: RTCRtpSender | null;
+  mute(): Promise<void>;
+  unmute(): Promise<void>;
+  setMuted(muted: boolean): Promise<void>;
+  /** Another camera, canvas or file in the same publication, without a new negotiation. */
+  replaceTrack(track: MediaStreamTrack): Promise<void>;
+  unpublish(): Promise<void>;
+}
+
+export declare class Participant {
+  readonly pid: string;
+  readonly uid: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly role?: string;
+  readonly attrs: Record<string, unknown>;
+  /** `active`, or `reconnecting` while the server does not hear from it. */
+  readonly conn: string;
+  readonly joinedAt?: number;
+  readonly isLocal: boolean;
+  readonly speaking: boolean;
+  /** 0 to 1, while speaking. */
+  readonly level: number;
+  readonly publications: ReadonlyMap<string, Publication>;
+  readonly camera: Publication | null;
+  readonly microphone: Publication | null;
+  readonly screen: Publication | null;
+  get(source: Source): Publication | null;
+}
+
+export type SlotReason =
+  | "none" | "bandwidth" | "viewport" | "publisher" | "keyframe" | "hidden" | "unsubscribed" | "muted" | "codec";
+
+/** A receive section of the connection and what the server puts into it. */
+export interface SlotInfo {
+  readonly mid: string;
+  readonly kind: Kind;
+  readonly tid: string | null;
+  readonly pid: string | null;
+  /** Spatial layer, 0 the lowest. */
+  readonly layer: number | null;
+  readonly width: number;
+  readonly height: number;
+  readonly paused: boolean;
+  readonly reason: SlotReason;
+}
+
+/** What a tile receives (or, for our own, sends). */
+export interface ReceiveInfo {
+  readonly width: number;
+  readonly height: number;
+  readonly fps: number;
+  readonly kbps: number;
+  readonly codec: string;
+  readonly layer: number | null;
+  readonly layers: number;
+  readonly paused: boolean;
+  readonly reason: SlotReason;
+  readonly lossPercent: number;
+  readonly jitterMs: number;
+  /** The reason in words, for people. */
+  readonly text: string;
+  /** Our own publications: what each layer sends. */
+  readonly sending?: Array<{ rid: string; width: number; height: number; fps: number; kbps: number; active: boolean; limit?: string }>;
+}
+
+export interface TileOptions {
+  source?: Source;
+  /** 0–255, higher first (default 100). */
+  priority?: number;
+  maxFps?: number;
+  /** false: `attach`: no size is measured, the best layer is asked for. */
+  observe?: boolean;
+}
+
+export type TileState =
+  /** Nothing published. */
+  | "empty"
+  /** Muted by its publisher. */
+  | "muted"
+  /** Published, no frame yet. */
+  | "waiting"
+  | "playing"
+  /** The server pauses it; `info().text` says why. */
+  | "paused";
+
+/** A rectangle that shows a publication. Fires `change` when state or target changed. */
+export declare class Tile extends EventTarget {
+  readonly element: HTMLElement;
+  readonly video: HTMLVideoElement;
+  readonly state: TileState;
+  readonly publication: Publication | null;
+  target: Participant | Publication | null;
+  priority: number;
+  info(): ReceiveInfo | null;
+  close(): void;
+}
+
+export type Ended = { code: number; reason: string; text: string };
+
+/** `state` is for programs, `text` for people. */
+export interface Status {
+  readonly state: "connecting" | "live" | "reconnecting" | "ended";
+  /** What is being reconnected: with `signal` alone sound and picture go on. */
+  readonly what?: "signal" | "media" | "both";
+  /** `Date.now()` of the change. */
+  readonly since: number;
+  readonly text: string;
+  readonly ended?: Ended;
+}
+
+export interface RoomStats {
+  readonly rttMs: number | null;
+  readonly signalRttMs: number | null;
+  readonly protocol: string | null;
+  readonly sendKbps: number;
+  readonly receiveKbps: number;
+  readonly availableSendKbps: number | null;
+  /** By mid. */
+  readonly receive: ReadonlyMap<string, { kind: Kind; width: number; height: number; fps: number; kbps: number; codec: string; packets: number; lost: number; lossPercent: number; jitterMs: number; frames: number; level: number; freezes: number }>;
+  /** By cid. */
+  readonly send: ReadonlyMap<string, NonNullable<ReceiveInfo["sending"]>>;
+  readonly resumes: number;
+  readonly lastSeq: number;
+}
+
+export interface RoomEvents {
+  status: Status;
+  joined: { participant: Participant };
+  left: { participant: Participant; reason?: string };
+  updated: { participant: Participant };
+  published: { publication: Publication; participant: Participant };
+  unpublished: { publication: Publication; participant: Participant };
+  muted: { publication: Publication; participant: Participant };
+  unmuted: { publication: Publication; participant: Participant };
+  speakers: { dominant: Participant | null; active: Participant[] };
+  slots: { slots: SlotInfo[] };
+  /** The browser wants a click before it plays sound: call `startAudio` from one. */
+  audioBlocked: { blocked: boolean };
+  /** A device of ours stopped or could not be captured again. */
+  deviceLost: { publication: LocalPublication; error?: DeviceError };
+  /** Something of ours that runs in the background failed; nothing needs to be done. */
+  warning: { error: Error };
+  /** Every event of the protocol, known or not. */
+  message: { name: string; data: any; seq?: number; rev?: number };
+  ended: Ended;
+}
+
+export declare class Room extends EventTarget {
+  readonly name: string;
+  readonly sid: string;
+  readonly status: Status;
+  readonly me: Participant;
+  /** The others, by pid. */
+  readonly participants: ReadonlyMap<string, Participant>;
+  /** Ours, by cid. */
+  readonly publications: ReadonlyMap<string, LocalPublication>;
+  readonly slots: ReadonlyMap<string, SlotInfo>;
+  readonly speakers: { readonly dominant: Participant | null; readonly active: readonly Participant[] };
+  readonly grants: any;
+  readonly limits: any;
+  readonly audioBlocked: boolean;
+  readonly peerConnection: RTCPeerConnection | null;
+
+  /** Returns the function that removes the listener. */
+  on<E extends keyof RoomEvents>(event: E, listener: (detail: RoomEvents[E]) => void): () => void;
+  once<E extends keyof RoomEvents>(event: E): Promise<RoomEvents[E]>;
+  /** All events until the room has ended. */
+  [Symbol.asyncIterator](): AsyncIterator<{ [E in keyof RoomEvents]: { type: E } & RoomEvents[E] }[keyof RoomEvents]>;
+
+  publish(track: MediaStreamTrack, options?: PublishOptions): Promise<LocalPublication>;
+  publishCamera(options?: CameraOptions): Promise<LocalPublication>;
+  publishMicrophone(options?: MicrophoneOptions): Promise<LocalPublication>;
+  /** The screen and, where the browser captured it, its sound. */
+  publishScreen(options?: ScreenOptions): Promise<LocalPublication[]>;
+  unpublish(publication: LocalPublication | Source): Promise<void>;
+  /** Switches a device without a new negotiation. */
+  setDevice(kind: "camera" | "microphone" | "speaker", deviceId: string): Promise<void>;
+
+  /** Shows a participant (its camera) or a publication, at the size that the element has. */
+  tile(element: HTMLElement, target: Participant | Publication | null, options?: TileOptions): Tile;
+  /** As `tile`, at the best layer, without watching the element. */
+  attach(element: HTMLElement, target: Participant | Publication | null, options?: TileOptions): Tile;
+
+  subscribe(target: Participant | Publication, on?: boolean): Promise<void>;
+  unsubscribe(target: Participant | Publication): Promise<void>;
+  /** 0 to 1, of everything a participant sends. */
+  setVolume(participant: Participant | string, volume: number): void;
+  /** To be called in a click after `audioBlocked`. */
+  startAudio(): Promise<void>;
+  updateMe(change: { name?: string; attrs?: Record<string, unknown> }): Promise<void>;
+  stats(): Promise<RoomStats>;
+  /** Any request of the protocol. */
+  request(type: string, data?: unknown): Promise<any>;
+  leave(reason?: string): Promise<void>;
+}
+
+/** Resolves when the room's members are known; media may still be connecting (`status` says so). */
+export declare function connect(options: ConnectOptions): Promise<Room>;
+
+export interface DeviceList {
+  cameras: MediaDeviceInfo[];
+  microphones: MediaDeviceInfo[];
+  speakers: MediaDeviceInfo[];
+}
+export declare function listDevices(): Promise<DeviceList>;
+export declare function captureCamera(options?: CameraOptions): Promise<MediaStreamTrack>;
+export declare function captureMicrophone(options?: MicrophoneOptions): Promise<MediaStreamTrack>;
+/** Reports the level of a track, 0 to 1, some 20 times a second; returns the function that stops it. */
+export declare function meter(track: MediaStreamTrack, listener: (level: number) => void): () => void;
+export declare function supported(): { ok: boolean; screen: boolean; sinkId: boolean; missing: string[] };
+
+// Pure parts, exported for tests and for those who build their own client.
+export declare function backoff(attempt: number, options?: { random?: () => number; cap?: number; first?: number }): number;
+export declare function parseFrame(text: string): any[];
+export declare function closeRule(code: number): "resume" | "end" | "fix";
+export declare function simulcastEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
+export declare function screenEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
+export declare function withOpusOptions(sdp: string, options: Record<string, { dtx?: boolean; stereo?: boolean }>): string;
+export declare function slotsToOffer(have: number, need: number): number;
+export declare function describe(info: Partial<ReceiveInfo>, isLocal?: boolean): string;

@@ -1,0 +1,1856 @@
+// The client SDK: one ES module without dependency. It owns the signaling socket, one RTCPeerConnection and what the
+// application wants of both (`desired`); it knows nothing of any page. Types: sfu.d.ts, guide: docs/sdk.md.
+
+export const VERSION = '0.1.0';
+const PROTOCOL = 'sfu.v1+json';
+const MAX_VIDEO_SLOTS = 49;
+const WATCHDOG_MS = 25_000;
+const PING_MS = 15_000;
+const PROBE_MS = 2_000;
+const DIAL_MS = 10_000;
+const ACK = { events: 32, bytes: 16_384, ms: 2_000 };
+const VIEW_MS = 120;
+const ICE_GRACE_MS = 2_000;
+const ICE_RESTART_MS = 8_000;
+const ICE_RESTARTS = 3;
+const OLD_PEER_MS = 10_000;
+const browser = typeof window !== 'undefined' && typeof document !== 'undefined';
+const isFirefox = browser && /Firefox\//.test(navigator.userAgent);
+
+// ─── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Every error of this module; `code` is for programs, `message` for people. */
+export class SFUError extends Error {
+  constructor(code, message, { retryable = false, retryAfterMs, details, cause } = {}) {
+    super(message, cause ? { cause } : undefined);
+    this.name = new.target.name;
+    Object.assign(this, { code, retryable, retryAfterMs, details });
+  }
+}
+/** The server refused a request. */
+export class RequestError extends SFUError {}
+/** The server could not be reached. */
+export class ConnectionError extends SFUError {}
+/** The session is over; `closeCode` is the protocol's. */
+export class EndedError extends SFUError {
+  constructor(closeCode, reason, text) {
+    super(reason, text);
+    this.closeCode = closeCode;
+  }
+}
+/** The browser or the person refused a device. */
+export class DeviceError extends SFUError {}
+
+const CLOSES = {
+  1000: ['closed', 'The server ended the call.'],
+  4100: ['kicked', 'You were removed from the call.'],
+  4101: ['room_closed', 'The call was closed for everybody.'],
+  4102: ['replaced', 'You joined again from this device, so this window left the call.'],
+  4103: ['left', 'You left the call.'],
+  4104: ['banned', 'You may not join this call.'],
+  4111: ['superseded', 'Another connection of yours took over this call.'],
+  4400: ['protocol', 'The server did not understand this client. Reloading the page may help.'],
+  4401: ['token_invalid', 'This server asks for an invitation (a token), and there is none or it is not valid.'],
+  4402: ['token_expired', 'Your invitation has expired. Ask for a new one.'],
+  4403: ['forbidden', 'Your invitation is for another room, or does not allow joining.'],
+  4404: ['no_such_room', 'There is no such room.'],
+  4409: ['room_full', 'The room is full or locked.'],
+  4426: ['version', 'This page is older than the server. Reload it.'],
+};
+
+function endedBy(code, reason) {
+  const [name, text] = CLOSES[code] ?? ['closed', 'The server ended the call.'];
+  return { code, reason: name, text: CLOSES[code] || !reason ? text : `${text} (${reason})` };
+}
+
+// ─── pure parts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Milliseconds before dial `attempt` (0 the first after a loss): full jitter, 250 ms · 2ⁿ, at most `cap`. */
+export function backoff(attempt, { random = Math.random, cap = 5_000, first = 250 } = {}) {
+  return Math.floor(random() * Math.min(cap, first * 2 ** Math.min(attempt, 16)));
+}
+
+/** The envelopes of one message: one or more, separated by LF. Lines that are no object are left out. */
+export function parseFrame(text) {
+  const envelopes = [];
+  for (const line of String(text).split('\n')) {
+    if (!line.trim()) continue;
+    try {
+      const value = JSON.parse(line);
+      if (value && typeof value === 'object' && !Array.isArray(value)) envelopes.push(value);
+    } catch { /* a broken line is as good as none: the sequence shows what is missing */ }
+  }
+  return envelopes;
+}
+
+/** What a close code orders: the hundreds carry the rule. */
+export function closeRule(code) {
+  if (code === 1000 || (code >= 4100 && code < 4200)) return 'end';
+  return code >= 4400 && code < 4500 ? 'fix' : 'resume';
+}
+
+const MACHINE = {
+  idle: { connect: 'dialing' },
+  dialing: { open: 'greeting', fail: 'waiting', fix: 'needsUser' },
+  greeting: { welcome: 'syncing', fail: 'waiting', fix: 'needsUser' },
+  syncing: { synced: 'live', fail: 'waiting', fix: 'needsUser' },
+  live: { fail: 'waiting', fix: 'needsUser' },
+  waiting: { connect: 'dialing' },
+  needsUser: { connect: 'dialing' },
+  ended: {},
+};
+/** The state after an event; an event that means nothing in a state changes nothing. */
+export function nextState(state, event) {
+  if (event === 'end') return 'ended';
+  return MACHINE[state]?.[event] ?? state;
+}
+
+const rate = (long) =>
+  long >= 1920 ? 2_500_000 : long >= 1280 ? 1_700_000 : long >= 960 ? 1_000_000
+    : long >= 640 ? 500_000 : long >= 480 ? 350_000 : 150_000;
+
+/** Layers of a camera, lowest first: three from 960 × 540 on, two from 480 × 270 on, else one. */
+export function simulcastEncodings(width, height, { simulcast = true, scalabilityMode, maxBitrate, codec } = {}) {
+  const long = Math.max(width || 1280, height || 720);
+  const top = maxBitrate ?? rate(long);
+  if (scalabilityMode) return [{ scalabilityMode, maxBitrate: top }];
+  if (!simulcast) return [{ maxBitrate: top }];
+  const layers = long >= 960 ? [['q', 4], ['h', 2], ['f', 1]] : long >= 480 ? [['q', 2], ['h', 1]] : [];
+  if (!layers.length) return [{ maxBitrate: top }];
+  return layers.map(([rid, scale]) => ({
+    rid, active: true, scaleResolutionDownBy: scale,
+    maxBitrate: scale === 1 ? top : Math.min(top, rate(long / scale)),
+    // Without a mode Chromium sends VP9 and AV1 simulcast as one stream.
+    ...(codec === 'vp9' || codec === 'av1' ? { scalabilityMode: 'L1T2' } : {}),
+  }));
+}
+
+/** Layers of a shared screen: a small slow one for thumbnails and the full one. */
+export function screenEncodings(width, height, { simulcast = true, scalabilityMode, maxBitrate, codec } = {}) {
+  const top = maxBitrate ?? 2_500_000;
+  if (scalabilityMode) return [{ scalabilityMode, maxBitrate: top }];
+  if (!simulcast || Math.max(width || 1920, height || 1080) < 960) return [{ maxBitrate: top }];
+  const mode = codec === 'vp9' || codec === 'av1' ? { scalabilityMode: 'L1T2' } : {};
+  return [
+    { rid: 'q', active: true, scaleResolutionDownBy: 2, maxBitrate: 500_000, maxFramerate: 8, ...mode },
+    { rid: 'h', active: true, scaleResolutionDownBy: 1, maxBitrate: top, ...mode },
+  ];
+}
+
+/** The answer with what we want of our own Opus encoders, by mid: the other side's fmtp governs them (RFC 7587 §6.1). */
+export function withOpusOptions(sdp, options) {
+  const sections = sdp.split(/(?=^m=)/m);
+  return sections.map((section) => {
+    const wanted = options[/^a=mid:(\S+)/m.exec(section)?.[1] ?? ''];
+    const payload = /^a=rtpmap:(\d+) opus\/48000/im.exec(section)?.[1];
+    if (!wanted || !section.startsWith('m=audio') || !payload) return section;
+    const add = { useinbandfec: 1, ...(wanted.dtx ? { usedtx: 1 } : {}) };
+    if (wanted.stereo) Object.assign(add, { stereo: 1, 'sprop-stereo': 1, maxaveragebitrate: 128_000 });
+    const line = new RegExp(`^a=fmtp:${payload} (.*?)(\r?)$`, 'm');
+    const has = line.exec(section);
+    const kept = (has?.[1] ?? '').split(';').map((p) => p.trim()).filter((p) => p && !(p.split('=')[0] in add));
+    const fmtp = `a=fmtp:${payload} ${[...kept, ...Object.entries(add).map(([k, v]) => `${k}=${v}`)].join(';')}`;
+    if (has) return section.replace(line, `${fmtp}$2`);
+    return section.replace(/^(a=rtpmap:\d+ opus\/48000.*?)(\r?)\n/im, (_, map, cr) => `${map}${cr}\n${fmtp}${cr}\n`);
+  }).join('');
+}
+
+/** How many video slots an offer has when `need` are wanted: steps of four, never fewer than before. */
+export function slotsToOffer(have, need) {
+  return Math.min(MAX_VIDEO_SLOTS, Math.max(have, Math.ceil(Math.max(0, need) / 4) * 4));
+}
+
+/** A slot as this module keeps it, whatever optional fields the message left out. */
+export function normalizeSlot(raw) {
+  return {
+    mid: String(raw.mid), kind: raw.kind ?? 'video', tid: raw.tid ?? null, pid: raw.pid ?? null,
+    layer: raw.layer?.s ?? null, width: raw.layer?.width ?? 0, height: raw.layer?.height ?? 0,
+    paused: raw.paused ?? false, reason: raw.reason ?? 'none',
+  };
+}
+
+const codecWord = (name) => ({ h264: 'H.264', h265: 'H.265', opus: 'Opus' })[name?.toLowerCase()] ?? (name || '').toUpperCase();
+const lines = (info) => Math.min(info.width || 0, info.height || 0) || info.height || 0;
+
+/** Why a tile shows what it shows, in words. */
+export function describe(info, isLocal = false) {
+  if (isLocal) {
+    const live = (info.sending ?? []).filter((layer) => layer.active && layer.height);
+    if (!live.length) return info.reason === 'muted' ? 'Camera is off' : 'Nobody watches, so nothing is sent';
+    return `Sending ${live.map((layer) => `${lines(layer)}p`).join(', ')}`;
+  }
+  const p = lines(info) ? `${lines(info)}p` : 'Low resolution';
+  switch (info.reason) {
+    case 'muted': return 'Camera is off';
+    case 'hidden': return 'Hidden, so nothing is sent';
+    case 'unsubscribed': return 'Not subscribed';
+    case 'codec': return `Can’t be shown: this browser has no ${codecWord(info.codec) || 'decoder for it'}`;
+    case 'keyframe': return 'Waiting for a full picture';
+    case 'bandwidth': return info.paused ? 'Paused: your connection is too slow for it' : `${p}: your connection has no room for more`;
+    case 'viewport': return `${p}: that is all this tile needs`;
+    case 'publisher': return info.paused ? 'The sender sends nothing now' : `${p}: the sender sends no more`;
+    default: return info.paused ? 'Paused' : `${p}: the best there is`;
+  }
+}
+
+/** One wish per publication out of many tiles: the largest size, visible if one is, the highest priority. */
+export function collectView(wishes, untiled = []) {
+  const byTid = new Map();
+  for (const wish of wishes) {
+    const had = byTid.get(wish.tid);
+    if (!had) { byTid.set(wish.tid, { ...wish }); continue; }
+    had.visible ||= wish.visible;
+    had.w = Math.max(had.w, wish.w);
+    had.h = Math.max(had.h, wish.h);
+    had.priority = Math.max(had.priority, wish.priority);
+    had.maxFps = had.maxFps && wish.maxFps ? Math.max(had.maxFps, wish.maxFps) : 0;
+  }
+  for (const tid of untiled) if (!byTid.has(tid)) byTid.set(tid, { tid, w: 0, h: 0, visible: false, priority: 0, maxFps: 0 });
+  return [...byTid.values()].map(({ maxFps, ...tile }) => (maxFps ? { ...tile, maxFps } : tile));
+}
+
+const randomId = (length = 12) => {
+  const bytes = crypto.getRandomValues(new Uint8Array(length));
+  return Array.from(bytes, (b) => 'abcdefghijkmnpqrstuvwxyz23456789'[b & 31]).join('');
+};
+
+/** Calls `tick` every `ms` from a worker, whose timers a hidden page does not slow down. */
+function ticker(ms, tick) {
+  let interval = null;
+  const plain = () => { interval ??= setInterval(tick, ms); };
+  if (!browser || typeof Worker === 'undefined') { plain(); return () => clearInterval(interval); }
+  let worker = null;
+  try {
+    const url = URL.createObjectURL(new Blob(['onmessage=e=>setInterval(()=>postMessage(0),e.data)'], { type: 'text/javascript' }));
+    worker = new Worker(url);
+    worker.onmessage = tick;
+    worker.onerror = plain;
+    worker.postMessage(ms);
+    URL.revokeObjectURL(url);
+  } catch { plain(); }
+  return () => { worker?.terminate(); clearInterval(interval); };
+}
+
+// ─── signaling ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * The socket's machine: idle → dialing → greeting → syncing → live, back by `waiting`, out by `ended`. It keeps the
+ * session's counters (request ids, event sequence, acknowledgements) across sockets, so that a resume loses nothing.
+ */
+export class Signal {
+  state = 'idle';
+  sid = ''; lastSeq = 0; rev = 0; rttMs = null; resumes = 0;
+  #ws = null; #attempt = 0; #resumeAttempt = 0; #resume = null; #lostAt = 0; #everWelcome = false; #tokenRetried = false;
+  #lastId = 0; #pending = new Map(); #queue = []; #inflight = 64; #replaying = false;
+  #unacked = 0; #unackedBytes = 0; #timers = {}; #heard = 0; #pinged = 0; #stopTicker = null; #bye = null;
+
+  /**
+   * @param {{url: string, hello: (resume: object|null, renew: boolean) => Promise<object>, attempts?: number,
+   *   canRenew?: boolean, WebSocket?: any, random?: () => number, now?: () => number,
+   *   on: {welcome: Function, event: Function, state: Function, ended: Function}}} options
+   */
+  constructor({ url, hello, on, attempts = 4, canRenew = false, WebSocket = globalThis.WebSocket, random = Math.random, now = () => Date.now() }) {
+    Object.assign(this, { url, hello, on, attempts, canRenew, WebSocket, random, now });
+  }
+
+  get open() { return this.state === 'live' || this.state === 'syncing'; }
+
+  start() {
+    this.#stopTicker = ticker(5_000, () => this.tick());
+    this.#dial(false);
+  }
+
+  #go(event, info) {
+    const state = nextState(this.state, event);
+    if (state === this.state) return;
+    this.state = state;
+    this.on.state(state, info);
+  }
+
+  async #dial(renew) {
+    clearTimeout(this.#timers.retry);
+    this.#go('connect');
+    if (this.state !== 'dialing') return;
+    let ws = null;
+    try {
+      ws = new this.WebSocket(this.url, [PROTOCOL]);
+    } catch (error) {
+      this.#failed(4400, error.message);
+      return;
+    }
+    this.#ws = ws;
+    this.#bye = null;
+    const mine = () => this.#ws === ws;
+    this.#timers.dial = setTimeout(() => mine() && this.#drop(4010, 'no answer'), DIAL_MS);
+    ws.onopen = async () => {
+      if (!mine()) return;
+      this.#go('open');
+      let data;
+      try {
+        const resume = this.#resume && { ...this.#resume, attempt: ++this.#resumeAttempt, lastSeq: this.lastSeq, rev: this.rev };
+        data = await this.hello(resume, renew);
+      } catch (error) {
+        if (mine()) { this.#detach(ws); this.#failed(4401, error.message); }
+        return;
+      }
+      if (mine() && this.state === 'greeting') this.#send({ type: 'hello', v: '1.0', data });
+    };
+    ws.onmessage = (message) => mine() && this.#receive(message.data);
+    ws.onclose = (event) => {
+      if (!mine()) return;
+      this.#detach(ws);
+      this.#failed(event.code === 1005 || !event.code ? this.#bye?.code ?? 1006 : event.code, event.reason);
+    };
+    ws.onerror = () => {};
+  }
+
+  #detach(ws) {
+    clearTimeout(this.#timers.dial);
+    clearTimeout(this.#timers.probe);
+    clearTimeout(this.#timers.ack);
+    this.#timers.ack = undefined;
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    if (this.#ws === ws) this.#ws = null;
+  }
+
+  /** Gives up a socket that we no longer believe in. */
+  #drop(code, reason) {
+    const ws = this.#ws;
+    if (!ws) return;
+    this.#detach(ws);
+    try { ws.close(code, reason); } catch { /* already closed */ }
+    this.#failed(code, reason);
+  }
+
+  #failed(code, reason) {
+    if (this.state === 'ended') return;
+    const rule = closeRule(code);
+    if ((code === 4401 || code === 4402) && this.canRenew && !this.#tokenRetried) {
+      this.#tokenRetried = true;
+      this.#resume = null;
+      this.#go('fix');
+      this.#dial(true);
+      return;
+    }
+    if (rule !== 'resume') { this.#end(endedBy(code, reason)); return; }
+    this.#lostAt ||= this.now();
+    if (!this.#everWelcome && this.#attempt + 1 >= this.attempts) {
+      this.#end({ code: 0, reason: 'unreachable', text: 'The server can’t be reached.' });
+      return;
+    }
+    const outside = this.now() - this.#lostAt > (this.#resume?.windowMs ?? 60_000);
+    const jitter = backoff(this.#attempt++, { random: this.random, cap: outside ? 30_000 : 5_000 });
+    const delay = (this.#bye?.afterMs ?? 0) + (this.#bye?.spreadMs ? Math.floor(this.random() * this.#bye.spreadMs) : jitter);
+    this.#go('fail', { code, reason, delay });
+    this.#timers.retry = setTimeout(() => this.#dial(false), delay);
+  }
+
+  #end(ended) {
+    clearTimeout(this.#timers.retry);
+    this.#stopTicker?.();
+    const ws = this.#ws;
+    if (ws) { this.#detach(ws); try { ws.close(1000); } catch { /* already closed */ } }
+    this.#forget(new EndedError(ended.code, ended.reason, ended.text));
+    this.#go('end');
+    this.on.ended(ended);
+  }
+
+  #forget(error) {
+    const lost = [...this.#pending.values(), ...this.#queue];
+    this.#pending.clear();
+    this.#queue = [];
+    for (const entry of lost) entry.reject(error);
+  }
+
+  #send(envelope) {
+    try { this.#ws?.send(JSON.stringify(envelope)); } catch { /* onclose follows */ }
+  }
+
+  /** A request with exactly one answer; sent again after a resume, refused with `session_lost` when the session is. */
+  request(type, data = {}) {
+    if (this.state === 'ended') return Promise.reject(new EndedError(0, 'ended', 'The call has ended.'));
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ type, data, resolve, reject });
+      this.#flush();
+    });
+  }
+
+  #flush() {
+    while (this.open && this.#queue.length && this.#pending.size < this.#inflight) {
+      const entry = this.#queue.shift();
+      const id = ++this.#lastId;
+      this.#pending.set(id, entry);
+      this.#sendRequest(id, entry);
+    }
+  }
+
+  #sendRequest(id, entry) {
+    this.#send({ id, type: entry.type, ack: this.lastSeq, data: entry.data });
+    this.#acked();
+  }
+
+  notify(type, data = {}) {
+    if (this.open) { this.#send({ type, ack: this.lastSeq, data }); this.#acked(); }
+  }
+
+  #acked() {
+    this.#unacked = this.#unackedBytes = 0;
+    clearTimeout(this.#timers.ack);
+    this.#timers.ack = undefined;
+  }
+
+  #count(bytes) {
+    this.#unacked += 1;
+    this.#unackedBytes += bytes;
+    const ack = () => { this.#send({ type: 'ack', ack: this.lastSeq }); this.#acked(); };
+    if (this.#unacked >= ACK.events || this.#unackedBytes >= ACK.bytes) ack();
+    else this.#timers.ack ??= setTimeout(ack, ACK.ms);
+  }
+
+  #receive(text) {
+    this.#heard = this.now();
+    const envelopes = parseFrame(text);
+    const bytes = Math.ceil(text.length / (envelopes.length || 1));
+    for (const envelope of envelopes) {
+      if (!this.#ws) return;
+      this.#handle(envelope, bytes);
+    }
+  }
+
+  #handle(envelope, bytes) {
+    const { type, re, seq, rev } = envelope;
+    const data = envelope.data ?? {};
+    if (re !== undefined) { this.#answer(envelope); return; }
+    if (type === 'welcome') { this.#welcome(data); return; }
+    if (type === 'pong') { if (typeof data.t === 'number') this.rttMs = Math.max(0, this.now() - data.t); return; }
+    if (type === 'hb') return;
+    if (type === 'bye') { this.#bye = { code: data.code, afterMs: data.afterMs, spreadMs: data.spreadMs }; return; }
+    if (type === 'error') { this.#refused(data.error ?? {}); return; }
+    if (!this.open) return;
+    if (seq !== undefined) {
+      if (seq <= this.lastSeq) return;
+      if (seq !== this.lastSeq + 1 && !this.#replaying) { this.#drop(4009, 'sequence gap'); return; }
+      this.lastSeq = seq;
+      this.#count(bytes);
+    }
+    if (typeof rev === 'number' && rev > this.rev) this.rev = rev;
+    this.on.event(type, data, envelope);
+    const paged = type === 'snapshot' && (data.page ?? 1) < (data.of ?? 1);
+    if (this.state === 'syncing' && !paged && (type === 'snapshot' || type === 'delta' || type === 'replayed')) this.#synced();
+  }
+
+  #refused(error) {
+    const codes = { unauthenticated: 4401, expired: 4402, forbidden: 4403, not_found: 4404, full: 4409, locked: 4409, unsupported: 4426, bad_request: 4400 };
+    // Before the welcome an error is the answer to the hello; the close that follows says the same.
+    if (this.state === 'greeting' && codes[error.code]) this.#drop(codes[error.code], error.message);
+  }
+
+  #welcome(data) {
+    if (this.state !== 'greeting') return;
+    clearTimeout(this.#timers.dial);
+    const outcome = data.outcome ?? 'fresh';
+    const fresh = outcome === 'fresh' || outcome === 'rejoin';
+    if (data.sid !== this.sid || fresh) {
+      if (this.#everWelcome) this.#forget(new SFUError('session_lost', 'The session was lost before the server answered.', { retryable: true }));
+      this.#lastId = this.lastSeq = this.rev = 0;
+      this.#resumeAttempt = 0;
+    } else {
+      this.resumes += 1;
+    }
+    this.sid = data.sid;
+    this.#resume = data.resume?.token ? { token: data.resume.token, windowMs: data.resume.windowMs } : this.#resume && !fresh ? this.#resume : null;
+    this.#inflight = data.limits?.inflight ?? 64;
+    this.#everWelcome = true;
+    this.#replaying = outcome === 'replay';
+    this.#heard = this.#pinged = this.now();
+    this.#go('welcome');
+    this.on.welcome(data, fresh);
+    for (const [id, entry] of this.#pending) this.#sendRequest(id, entry);
+    this.#flush();
+    if (this.#replaying && !(data.upTo > this.lastSeq)) this.#synced();
+  }
+
+  #synced() {
+    this.#replaying = false;
+    this.#attempt = 0;
+    this.#lostAt = 0;
+    this.#tokenRetried = false;
+    this.#go('synced');
+  }
+
+  #answer({ re, data, error }) {
+    const entry = this.#pending.get(re);
+    if (!entry) return;
+    this.#pending.delete(re);
+    if (error) entry.reject(new RequestError(error.code ?? 'internal', error.message ?? 'The server refused.', error));
+    else entry.resolve(data ?? {});
+    this.#flush();
+  }
+
+  /** Every five seconds: silence is the only sign that a page sees of a dead socket. */
+  tick() {
+    if (!this.open) return;
+    const now = this.now();
+    if (now - this.#heard > WATCHDOG_MS) this.#drop(4010, 'silence');
+    else if (now - this.#pinged >= PING_MS) this.ping();
+  }
+
+  ping() {
+    this.#pinged = this.now();
+    this.notify('ping', { t: this.now(), ...(this.rttMs === null ? {} : { rttMs: Math.round(this.rttMs) }) });
+  }
+
+  /** The network or the page changed: either the server answers within two seconds or we dial anew. */
+  probe() {
+    if (this.state === 'waiting') { this.#attempt = 0; this.#dial(false); return; }
+    if (!this.open) return;
+    const asked = this.now();
+    this.ping();
+    clearTimeout(this.#timers.probe);
+    this.#timers.probe = setTimeout(() => { if (this.open && this.#heard < asked) this.#drop(4010, 'no answer'); }, PROBE_MS);
+  }
+
+  /** Gives up the session and joins anew, with a new peer connection. */
+  rejoin() {
+    this.#resume = null;
+    this.notify('leave', { reason: 'rejoin' });
+    this.#drop(4010, 'rejoin');
+  }
+
+  leave(reason = 'left') {
+    this.notify('leave', { reason });
+    this.#end({ ...endedBy(4103), reason });
+  }
+}
+
+// ─── devices ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const DEVICE_ERRORS = {
+  NotAllowedError: ['denied', 'The browser may not use it. Allow it in the address bar (or in the system’s privacy settings) and try again.'],
+  NotFoundError: ['no_device', 'No such device was found. Is it plugged in?'],
+  NotReadableError: ['in_use', 'Another application uses it, or the system does not give it away.'],
+  OverconstrainedError: ['constraint', 'The device cannot do what was asked of it.'],
+  AbortError: ['device', 'The device stopped for an unknown reason.'],
+};
+function deviceError(error, what) {
+  if (error instanceof DeviceError) return error;
+  const [code, text] = DEVICE_ERRORS[error?.name] ?? ['device', error?.message || 'The device does not work.'];
+  return new DeviceError(what === 'screen' && code === 'denied' ? 'cancelled' : code, text, { retryable: true, cause: error });
+}
+async function capture(method, constraints, what) {
+  const devices = browser ? navigator.mediaDevices : undefined;
+  if (!devices?.[method]) {
+    const secure = browser && window.isSecureContext;
+    throw new DeviceError(secure ? 'unsupported' : 'insecure', secure
+      ? 'This browser cannot capture that.' : 'Browsers give camera and microphone only to pages with https:// or on localhost.');
+  }
+  try {
+    return await devices[method](constraints);
+  } catch (error) {
+    throw deviceError(error, what);
+  }
+}
+
+/** @param {import('./sfu.d.ts').CameraOptions} [options] */
+export async function captureCamera({ deviceId, width = 1280, height = 720, frameRate = 30, facingMode } = {}) {
+  const video = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: frameRate } };
+  if (deviceId) video.deviceId = { exact: deviceId };
+  else video.facingMode = facingMode ?? 'user';
+  return (await capture('getUserMedia', { video }, 'camera')).getVideoTracks()[0];
+}
+
+/** @param {import('./sfu.d.ts').MicrophoneOptions} [options] */
+export async function captureMicrophone({ deviceId, echoCancellation = true, noiseSuppression = true, autoGainControl = true } = {}) {
+  const audio = { echoCancellation, noiseSuppression, autoGainControl };
+  if (deviceId) audio.deviceId = { exact: deviceId };
+  return (await capture('getUserMedia', { audio }, 'mic')).getAudioTracks()[0];
+}
+
+export async function listDevices() {
+  const all = browser && navigator.mediaDevices?.enumerateDevices ? await navigator.mediaDevices.enumerateDevices() : [];
+  const of = (kind) => all.filter((device) => device.kind === kind && device.deviceId);
+  return { cameras: of('videoinput'), microphones: of('audioinput'), speakers: of('audiooutput') };
+}
+
+export function supported() {
+  const missing = [];
+  if (typeof RTCPeerConnection === 'undefined') missing.push('WebRTC');
+  if (typeof WebSocket === 'undefined') missing.push('WebSocket');
+  if (!browser || !navigator.mediaDevices?.getUserMedia) missing.push('camera and microphone');
+  return {
+    ok: typeof RTCPeerConnection !== 'undefined' && typeof WebSocket !== 'undefined', missing,
+    screen: browser && !!navigator.mediaDevices?.getDisplayMedia,
+    sinkId: browser && 'setSinkId' in HTMLMediaElement.prototype,
+  };
+}
+
+let meterContext = null;
+/** Reports a track's level, 0 to 1, some 20 times a second. */
+export function meter(track, listener) {
+  if (!browser || typeof AudioContext === 'undefined') return () => {};
+  meterContext ??= new AudioContext();
+  meterContext.resume().catch(() => {});
+  const source = meterContext.createMediaStreamSource(new MediaStream([track]));
+  const analyser = meterContext.createAnalyser();
+  analyser.fftSize = 1024;
+  source.connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  let shown = 0;
+  const interval = setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    let sum = 0;
+    for (const sample of samples) sum += sample * sample;
+    const decibel = 10 * Math.log10(sum / samples.length + 1e-10);
+    const level = Math.min(1, Math.max(0, (decibel + 60) / 50));
+    shown = Math.max(level, shown * 0.8);
+    listener(shown < 0.01 ? 0 : shown);
+  }, 50);
+  return () => { clearInterval(interval); source.disconnect(); };
+}
+
+let tabDevice = null;
+const devicesInUse = new Set();
+/** Stable for a tab across reloads; a duplicated tab finds the lock taken and becomes a device of its own. */
+async function claimDevice() {
+  tabDevice ??= (async () => {
+    let did = `d_${randomId()}`;
+    if (!browser) return did;
+    const lock = (name) => new Promise((resolve) => {
+      if (!navigator.locks) { resolve(true); return; }
+      navigator.locks.request(`sfu.${name}`, { ifAvailable: true }, (held) => {
+        resolve(!!held);
+        return held ? new Promise(() => {}) : undefined;
+      }).catch(() => resolve(true));
+    });
+    try {
+      const stored = sessionStorage.getItem('sfu.did');
+      if (stored && await lock(stored)) return stored;
+      await lock(did);
+      sessionStorage.setItem('sfu.did', did);
+    } catch { /* no storage: a new device at each load */ }
+    return did;
+  })();
+  const did = await tabDevice;
+  let free = did;
+  for (let n = 2; devicesInUse.has(free); n++) free = `${did}-${n}`;
+  devicesInUse.add(free);
+  return free;
+}
+
+// ─── what is published ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** A stream that a participant sends. */
+export class Publication {
+  tid = ''; kind = 'video'; source = 'camera'; name; muted = false; codec; layers = []; rev = 0; slot = null;
+  constructor(participant) { this.participant = participant; }
+  get isLocal() { return false; }
+  get width() { return Math.max(0, ...this.layers.map((layer) => layer.width ?? 0)) || undefined; }
+  get height() { return Math.max(0, ...this.layers.map((layer) => layer.height ?? 0)) || undefined; }
+  get track() { return this.slot ? this.participant.room._trackOf(this.slot.mid) : null; }
+
+  /** Takes over what a newer object of the server says. */
+  _apply(object) {
+    if (object.rev !== undefined && object.rev < this.rev) return;
+    this.rev = object.rev ?? this.rev;
+    this.tid = object.tid ?? this.tid;
+    this.kind = object.kind ?? this.kind;
+    this.source = object.source ?? this.source;
+    this.name = object.name ?? this.name;
+    this.codec = object.codec?.toLowerCase() ?? this.codec;
+    this.layers = object.layers ?? this.layers;
+  }
+}
+
+/** A stream of ours: what the application wants, and the sender that carries it. */
+export class LocalPublication extends Publication {
+  transceiver = null; pending = true; demand = null;
+  #tail = Promise.resolve(); #track = null;
+
+  constructor(participant, track, options) {
+    super(participant);
+    const { source, muted = false, name } = options;
+    this.kind = options.kind ?? track?.kind;
+    this.source = source ?? (this.kind === 'audio' ? 'mic' : 'camera');
+    Object.assign(this, { cid: `${this.source}-${randomId(8)}`, options, muted, name });
+    this.done = new Promise((resolve, reject) => { this.accept = resolve; this.refuse = reject; });
+    this.done.catch(() => {});
+    this.#use(track ?? null);
+    this.encodings = this.#plan();
+  }
+
+  get isLocal() { return true; }
+  get track() { return this.#track; }
+  get sender() { return this.transceiver?.sender ?? null; }
+  get rids() { return this.encodings.flatMap((encoding) => encoding.rid ?? []); }
+
+  #plan() {
+    const { options, kind, source } = this;
+    if (options.encodings) return options.encodings;
+    if (kind === 'audio') return options.maxBitrate ? [{ maxBitrate: options.maxBitrate }] : [{}];
+    const settings = this.#track?.getSettings?.() ?? {};
+    const size = [settings.width ?? options.width, settings.height ?? options.height];
+    return source === 'screen' ? screenEncodings(...size, options) : simulcastEncodings(...size, options);
+  }
+
+  #use(track) {
+    if (this.#track) this.#track.onended = null;
+    this.#track = track;
+    if (!track) return;
+    track.enabled = !this.muted;
+    const hint = this.options.contentHint ?? (this.source === 'screen' ? 'detail' : '');
+    if (hint && this.kind === 'video') track.contentHint = hint;
+    track.onended = () => this.participant.room._trackEnded(this);
+  }
+
+  /** One change after another: setParameters, replaceTrack and capture do not mix. */
+  #serial(work) {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => {});
+    return result;
+  }
+
+  mute() { return this.setMuted(true); }
+  unmute() { return this.setMuted(false); }
+
+  setMuted(muted) {
+    const { room } = this.participant;
+    const releases = this.kind === 'video' && this.options.recapture;
+    if (muted) this.#mark(true);
+    return this.#serial(async () => {
+      if (!muted && !this.#track) {
+        const track = await this.options.recapture();
+        this.#use(track);
+        await this.sender?.replaceTrack(track);
+      }
+      if (muted && releases && this.muted) {
+        const old = this.#track;
+        this.#use(null);
+        old?.stop();
+        await this.sender?.replaceTrack(null);
+      }
+      if (!muted) this.#mark(false);
+      room._changed();
+      if (this.tid) await room._quietly(room.request('track.mute', { tid: this.tid, muted: this.muted }));
+    });
+  }
+
+  #mark(muted) {
+    if (this.muted === muted) return;
+    this.muted = muted;
+    if (this.#track) this.#track.enabled = !muted;
+    this.participant.room._emit(muted ? 'muted' : 'unmuted', { publication: this, participant: this.participant });
+  }
+
+  replaceTrack(track) {
+    return this.#serial(async () => {
+      const old = this.#track;
+      this.#use(track);
+      await this.sender?.replaceTrack(track);
+      if (old && old !== track && this.options.stopTrack) old.stop();
+      this.participant.room._changed();
+    });
+  }
+
+  /** Which layers somebody watches, as the server says; unwatched ones are switched off. */
+  applyDemand(layers) {
+    this.demand = layers;
+    return this.#serial(async () => {
+      const { sender } = this;
+      if (!sender?.getParameters) return;
+      const parameters = sender.getParameters();
+      if (!parameters.encodings?.length) return;
+      for (const wish of layers) {
+        const encoding = parameters.encodings.find((one) => (one.rid ?? '') === (wish.rid ?? ''));
+        if (!encoding) continue;
+        encoding.active = wish.active !== false;
+        if (wish.maxFps) encoding.maxFramerate = wish.maxFps;
+      }
+      await sender.setParameters(parameters);
+    });
+  }
+
+  unpublish() { return this.participant.room.unpublish(this); }
+  release() {
+    const track = this.#track;
+    this.#use(null);
+    if (this.options.stopTrack) track?.stop();
+  }
+}
+
+/** Somebody in the room, ourselves included. */
+export class Participant {
+  pid = ''; uid = ''; did; name = ''; kind = 'web'; role; attrs = {}; conn = 'active'; joinedAt; rev = 0;
+  speaking = false; level = 0; publications = new Map();
+  constructor(room, isLocal = false) { Object.assign(this, { room, isLocal }); }
+
+  get(source) {
+    for (const publication of this.publications.values()) if (publication.source === source) return publication;
+    return null;
+  }
+  get camera() { return this.get('camera'); }
+  get microphone() { return this.get('mic'); }
+  get screen() { return this.get('screen'); }
+
+  _apply({ pid, uid, did, name, kind, role, attrs, conn, joinedAt, rev }) {
+    const next = { pid, uid, did, name, kind, role, attrs, conn, joinedAt, rev };
+    for (const [key, value] of Object.entries(next)) if (value !== undefined) this[key] = value;
+    this.name ||= this.uid;
+  }
+}
+
+// ─── media ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Codecs of a section, the wanted one first, without those that only make the offer long. */
+function preferCodecs(transceiver, kind, first, isSender) {
+  const source = isSender ? globalThis.RTCRtpSender : globalThis.RTCRtpReceiver;
+  const all = source?.getCapabilities?.(kind)?.codecs;
+  if (!all || !transceiver.setCodecPreferences) return;
+  const name = (codec) => codec.mimeType.split('/')[1].toLowerCase();
+  const useful = all.filter((codec) => {
+    if (['ulpfec', 'flexfec-03', 'h265'].includes(name(codec)) || (kind === 'video' && name(codec) === 'red')) return false;
+    if (name(codec) === 'h264') return /packetization-mode=1/.test(codec.sdpFmtpLine ?? '');
+    return name(codec) !== 'vp9' || !/profile-id=[1-3]/.test(codec.sdpFmtpLine ?? '');
+  });
+  const rank = (codec) => (name(codec) === first ? 0 : 1);
+  try {
+    transceiver.setCodecPreferences([...useful].sort((a, b) => rank(a) - rank(b)));
+  } catch { /* the browser's own order is fine */ }
+}
+
+/** One RTCPeerConnection: the slots, the senders, and offers one at a time. */
+class Peer {
+  offerId = 0; closed = false; retired = false; connected = false; byMid = new Map();
+  #dirty = false; #restart = false; #running = false; #waiters = []; #timer = null; #restarts = 0; #spare = []; #audio = new Map();
+
+  constructor(room, gen) {
+    Object.assign(this, { room, gen });
+    this.pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require', ...room.options.rtcConfiguration });
+    this.pc.oniceconnectionstatechange = () => this.#ice();
+    this.pc.onconnectionstatechange = () => { if (this.pc.connectionState === 'failed') this.#ice('failed'); };
+    this.slots = [];
+    this.addSlots('audio', room.options.audioSlots ?? 3);
+    // Firefox binds receive decoders only to the sections of its first offer.
+    this.addSlots('video', room.options.videoSlots ?? (isFirefox ? 16 : 4));
+  }
+
+  get over() { return this.closed || this.retired; }
+  count(kind) { return this.slots.filter((slot) => slot.kind === kind).length; }
+
+  addSlots(kind, total) {
+    for (let have = this.count(kind); have < total; have++) {
+      const transceiver = this.pc.addTransceiver(kind, { direction: 'recvonly' });
+      preferCodecs(transceiver, kind, kind === 'video' ? 'vp8' : 'opus', false);
+      this.slots.push({ kind, transceiver, track: transceiver.receiver.track });
+    }
+  }
+
+  /** A section for a publication: an idle one of the same shape, or a new one. */
+  async send(publication) {
+    const { kind, track } = publication;
+    const shape = `${kind}:${publication.rids.join()}`;
+    const spare = this.#spare.findIndex((one) => one.shape === shape);
+    if (spare >= 0) {
+      const [{ transceiver }] = this.#spare.splice(spare, 1);
+      publication.transceiver = transceiver;
+      transceiver.direction = 'sendonly';
+      await transceiver.sender.replaceTrack(track);
+      return;
+    }
+    const add = (sendEncodings) => this.pc.addTransceiver(track ?? kind, { direction: 'sendonly', sendEncodings });
+    try {
+      publication.transceiver = add(publication.encodings);
+    } catch {
+      // An older browser that refuses an encoding's details still sends the layers.
+      publication.transceiver = add(publication.encodings.map(({ rid, scaleResolutionDownBy, maxBitrate }) => ({
+        ...(rid ? { rid } : {}), ...(scaleResolutionDownBy ? { scaleResolutionDownBy } : {}), ...(maxBitrate ? { maxBitrate } : {}),
+      })));
+    }
+    preferCodecs(publication.transceiver, kind, publication.options.codec ?? (kind === 'video' ? 'vp8' : 'opus'), true);
+  }
+
+  /** Idle sections stay in the connection and are used again: a stopped one would only make the SDP longer. */
+  async unsend(publication) {
+    const { transceiver } = publication;
+    publication.transceiver = null;
+    if (!transceiver || this.closed) return;
+    transceiver.direction = 'inactive';
+    await transceiver.sender.replaceTrack(null).catch(() => {});
+    this.#spare.push({ shape: `${publication.kind}:${publication.rids.join()}`, transceiver });
+  }
+
+  /** Resolves when an offer that contains everything wanted so far has been answered. */
+  negotiate({ iceRestart = false } = {}) {
+    this.#dirty = true;
+    this.#restart ||= iceRestart;
+    const result = new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    this.#run();
+    return result;
+  }
+
+  async #run() {
+    if (this.#running) return;
+    this.#running = true;
+    for (let failures = 0; this.#dirty && !this.over;) {
+      this.#dirty = false;
+      const waiters = this.#waiters.splice(0);
+      try {
+        await this.#offer();
+        failures = 0;
+        for (const waiter of waiters) waiter.resolve();
+      } catch (error) {
+        if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
+        if (error.retryable && error.code !== 'session_lost' && failures < 5 && !this.over) {
+          await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? backoff(failures + 1)));
+          failures += 1;
+          this.#dirty = true;
+          this.#waiters.unshift(...waiters);
+          continue;
+        }
+        for (const waiter of waiters) waiter.reject(error);
+        const refused = this.room._pendingPublications();
+        if (this.over || !refused.length) continue;
+        for (const publication of refused) await this.room._refusePublication(publication, error);
+        this.#dirty = true;
+      }
+    }
+    this.#running = false;
+  }
+
+  async #offer() {
+    const { pc, room } = this;
+    const iceRestart = this.#restart;
+    this.#restart = false;
+    await pc.setLocalDescription(await pc.createOffer({ iceRestart }));
+    const sending = [...room.publications.values()].filter((one) => one.transceiver?.mid);
+    const tracks = sending.map(({ transceiver, cid, kind, source, rids, name, muted }) =>
+      ({ mid: transceiver.mid, cid, kind, source, rids, muted, ...(name ? { name } : {}) }));
+    const told = new Map(sending.map((one) => [one.cid, one.muted]));
+    const answer = await room.request('pc.offer', {
+      gen: this.gen, offerId: ++this.offerId, offer: pc.localDescription.sdp, tracks, ...(iceRestart ? { iceRestart } : {}),
+    });
+    if (this.over) throw new SFUError('session_lost', 'The connection was replaced meanwhile.', { retryable: true });
+    const opus = {};
+    for (const { kind, source, options, transceiver } of sending) {
+      if (kind === 'audio') opus[transceiver.mid] = { dtx: options.dtx ?? source === 'mic', stereo: options.stereo ?? source === 'screenAudio' };
+    }
+    await pc.setRemoteDescription({ type: 'answer', sdp: withOpusOptions(answer.answer, opus) });
+    for (const slot of this.slots) {
+      if (slot.mid === undefined && slot.transceiver.mid !== null) {
+        slot.mid = slot.transceiver.mid;
+        this.byMid.set(slot.mid, slot);
+        if (slot.kind === 'audio') this.#play(slot);
+      }
+    }
+    const named = new Map((answer.tracks ?? []).map((track) => [track.cid, track]));
+    for (const publication of sending) {
+      const object = named.get(publication.cid);
+      if (!object?.tid) {
+        if (publication.pending) await room._refusePublication(publication, new RequestError('unsupported', 'The server did not take this track.'));
+        continue;
+      }
+      room._published(publication, object);
+      if (publication.muted !== told.get(publication.cid)) {
+        room._quietly(room.request('track.mute', { tid: publication.tid, muted: publication.muted }));
+      }
+    }
+    room._slotsChanged();
+  }
+
+  // Sound plays in elements of our own: which voice a slot carries changes, the element does not.
+  #play(slot) {
+    const audio = document.createElement('audio');
+    audio.autoplay = true;
+    audio.hidden = true;
+    audio.dataset.sfuMid = slot.mid;
+    audio.srcObject = new MediaStream([slot.track]);
+    document.body.append(audio);
+    this.#audio.set(slot.mid, audio);
+    this.room._sink(audio);
+    audio.play().catch((error) => { if (error.name === 'NotAllowedError') this.room._audioBlocked(true); });
+  }
+
+  setVolume(mid, volume) { const audio = this.#audio.get(mid); if (audio) audio.volume = Math.min(1, Math.max(0, volume)); }
+  audioElements() { return [...this.#audio.values()]; }
+
+  #ice(forced) {
+    if (this.closed) return;
+    const state = forced ?? this.pc.iceConnectionState;
+    if (state === 'connected' || state === 'completed') {
+      clearTimeout(this.#timer);
+      this.connected = true;
+      this.#restarts = 0;
+      this.room._mediaChanged(this);
+      return;
+    }
+    if (state === 'disconnected') {
+      this.room._probe();
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#recover(), ICE_GRACE_MS);
+    } else if (state === 'failed') {
+      this.#recover();
+    }
+    if (state === 'failed' || state === 'disconnected') this.connected = false;
+    this.room._mediaChanged(this);
+  }
+
+  /** An ICE restart keeps keys and streams; if three bring nothing, a new connection does. */
+  #recover() {
+    if (this.over) return;
+    const iceWorks = ['connected', 'completed'].includes(this.pc.iceConnectionState);
+    const dtlsFailed = iceWorks && this.pc.connectionState === 'failed';
+    if (iceWorks && !dtlsFailed) return;
+    if (!this.room._signalOpen) { this.needsRestart = true; return; }
+    if (dtlsFailed || this.#restarts >= ICE_RESTARTS) {
+      this.room._newPeer();
+      return;
+    }
+    this.#restarts += 1;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#recover(), ICE_RESTART_MS);
+    this.room._quietly(this.negotiate({ iceRestart: true }));
+  }
+
+  resumed() {
+    if (this.needsRestart || ['disconnected', 'failed'].includes(this.pc.iceConnectionState)) {
+      this.needsRestart = false;
+      this.#recover();
+    }
+  }
+
+  /** Negotiates no more, and plays on until it is closed. */
+  retire() {
+    this.retired = true;
+    clearTimeout(this.#timer);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(new SFUError('session_lost', 'The connection was replaced.', { retryable: true }));
+  }
+
+  close() {
+    if (this.closed) return;
+    this.retire();
+    this.closed = true;
+    for (const audio of this.#audio.values()) { audio.srcObject = null; audio.remove(); }
+    this.#audio.clear();
+    this.pc.oniceconnectionstatechange = this.pc.onconnectionstatechange = null;
+    this.pc.close();
+  }
+}
+
+/** The numbers of a statistics report, against the one before it. */
+export function digestStats(report, before, trackToMid = new Map()) {
+  const next = { at: 0, bytes: new Map() };
+  const receive = new Map();
+  const send = new Map();
+  const all = [...report.values()];
+  const codec = (id) => all.find((one) => one.id === id)?.mimeType?.split('/')[1]?.toLowerCase() ?? '';
+  const kbps = (stat, bytes) => {
+    next.bytes.set(stat.id, { at: stat.timestamp, bytes });
+    const had = before?.bytes.get(stat.id);
+    return had && stat.timestamp > had.at ? Math.max(0, Math.round((bytes - had.bytes) * 8 / (stat.timestamp - had.at))) : 0;
+  };
+  for (const stat of all) {
+    if (stat.type === 'inbound-rtp') {
+      const mid = stat.mid ?? trackToMid.get(stat.trackIdentifier);
+      if (mid === undefined) continue;
+      const lost = Math.max(0, stat.packetsLost ?? 0);
+      const packets = stat.packetsReceived ?? 0;
+      receive.set(mid, {
+        kind: stat.kind, width: stat.frameWidth ?? 0, height: stat.frameHeight ?? 0, fps: Math.round(stat.framesPerSecond ?? 0),
+        kbps: kbps(stat, stat.bytesReceived ?? 0), codec: codec(stat.codecId), packets, lost,
+        lossPercent: packets + lost ? Math.round(1000 * lost / (packets + lost)) / 10 : 0, jitterMs: Math.round((stat.jitter ?? 0) * 1000),
+        frames: stat.framesDecoded ?? 0, level: stat.audioLevel ?? 0, freezes: stat.freezeCount ?? 0,
+      });
+    } else if (stat.type === 'outbound-rtp' && stat.mid !== undefined) {
+      const limit = stat.qualityLimitationReason;
+      const layer = {
+        rid: stat.rid ?? '', width: stat.frameWidth ?? 0, height: stat.frameHeight ?? 0, fps: Math.round(stat.framesPerSecond ?? 0),
+        kbps: kbps(stat, stat.bytesSent ?? 0), active: stat.active !== false, codec: codec(stat.codecId),
+        ...(limit && limit !== 'none' ? { limit } : {}),
+      };
+      send.set(stat.mid, [...(send.get(stat.mid) ?? []), layer]);
+    }
+  }
+  for (const layers of send.values()) layers.sort((a, b) => a.width - b.width);
+  const pair = all.find((one) => one.type === 'candidate-pair' && one.nominated && one.state === 'succeeded' && one.currentRoundTripTime !== undefined)
+    ?? all.find((one) => one.type === 'candidate-pair' && one.nominated && one.state === 'succeeded');
+  const local = all.find((one) => one.id === pair?.localCandidateId);
+  const total = (map, of) => [...map.values()].flatMap(of).reduce((sum, one) => sum + one.kbps, 0);
+  return {
+    next, receive, send,
+    rttMs: pair?.currentRoundTripTime === undefined ? null : Math.round(pair.currentRoundTripTime * 1000),
+    protocol: local?.protocol ?? null,
+    availableSendKbps: pair?.availableOutgoingBitrate ? Math.round(pair.availableOutgoingBitrate / 1000) : null,
+    receiveKbps: total(receive, (one) => [one]), sendKbps: total(send, (layers) => layers),
+  };
+}
+
+// ─── tiles ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A rectangle that shows a publication and tells the server how large it is. */
+export class Tile extends EventTarget {
+  state = 'empty'; publication = null; width = 0; height = 0;
+  #target; #inView = true; #resize = null; #intersection = null; #own = false; #track = null; #frame = 0;
+  #watching = false; #playing = false; #shown = null;
+
+  constructor(room, element, target, { source, priority = 100, maxFps = 0, observe = true } = {}) {
+    super();
+    Object.assign(this, { room, element, source, priority, maxFps, observe });
+    this.#own = !(element instanceof HTMLVideoElement);
+    this.video = this.#own ? document.createElement('video') : element;
+    this.video.autoplay = this.video.playsInline = this.video.muted = true;
+    if (this.#own) element.prepend(this.video);
+    this.#target = target;
+    if (observe) this.#observe();
+    this.refresh();
+  }
+
+  get target() { return this.#target; }
+  set target(target) { this.#target = target; this.refresh(); this.room._viewChanged(); }
+
+  #observe() {
+    const measure = (width, height) => {
+      this.width = width;
+      this.height = height;
+      this.room._viewChanged();
+    };
+    if (typeof ResizeObserver !== 'undefined') {
+      this.#resize = new ResizeObserver(([entry]) => measure(entry.contentRect.width, entry.contentRect.height));
+      this.#resize.observe(this.element);
+    }
+    const box = this.element.getBoundingClientRect();
+    measure(box.width, box.height);
+    if (typeof IntersectionObserver !== 'undefined') {
+      this.#intersection = new IntersectionObserver((entries) => {
+        this.#inView = entries[entries.length - 1].isIntersecting;
+        this.room._viewChanged();
+      });
+      this.#intersection.observe(this.element);
+    }
+  }
+
+  /** What this tile asks for; null while it shows nothing of anybody else. */
+  wish(pageHidden) {
+    const { publication } = this;
+    if (!publication || publication.isLocal || !publication.tid || publication.kind !== 'video' || !this.observe) return null;
+    const scale = globalThis.devicePixelRatio || 1;
+    const floating = document.pictureInPictureElement === this.video;
+    const visible = floating || (!pageHidden && this.#inView && this.width > 0 && this.height > 0);
+    return {
+      tid: publication.tid, w: Math.round(this.width * scale), h: Math.round(this.height * scale),
+      visible, priority: this.priority, maxFps: this.maxFps,
+    };
+  }
+
+  /** Finds the publication, its slot and its track anew; called whenever one of them may have changed. */
+  refresh() {
+    const target = this.#target;
+    const publication = target instanceof Publication ? target : target?.get(this.source ?? 'camera') ?? null;
+    this.publication = publication;
+    let track = publication?.track ?? null;
+    // While a new connection comes up the old picture stays.
+    if (!track && publication && !publication.isLocal && this.room._rebuilding && this.#track?.readyState === 'live') track = this.#track;
+    if (track !== this.#track) {
+      this.#track = track;
+      this.#frame += 1;
+      this.#watching = this.#playing = false;
+      this.video.srcObject = track ? new MediaStream([track]) : null;
+    }
+    if (publication?.muted) { this.#frame += 1; this.#watching = this.#playing = false; }
+    else if (track && !this.#watching) this.#watch();
+    const slot = publication?.slot;
+    const state = !publication ? 'empty' : publication.muted ? 'muted'
+      : slot?.paused && ['bandwidth', 'codec', 'publisher'].includes(slot.reason) ? 'paused'
+        : this.#playing && track ? 'playing' : 'waiting';
+    const changed = state !== this.state || publication !== this.#shown;
+    this.state = state;
+    this.#shown = publication;
+    this.element.dataset.sfuState = state;
+    if (changed) this.dispatchEvent(new CustomEvent('change'));
+  }
+
+  /** A tile plays when the first frame of this publication is on the screen, not when somebody says so. */
+  #watch() {
+    const generation = this.#frame;
+    this.#watching = true;
+    const seen = () => {
+      if (generation !== this.#frame) return;
+      this.#playing = true;
+      this.refresh();
+    };
+    this.video.play?.().catch(() => {});
+    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(seen);
+    else this.video.addEventListener('loadeddata', seen, { once: true });
+  }
+
+  info() { return this.publication ? this.room._info(this.publication) : null; }
+
+  close() {
+    this.#resize?.disconnect();
+    this.#intersection?.disconnect();
+    this.#frame += 1;
+    this.video.srcObject = null;
+    if (this.#own) this.video.remove();
+    this.room._closeTile(this);
+  }
+}
+
+// ─── room ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A call that we are in. What the application wants outlives sockets and connections; both are rebuilt from it. */
+export class Room extends EventTarget {
+  sid = ''; grants = {}; limits = {}; audioBlocked = false;
+  participants = new Map(); publications = new Map(); slots = new Map(); speakers = { dominant: null, active: [] };
+  _rebuilding = false;
+  #signal; #peer = null; #gen = 0; #old = null; #oldTimer = null; #byTid = new Map(); #linked = []; #seen = null; #joined = null;
+  #tiles = new Set(); #usesTiles = false; #view = { timer: null, sent: '', busy: false, again: false };
+  #subscriptions = new Map(); #auto; #volumes = new Map(); #devices = {}; #sinkId = ''; #hidden = false; #hideTimer = null;
+  #stats = null; #statsAt = 0; #statsWork = null; #unlisten = []; #queues = new Set(); #iceFailed = false; #wasLive = false;
+
+  constructor(options, did) {
+    super();
+    this.options = options;
+    this.did = did;
+    this.name = options.room ?? '';
+    this.me = new Participant(this, true);
+    this.#auto = options.autoSubscribe ?? true;
+    this.status = { state: 'connecting', since: Date.now(), text: 'Connecting…' };
+    for (const { track, ...rest } of options.publish ?? []) this.#want(track, rest);
+  }
+
+  get peerConnection() { return this.#peer?.pc ?? null; }
+  get _signalOpen() { return this.#signal.open; }
+
+  // Events.
+
+  _emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+    for (const queue of this.#queues) queue({ ...detail, type });
+  }
+  on(type, listener) {
+    const wrapped = (event) => listener(event.detail);
+    this.addEventListener(type, wrapped);
+    return () => this.removeEventListener(type, wrapped);
+  }
+  once(type) {
+    return new Promise((resolve) => this.addEventListener(type, (event) => resolve(event.detail), { once: true }));
+  }
+  async *[Symbol.asyncIterator]() {
+    const waiting = [];
+    let wake = () => {};
+    const queue = (event) => { waiting.push(event); wake(); };
+    this.#queues.add(queue);
+    try {
+      while (true) {
+        while (waiting.length) {
+          const event = waiting.shift();
+          yield event;
+          if (event.type === 'ended') return;
+        }
+        if (this.status.state === 'ended') return;
+        await new Promise((resolve) => { wake = resolve; });
+      }
+    } finally {
+      this.#queues.delete(queue);
+    }
+  }
+
+  // Joining and leaving.
+
+  _join() {
+    const { options } = this;
+    return new Promise((resolve, reject) => {
+      this.#joined = { resolve, reject };
+      this.#signal = new Signal({
+        url: socketURL(options), attempts: options.attempts ?? 4, canRenew: !!options.getToken,
+        WebSocket: options.WebSocket ?? globalThis.WebSocket,
+        hello: (resume, renew) => this.#hello(resume, renew),
+        on: {
+          welcome: (data, fresh) => this.#welcome(data, fresh),
+          event: (type, data, envelope) => this.#event(type, data, envelope),
+          state: () => { this.#updateStatus(); if (this.#signal.state === 'live') this.#viewAnew(); },
+          ended: (ended) => this.#ended(ended),
+        },
+      });
+      options.signal?.addEventListener('abort', () => { if (this.#joined) this.leave('aborted'); }, { once: true });
+      this.#listen();
+      this.#signal.start();
+    });
+  }
+
+  async #hello(resume, renew) {
+    const { options } = this;
+    const about = {
+      device: { did: this.did, kind: 'web' }, caps: ['batch'],
+      client: { sdk: `js/${VERSION}`, ver: VERSION, ...(browser ? { ua: navigator.userAgent.slice(0, 200), net: navigator.connection?.effectiveType } : {}) },
+    };
+    if (resume) return { resume, ...about };
+    const token = renew || !options.token ? await options.getToken?.() : options.token;
+    if (token) return { token, ...about };
+    return { user: { uid: options.user?.uid ?? this.did, name: options.user?.name }, ...about };
+  }
+
+  #listen() {
+    if (!browser) return;
+    const listen = (target, type, handler) => {
+      target?.addEventListener?.(type, handler);
+      this.#unlisten.push(() => target?.removeEventListener?.(type, handler));
+    };
+    const probe = () => this._probe();
+    listen(window, 'online', probe);
+    listen(window, 'pageshow', probe);
+    listen(navigator.connection, 'change', probe);
+    listen(window, 'pagehide', () => this.leave('pagehide'));
+    listen(document, 'visibilitychange', () => {
+      clearTimeout(this.#hideTimer);
+      const apply = () => { this.#hidden = document.hidden; this._viewChanged(); };
+      // A glance at another tab costs no key frames.
+      if (document.hidden) this.#hideTimer = setTimeout(apply, 1_500);
+      else { apply(); probe(); }
+    });
+  }
+
+  _probe() { this.#signal.probe(); }
+
+  async leave(reason = 'left') {
+    if (this.status.state !== 'ended') this.#signal.leave(reason);
+  }
+
+  #ended(ended) {
+    for (const off of this.#unlisten.splice(0)) off();
+    clearTimeout(this.#view.timer);
+    clearTimeout(this.#hideTimer);
+    clearTimeout(this.#oldTimer);
+    for (const publication of this.publications.values()) publication.release();
+    this.#old?.close();
+    this.#peer?.close();
+    devicesInUse.delete(this.did);
+    this.#setStatus({ state: 'ended', text: ended.text, ended });
+    this._emit('ended', ended);
+    const error = ended.code ? new EndedError(ended.code, ended.reason, ended.text)
+      : new ConnectionError(ended.reason, ended.text, { retryable: true });
+    for (const publication of this.publications.values()) publication.refuse(error);
+    this.#joined?.reject(error);
+    this.#joined = null;
+  }
+
+  #setStatus(next) {
+    const now = this.status;
+    if (now.state === next.state && now.what === next.what && now.text === next.text) return;
+    this.status = { ...next, since: Date.now() };
+    this._emit('status', this.status);
+  }
+
+  #updateStatus() {
+    if (this.status.state === 'ended') return;
+    const signal = this.#signal.open;
+    const media = this.#peer?.connected || (this._rebuilding && this.#old?.connected);
+    const was = this.#wasLive;
+    if (signal && media) this.#setStatus({ state: 'live', text: 'Connected' });
+    else if (!was) {
+      const text = this.#iceFailed ? 'Sound and picture can’t get through: the server’s media port may be blocked. Still trying…'
+        : signal ? 'Connecting sound and picture…' : this.#signal.state === 'waiting' ? 'The server doesn’t answer. Trying again…' : 'Connecting…';
+      this.#setStatus({ state: 'connecting', text });
+    } else if (media) this.#setStatus({ state: 'reconnecting', what: 'signal', text: 'Reconnecting to the server. You can go on talking.' });
+    else if (signal) this.#setStatus({ state: 'reconnecting', what: 'media', text: 'Reconnecting sound and picture…' });
+    else this.#setStatus({ state: 'reconnecting', what: 'both', text: 'Connection lost. Reconnecting…' });
+  }
+
+  #welcome(data, fresh) {
+    this.sid = data.sid;
+    this.name = data.room?.id ?? this.name;
+    this.grants = data.grants ?? {};
+    this.limits = data.limits ?? {};
+    this.me._apply({ pid: data.pid, uid: data.uid, role: data.role, name: this.me.name || this.options.user?.name });
+    if (fresh || !this.#peer) {
+      this._newPeer();
+      const rules = [...this.#subscriptions.values()];
+      if (rules.length || !this.#auto) this._quietly(this.request('sub.update', { set: rules, auto: this.#auto }));
+    } else {
+      this.#peer.resumed();
+    }
+    this.#view.sent = '';
+  }
+
+  /** A new connection with everything wanted; the old one plays until the new one does. */
+  _newPeer() {
+    const before = this.#peer;
+    before?.retire();
+    if (before?.connected && !this.#old) this.#old = before;
+    else before?.close();
+    clearTimeout(this.#oldTimer);
+    if (this.#old) this.#oldTimer = setTimeout(() => this.#dropOld(), OLD_PEER_MS);
+    this._rebuilding = !!this.#old;
+    const peer = new Peer(this, ++this.#gen);
+    this.#peer = peer;
+    this.slots.clear();
+    for (const publication of this.publications.values()) {
+      Object.assign(publication, { transceiver: null, tid: '', rev: 0, pending: true });
+      peer.send(publication);
+    }
+    this._quietly(peer.negotiate());
+    this._slotsChanged();
+  }
+
+  #dropOld() {
+    const old = this.#old;
+    clearTimeout(this.#oldTimer);
+    this.#old = null;
+    this._rebuilding = false;
+    old?.close();
+    this._slotsChanged();
+    this.#updateStatus();
+  }
+
+  _mediaChanged(peer) {
+    if (peer === this.#peer) {
+      this.#iceFailed = !peer.connected && (this.#iceFailed || peer.pc.iceConnectionState === 'failed');
+      this.#wasLive ||= peer.connected;
+      if (peer.connected && this.#old) this.#dropOld();
+    }
+    this.#updateStatus();
+  }
+
+  /** Waits for nothing: a failure is a warning, since `desired` is tried again with the next connection. */
+  _quietly(promise) {
+    return promise.catch((error) => {
+      if (error.code !== 'session_lost' && !(error instanceof EndedError)) this._emit('warning', { error });
+    });
+  }
+
+  request(type, data) { return this.#signal.request(type, data); }
+  updateMe(change) { return this.request('me.update', change).then(() => undefined); }
+
+  // Events of the protocol.
+
+  #event(type, data, envelope) {
+    switch (type) {
+      case 'snapshot': this.#snapshot(data); break;
+      case 'delta': this.#roster({ joined: [], updated: data.changed ?? [], left: data.left ?? [] }); break;
+      case 'roster': this.#roster(data); break;
+      case 'slots': this.#setSlots([data]); break;
+      case 'speakers': this.#speakers(data); break;
+      case 'levels': for (const { pid, level } of data.active ?? []) { const one = this.#find(pid); if (one) one.level = level / 127; } break;
+      case 'conn': this.#change(data.pid, (one) => { one.conn = data.conn; }); break;
+      case 'track.muted': this.#muted(data); break;
+      case 'track.layers': this.#change(data.pid, () => this.#byTid.get(data.tid)?._apply({ codec: data.codec, layers: data.layers })); break;
+      case 'pc.need': this.#need(data); break;
+      case 'pc.restart': if (data.mode === 'new') this._newPeer(); else if (this.#peer) this._quietly(this.#peer.negotiate({ iceRestart: true })); break;
+      case 'demand': this.#demand(data); break;
+      default: break;
+    }
+    this._emit('message', { name: type, data, seq: envelope.seq, rev: envelope.rev });
+  }
+
+  #find(pid) { return pid === this.me.pid ? this.me : this.participants.get(pid); }
+  #change(pid, change) {
+    const participant = this.#find(pid);
+    if (!participant) return;
+    change(participant);
+    this._emit('updated', { participant });
+  }
+
+  #snapshot(data) {
+    if ((data.page ?? 1) === 1) this.#seen = new Set();
+    for (const object of data.participants ?? []) { this.#seen?.add(object.pid); this.#upsert(object); }
+    if (data.slots) this.#setSlots(data.slots);
+    if ((data.page ?? 1) < (data.of ?? 1)) return;
+    for (const pid of this.participants.keys()) if (!this.#seen?.has(pid)) this.#remove(pid, 'left');
+    this.#seen = null;
+    if (data.speakers) this.#speakers(data.speakers);
+    this.#joined?.resolve(this);
+    this.#joined = null;
+  }
+
+  #roster({ joined = [], updated = [], left = [] }) {
+    for (const object of [...joined, ...updated]) this.#upsert(object);
+    for (const one of left) this.#remove(one.pid ?? one, one.reason);
+  }
+
+  #upsert(object) {
+    if (object.pid === this.me.pid) {
+      this.me._apply(object);
+      for (const track of object.tracks ?? []) { const mine = this.publications.get(track.cid); if (mine?.tid === track.tid) mine._apply(track); }
+      return;
+    }
+    let participant = this.participants.get(object.pid);
+    for (const pid of participant ? [] : object.replaces ?? []) {
+      participant = this.participants.get(pid);
+      if (participant) { this.participants.delete(pid); this.participants.set(object.pid, participant); break; }
+    }
+    const isNew = !participant;
+    participant ??= new Participant(this);
+    if (!isNew && participant.pid === object.pid && object.rev !== undefined && object.rev < participant.rev) return;
+    participant._apply(object);
+    this.participants.set(participant.pid, participant);
+    this._emit(isNew ? 'joined' : 'updated', { participant });
+    if (object.tracks) this.#tracks(participant, object.tracks);
+  }
+
+  #tracks(participant, objects) {
+    const keep = new Set(objects.map((object) => object.tid));
+    for (const [tid, publication] of participant.publications) if (!keep.has(tid)) this.#removePublication(publication);
+    for (const object of objects) {
+      let publication = participant.publications.get(object.tid);
+      const isNew = !publication;
+      publication ??= new Publication(participant);
+      const muted = object.muted ?? false;
+      const stale = object.rev !== undefined && object.rev < publication.rev;
+      publication._apply(object);
+      if (isNew) {
+        publication.muted = muted;
+        participant.publications.set(object.tid, publication);
+        this.#byTid.set(object.tid, publication);
+        this._emit('published', { publication, participant });
+      } else if (!stale) this.#setMuted(publication, muted);
+    }
+    this._slotsChanged();
+  }
+
+  #setMuted(publication, muted) {
+    if (publication.muted === muted) return;
+    publication.muted = muted;
+    this._emit(muted ? 'muted' : 'unmuted', { publication, participant: publication.participant });
+  }
+
+  #muted({ tid, muted, rev }) {
+    const own = [...this.publications.values()].find((one) => one.tid === tid);
+    // Somebody else muted us; only we unmute ourselves.
+    if (own) { if (muted && !own.muted) this._quietly(own.setMuted(true)); return; }
+    const publication = this.#byTid.get(tid);
+    if (!publication || (rev !== undefined && rev < publication.rev)) return;
+    publication.rev = rev ?? publication.rev;
+    this.#setMuted(publication, muted);
+    this._refreshTiles();
+  }
+
+  #removePublication(publication) {
+    publication.participant.publications.delete(publication.tid);
+    this.#byTid.delete(publication.tid);
+    this._emit('unpublished', { publication, participant: publication.participant });
+  }
+
+  #remove(pid, reason) {
+    const participant = this.participants.get(pid);
+    if (!participant) return;
+    for (const publication of [...participant.publications.values()]) this.#removePublication(publication);
+    this.participants.delete(pid);
+    this._emit('left', { participant, reason });
+    this._slotsChanged();
+  }
+
+  #speakers({ dominant, active = [] }) {
+    for (const one of this.speakers.active) { one.speaking = false; one.level = 0; }
+    const speaking = active.map(({ pid, level }) => {
+      const one = this.#find(pid);
+      if (one) { one.speaking = true; one.level = level / 127; }
+      return one;
+    }).filter(Boolean);
+    this.speakers = { dominant: this.#find(dominant) ?? null, active: speaking };
+    this._emit('speakers', this.speakers);
+  }
+
+  #need({ audio = 0, video = 0 }) {
+    const peer = this.#peer;
+    if (!peer) return;
+    const before = peer.slots.length;
+    peer.addSlots('audio', Math.min(audio, 16));
+    peer.addSlots('video', slotsToOffer(peer.count('video'), video));
+    if (peer.slots.length > before) this._quietly(peer.negotiate());
+  }
+
+  #demand({ tid, layers = [] }) {
+    const own = [...this.publications.values()].find((one) => one.tid === tid);
+    if (own) this._quietly(own.applyDemand(layers));
+  }
+
+  // Slots: which publication each receive section carries.
+
+  #setSlots(list) {
+    for (const raw of list) {
+      const slot = normalizeSlot(raw);
+      this.slots.set(slot.mid, slot);
+    }
+    this._slotsChanged(list.length > 0);
+  }
+
+  _slotsChanged(emit = false) {
+    for (const publication of this.#linked) publication.slot = null;
+    this.#linked = [];
+    for (const slot of this.slots.values()) {
+      const publication = slot.tid && this.#byTid.get(slot.tid);
+      if (publication) { publication.slot = slot; this.#linked.push(publication); }
+      if (slot.kind === 'audio') this.#peer?.setVolume(slot.mid, this.#volumes.get(slot.pid) ?? 1);
+    }
+    this._refreshTiles();
+    if (emit) this._emit('slots', { slots: [...this.slots.values()] });
+  }
+
+  _trackOf(mid) { return this.#peer?.byMid.get(mid)?.track ?? null; }
+  _refreshTiles() {
+    for (const tile of this.#tiles) tile.refresh();
+    this._viewChanged();
+  }
+  _changed() { this._refreshTiles(); }
+
+  // Publishing.
+
+  #want(track, options) {
+    const publication = new LocalPublication(this.me, track, options);
+    this.publications.set(publication.cid, publication);
+    this.me.publications.set(publication.cid, publication);
+    return publication;
+  }
+
+  async publish(track, options = {}) {
+    if (this.status.state === 'ended') throw new EndedError(0, 'ended', 'The call has ended.');
+    const publication = this.#want(track, options);
+    this._emit('published', { publication, participant: this.me });
+    this._refreshTiles();
+    if (this.#peer) {
+      await this.#peer.send(publication);
+      this._quietly(this.#peer.negotiate());
+    }
+    return publication.done;
+  }
+
+  async #publishDevice(source, kind, take, options) {
+    const existing = this.me.get(source);
+    if (existing) { await existing.setMuted(options.muted ?? false); return existing; }
+    const { track: given, ...rest } = options;
+    this.#devices[source] = options.deviceId ?? this.#devices[source];
+    const recapture = async () => {
+      const deviceId = this.#devices[source];
+      try {
+        return await take({ ...rest, deviceId });
+      } catch (error) {
+        if (!deviceId || !['no_device', 'constraint'].includes(error.code)) throw error;
+        return take({ ...rest, deviceId: undefined });
+      }
+    };
+    const track = given ?? (options.muted ? null : await recapture());
+    return this.publish(track, { ...rest, kind, source, recapture, stopTrack: true });
+  }
+
+  publishCamera(options = {}) { return this.#publishDevice('camera', 'video', captureCamera, options); }
+  publishMicrophone(options = {}) { return this.#publishDevice('mic', 'audio', captureMicrophone, options); }
+
+  async publishScreen({ audio = true, frameRate, contentHint = 'detail', ...rest } = {}) {
+    const stream = await capture('getDisplayMedia', {
+      video: { frameRate: { ideal: frameRate ?? (contentHint === 'motion' ? 30 : 15) } },
+      audio: audio && { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+      selfBrowserSurface: 'exclude', surfaceSwitching: 'include', systemAudio: 'include',
+    }, 'screen');
+    const [video] = stream.getVideoTracks();
+    const [sound] = stream.getAudioTracks();
+    const made = [this.publish(video, { ...rest, contentHint, source: 'screen', stopTrack: true })];
+    if (sound) made.push(this.publish(sound, { source: 'screenAudio', stopTrack: true }));
+    return Promise.all(made);
+  }
+
+  async unpublish(which) {
+    const publication = which instanceof LocalPublication ? which : this.me.get(which);
+    if (!publication || !this.#forgetPublication(publication)) return;
+    publication.refuse(new SFUError('cancelled', 'It was unpublished before the server confirmed it.'));
+    if (publication.tid) this._quietly(this.request('track.unpublish', { tid: publication.tid }));
+    const peer = this.#peer;
+    if (!peer || !publication.transceiver) return;
+    await peer.unsend(publication);
+    await this._quietly(peer.negotiate());
+  }
+
+  #forgetPublication(publication) {
+    if (!this.publications.delete(publication.cid)) return false;
+    this.me.publications.delete(publication.cid);
+    publication.release();
+    this._emit('unpublished', { publication, participant: this.me });
+    this._refreshTiles();
+    return true;
+  }
+
+  _pendingPublications() { return [...this.publications.values()].filter((one) => one.pending && one.transceiver); }
+
+  async _refusePublication(publication, error) {
+    this.#forgetPublication(publication);
+    publication.refuse(error);
+    this._emit('warning', { error });
+    await this.#peer?.unsend(publication);
+  }
+
+  _published(publication, object) {
+    publication._apply(object);
+    if (!publication.pending) return;
+    publication.pending = false;
+    publication.accept(publication);
+    if (publication.demand) this._quietly(publication.applyDemand(publication.demand));
+    this._refreshTiles();
+  }
+
+  /** A capture ended by itself: the person stopped sharing, or unplugged a device. */
+  async _trackEnded(publication) {
+    if (publication.source.startsWith('screen')) {
+      await this.unpublish(publication);
+      if (publication.source === 'screen') await this.unpublish('screenAudio');
+      return;
+    }
+    if (publication.muted) return;
+    try {
+      if (!publication.options.recapture) throw new DeviceError('device', 'The track ended.');
+      await publication.replaceTrack(await publication.options.recapture());
+    } catch (error) {
+      await publication.setMuted(true);
+      this._emit('deviceLost', { publication, error: deviceError(error) });
+    }
+  }
+
+  async setDevice(kind, deviceId) {
+    if (kind === 'speaker') {
+      this.#sinkId = deviceId;
+      await Promise.all((this.#peer?.audioElements() ?? []).map((audio) => this._sink(audio)));
+      return;
+    }
+    const source = kind === 'microphone' ? 'mic' : 'camera';
+    const before = this.#devices[source];
+    this.#devices[source] = deviceId;
+    const publication = this.me.get(source);
+    if (!publication?.options.recapture || !publication.track) return;
+    // Phones do not open two cameras at once.
+    publication.track.stop();
+    try {
+      await publication.replaceTrack(await publication.options.recapture());
+    } catch (error) {
+      this.#devices[source] = before;
+      await publication.replaceTrack(await publication.options.recapture());
+      throw error;
+    }
+  }
+
+  async _sink(audio) {
+    if (this.#sinkId && audio.setSinkId) await audio.setSinkId(this.#sinkId).catch((error) => this._emit('warning', { error }));
+  }
+
+  setVolume(participant, volume) {
+    this.#volumes.set(participant.pid ?? participant, volume);
+    this._slotsChanged();
+  }
+
+  _audioBlocked(blocked) {
+    if (this.audioBlocked === blocked) return;
+    this.audioBlocked = blocked;
+    this._emit('audioBlocked', { blocked });
+  }
+  async startAudio() {
+    await Promise.all((this.#peer?.audioElements() ?? []).map((audio) => audio.play()));
+    this._audioBlocked(false);
+  }
+
+  // What we want to see.
+
+  tile(element, target, options = {}) {
+    const tile = new Tile(this, element, target, options);
+    this.#tiles.add(tile);
+    this.#usesTiles ||= tile.observe;
+    this._viewChanged();
+    return tile;
+  }
+  attach(element, target, options = {}) { return this.tile(element, target, { ...options, observe: false }); }
+  _closeTile(tile) { if (this.#tiles.delete(tile)) this._viewChanged(); }
+
+  async subscribe(target, on = true) {
+    const rule = target instanceof Publication ? { tid: target.tid, on } : { pid: target.pid, on };
+    this.#subscriptions.set(rule.tid ?? rule.pid, rule);
+    const { results = [] } = await this.request('sub.update', { set: [rule], auto: this.#auto });
+    const refused = results.find((result) => !result.ok)?.error;
+    if (refused) throw new RequestError(refused.code, refused.message, refused);
+  }
+  unsubscribe(target) { return this.subscribe(target, false); }
+
+  #viewAnew() { this.#view.sent = ''; this._viewChanged(); }
+  _viewChanged() {
+    if (!this.#usesTiles || this.#view.timer || this.status.state === 'ended') return;
+    this.#view.timer = setTimeout(() => { this.#view.timer = null; this.#sendView(); }, VIEW_MS);
+  }
+
+  async #sendView() {
+    if (!this.#signal.open) return;
+    const view = this.#view;
+    if (view.busy) { view.again = true; return; }
+    const shown = new Set([...this.#tiles].map((tile) => tile.publication?.tid).filter(Boolean));
+    const wishes = [...this.#tiles].map((tile) => tile.wish(this.#hidden)).filter(Boolean);
+    const untiled = [...this.#byTid.values()].filter((one) => one.kind === 'video' && !shown.has(one.tid)).slice(0, 500);
+    const tiles = collectView(wishes, untiled.map((one) => one.tid));
+    const text = JSON.stringify(tiles);
+    if (text === view.sent) return;
+    view.sent = text;
+    view.busy = true;
+    await this.request('view.update', { tiles }).catch(() => { view.sent = ''; });
+    view.busy = false;
+    if (view.again) { view.again = false; this._viewChanged(); }
+  }
+
+  // Numbers.
+
+  async stats() {
+    if (this.#statsWork) return this.#statsWork;
+    if (this.#stats && Date.now() - this.#statsAt < 400) return this.#stats;
+    this.#statsWork = this.#takeStats();
+    try { return await this.#statsWork; } finally { this.#statsWork = null; }
+  }
+
+  async #takeStats() {
+    const peer = this.#peer;
+    const report = peer && !peer.closed ? await peer.pc.getStats() : new Map();
+    const byTrack = new Map((peer?.slots ?? []).map((slot) => [slot.track.id, slot.mid]));
+    const { send, next, ...rest } = digestStats(report, this.#stats?._next, byTrack);
+    const byCid = new Map();
+    for (const publication of this.publications.values()) {
+      const layers = send.get(publication.transceiver?.mid);
+      if (layers) byCid.set(publication.cid, layers);
+    }
+    this.#stats = { ...rest, send: byCid, signalRttMs: this.#signal.rttMs, resumes: this.#signal.resumes, lastSeq: this.#signal.lastSeq };
+    Object.defineProperty(this.#stats, '_next', { value: next });
+    this.#statsAt = Date.now();
+    return this.#stats;
+  }
+
+  /** Slot and latest statistics of a publication in one object; call `stats` now and then to keep it fresh. */
+  _info(publication) {
+    if (publication.isLocal) {
+      const sending = this.#stats?.send.get(publication.cid) ?? [];
+      const top = sending.findLast((layer) => layer.height) ?? {};
+      const info = {
+        width: top.width ?? 0, height: top.height ?? 0, fps: top.fps ?? 0, codec: top.codec ?? '', layer: null, layers: sending.length,
+        kbps: sending.reduce((sum, layer) => sum + layer.kbps, 0), paused: publication.muted, reason: publication.muted ? 'muted' : 'none',
+        lossPercent: 0, jitterMs: 0, sending,
+      };
+      return { ...info, text: describe(info, true) };
+    }
+    const { slot } = publication;
+    const numbers = (slot && this.#stats?.receive.get(slot.mid)) ?? {};
+    const reason = publication.muted ? 'muted' : slot?.reason ?? 'keyframe';
+    const info = {
+      width: numbers.width || slot?.width || 0, height: numbers.height || slot?.height || 0, fps: numbers.fps ?? 0, kbps: numbers.kbps ?? 0,
+      codec: (reason === 'codec' ? publication.codec : numbers.codec || publication.codec) ?? '', layer: slot?.layer ?? null,
+      layers: publication.layers.length, paused: slot?.paused ?? true, reason,
+      lossPercent: numbers.lossPercent ?? 0, jitterMs: numbers.jitterMs ?? 0,
+    };
+    return { ...info, text: describe(info) };
+  }
+}
+
+/** The socket's address: given whole, or by room, on the server that this module came from. */
+export function socketURL({ url, room, server }, base = import.meta.url) {
+  const address = url ? new URL(url, base)
+    : new URL(`v1/rooms/${encodeURIComponent(room ?? '')}/signal`, server ? new URL(server) : new URL('../', base));
+  address.protocol = address.protocol.replace('http', 'ws');
+  return address.href;
+}
+
+/**
+ * Joins a room. Resolves when its members are known; media may still be connecting, as `room.status` says.
+ * @param {import('./sfu.d.ts').ConnectOptions} options
+ * @returns {Promise<import('./sfu.d.ts').Room>}
+ */
+export async function connect(options) {
+  if (!options?.url && !options?.room) throw new SFUError('bad_request', 'connect needs a room or a url.');
+  if (options.signal?.aborted) throw new SFUError('cancelled', 'Joining was given up.');
+  return new Room(options, options.deviceId ?? await claimDevice())._join();
+}

@@ -1,0 +1,222 @@
+// One WebSocket as a plain channel handler: frames in, whole text messages to the delegate, text and Close out.
+// Must not know rooms, messages or HTTP. About a quarter of a kilobyte besides its channel.
+import NIOCore
+import NIOWebSocket
+import RTP
+
+final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
+    typealias InboundIn = WebSocketFrame
+    typealias OutboundOut = WebSocketFrame
+
+    private enum State {
+        case open
+        /// Our Close frame is on its way; only the peer's Close or the end of the connection counts now.
+        case closing
+        case closed
+    }
+
+    private let hub: WebSocketHub
+    /// The delegate's number for it.
+    private(set) var id: ConnectionID?
+    /// Until the delegate has it.
+    private var request: SignalingRequest?
+    private var context: ChannelHandlerContext?
+    private var state = State.open
+    private var assembler = MessageAssembler()
+    private var lastRead: NIODeadline
+    private var pinged = false
+    private var readingPaused = false
+    private var flushPending = false
+    /// The newest PING that could not be answered because nothing could be written (RFC 6455 §5.5.3).
+    private var owedPong: ByteBuffer?
+    private var closeTimer: Scheduled<Void>?
+
+    init(hub: WebSocketHub, request: SignalingRequest, now: NIODeadline) {
+        self.hub = hub
+        self.request = request
+        self.lastRead = now
+    }
+
+    // MARK: SignalingSocket
+
+    var isWritable: Bool { state == .open && context?.channel.isWritable == true }
+
+    func send(text: ByteBuffer) {
+        guard state == .open, let context else { return }
+        write(.text, text, context)
+    }
+
+    func close(code: UInt16, reason: String) {
+        guard state == .open, let context else { return }
+        var payload = context.channel.allocator.buffer(capacity: 2 + 123)
+        payload.writeInteger(code)
+        payload.writeString(Self.fitting(reason))
+        startClosing(payload, context)
+        hub.counted(close: code)
+    }
+
+    /// While reading is stopped, silence is not judged.
+    func setReading(_ isReading: Bool) {
+        guard isReading == readingPaused, let context else { return }
+        readingPaused = !isReading
+        lastRead = hub.now()
+        try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
+    }
+
+    // MARK: channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        guard let request else { return }
+        self.request = nil
+        id = hub.opened(self, request)
+        if state == .closed, let id { hub.delegate.socketClosed(id) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        finish()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        finish()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        lastRead = hub.now()
+        pinged = false
+        let onFrame = assembler.receive(unwrapInboundIn(data))
+        guard state == .open else {
+            if case .close = onFrame { context.close(promise: nil) }
+            return
+        }
+        switch onFrame {
+        case .nothing, .pong: break
+        case .text(let text): if let id { hub.delegate.socketReceived(text, on: id) }
+        case .ping(let payload): answer(ping: payload, context)
+        case .close(let code): answer(close: code, context)
+        case .violation(let code, let reason): close(code: code, reason: reason)
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, state == .open {
+            if let payload = owedPong {
+                owedPong = nil
+                write(.pong, payload, context)
+            }
+        }
+        if let id, state == .open {
+            hub.delegate.socketWritabilityChanged(id, isWritable: context.channel.isWritable)
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case is ChannelShouldQuiesceEvent:
+            close(code: CloseCode.drain.rawValue, reason: "the server is restarting")
+        case ChannelEvent.inputClosed:
+            // Nothing more can come, and a WebSocket is of no use in one direction.
+            context.close(promise: nil)
+        default:
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch error {
+        case NIOWebSocketError.invalidFrameLength: close(code: 1009, reason: "message too large")
+        case is NIOWebSocketError: close(code: 1002, reason: "invalid control frame")
+        default: context.close(promise: nil)
+        }
+    }
+
+    // MARK: time
+
+    /// Called about once a second.
+    func tick(_ now: NIODeadline) {
+        guard state == .open, !readingPaused, let context else { return }
+        let silence = now - lastRead
+        if silence >= TimeAmount(Limits.WebSocket.deadAfter) {
+            close(code: CloseCode.heartbeatTimeout.rawValue, reason: "no sign of life")
+            hub.flushNow()
+            context.close(promise: nil)
+        } else if silence >= TimeAmount(Limits.WebSocket.pingAfter), !pinged {
+            pinged = true
+            write(.ping, ByteBuffer(), context)
+        }
+    }
+
+    func flush() {
+        flushPending = false
+        context?.flush()
+    }
+
+    // MARK: parts
+
+    private func answer(ping payload: ByteBuffer, _ context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            write(.pong, payload, context)
+        } else {
+            owedPong = payload
+        }
+    }
+
+    private func answer(close code: UInt16?, _ context: ChannelHandlerContext) {
+        state = .closing
+        var payload = context.channel.allocator.buffer(capacity: 2)
+        if let code { payload.writeInteger(code) }
+        hub.counted(close: code ?? 1005)
+        let frame = WebSocketFrame(fin: true, opcode: .connectionClose, data: payload)
+        armCloseTimer(context)
+        // §7.1.1: the server closes the connection first, once its answer is out.
+        context.writeAndFlush(wrapOutboundOut(frame)).assumeIsolated().whenComplete { _ in
+            context.close(promise: nil)
+        }
+    }
+
+    private func startClosing(_ payload: ByteBuffer, _ context: ChannelHandlerContext) {
+        write(.connectionClose, payload, context)
+        state = .closing
+        owedPong = nil
+        setReading(true)
+        armCloseTimer(context)
+    }
+
+    private func armCloseTimer(_ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        closeTimer = context.eventLoop.scheduleTask(in: TimeAmount(Limits.WebSocket.closeTimeout)) {
+            bound.value.context?.close(promise: nil)
+        }
+    }
+
+    private func finish() {
+        guard state != .closed else { return }
+        state = .closed
+        closeTimer?.cancel()
+        closeTimer = nil
+        context = nil
+        owedPong = nil
+        hub.closed(self, id)
+    }
+
+    private func write(_ opcode: WebSocketOpcode, _ data: ByteBuffer, _ context: ChannelHandlerContext) {
+        let frame = WebSocketFrame(fin: true, opcode: opcode, data: data)
+        context.write(wrapOutboundOut(frame), promise: nil)
+        guard !flushPending else { return }
+        flushPending = true
+        hub.flushLater(self)
+    }
+
+    /// A control frame carries 125 bytes, two of them the code; a character is never cut.
+    private static func fitting(_ reason: String) -> String {
+        var reason = reason
+        while reason.utf8.count > 123 { reason.removeLast() }
+        return reason
+    }
+}
+
+extension TimeAmount {
+    init(_ interval: Interval) { self = .microseconds(interval.microseconds) }
+}
