@@ -110,6 +110,7 @@ let package = Package(
                 .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            resources: [.copy("Fixtures")],
             swiftSettings: settings),
         .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
     ],

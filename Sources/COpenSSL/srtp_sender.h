@@ -1,6 +1,6 @@
-// The SRTP transform of outbound RTP: AES-CM with HMAC-SHA1-80 (RFC 3711) and AES-GCM (RFC 7714) on session keys.
-// One keyed context per transport; per packet only the IV changes and nothing is allocated. Knows no streams: the
-// caller counts the packets and must never use an index twice with different bytes.
+// The SRTP and SRTCP transforms of what we send: AES-CM with HMAC-SHA1-80 (RFC 3711) and AES-GCM (RFC 7714) on session
+// keys. One keyed context per transport; per packet only the IV changes and nothing is allocated. Knows no streams:
+// the caller counts the packets and must never use an index twice with different bytes.
 #ifndef SFU_COPENSSL_SRTP_SENDER_H
 #define SFU_COPENSSL_SRTP_SENDER_H
 
@@ -71,49 +71,39 @@ static inline sfu_srtp_sender *sfu_srtp_sender_new(
     return sender;
 }
 
-/// RFC 7714 §8.1: IV = (0, 0, SSRC, ROC, SEQ) ^ salt; the header is associated data; the tag follows the payload.
-static inline int sfu_srtp_protect_gcm(
-    sfu_srtp_sender *sender, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index
-) {
-    uint8_t iv[12];
-    memcpy(iv, sender->salt, 12);
-    for (int i = 0; i < 4; i++) iv[2 + i] ^= (uint8_t)(ssrc >> (24 - 8 * i));
-    for (int i = 0; i < 6; i++) iv[6 + i] ^= (uint8_t)(index >> (40 - 8 * i));
-    int n = 0;
-    uint8_t *payload = packet + header;
-    if (EVP_EncryptInit_ex2(sender->cipher, NULL, NULL, iv, NULL) != 1) return 0;
-    if (EVP_EncryptUpdate(sender->cipher, NULL, &n, packet, header) != 1) return 0;
-    if (length > header && EVP_EncryptUpdate(sender->cipher, payload, &n, payload, length - header) != 1) return 0;
-    if (EVP_EncryptFinal_ex(sender->cipher, packet + length, &n) != 1) return 0;
-    sender->tag[0].data = packet + length;
-    if (EVP_CIPHER_CTX_get_params(sender->cipher, sender->tag) != 1) return 0;
-    return length + sfu_srtp_gcm_tag;
+/// The place of SSRC and index is the same for RTP (index = ROC ‖ SEQ, 48 bits) and RTCP (31 bits), with AES-CM
+/// (RFC 3711 §4.1.1: 14 bytes of salt, then a block counter) and with GCM (RFC 7714 §8.1, §9.1: 12 bytes).
+static inline int sfu_srtp_begin(sfu_srtp_sender *sender, uint32_t ssrc, uint64_t index) {
+    uint8_t iv[16] = {0};
+    int at = sender->is_aead ? 2 : 4;
+    memcpy(iv, sender->salt, 14);
+    for (int i = 0; i < 4; i++) iv[at + i] ^= (uint8_t)(ssrc >> (24 - 8 * i));
+    for (int i = 0; i < 6; i++) iv[at + 4 + i] ^= (uint8_t)(index >> (40 - 8 * i));
+    return EVP_EncryptInit_ex2(sender->cipher, NULL, NULL, iv, NULL) == 1;
 }
 
-/// RFC 3711 §4.1.1: IV = (salt << 16) ^ (SSRC << 64) ^ (index << 16); §4.2: HMAC over the packet and the ROC.
-static inline int sfu_srtp_protect_cm(
-    sfu_srtp_sender *sender, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index
-) {
-    uint8_t iv[16] = {0};
-    memcpy(iv, sender->salt, 14);
-    for (int i = 0; i < 4; i++) iv[4 + i] ^= (uint8_t)(ssrc >> (24 - 8 * i));
-    for (int i = 0; i < 6; i++) iv[8 + i] ^= (uint8_t)(index >> (40 - 8 * i));
+/// Encrypts `length` bytes in place and writes the tag to `tag`. Associated data have been fed before.
+static inline int sfu_srtp_finish_gcm(sfu_srtp_sender *sender, uint8_t *bytes, int length, uint8_t *tag) {
     int n = 0;
-    uint8_t *payload = packet + header;
-    if (EVP_EncryptInit_ex2(sender->cipher, NULL, NULL, iv, NULL) != 1) return 0;
-    if (length > header && EVP_EncryptUpdate(sender->cipher, payload, &n, payload, length - header) != 1) return 0;
+    if (length > 0 && EVP_EncryptUpdate(sender->cipher, bytes, &n, bytes, length) != 1) return 0;
+    if (EVP_EncryptFinal_ex(sender->cipher, bytes + length, &n) != 1) return 0;
+    sender->tag[0].data = tag;
+    return EVP_CIPHER_CTX_get_params(sender->cipher, sender->tag) == 1;
+}
 
-    uint8_t rollover[4], digest[SHA_DIGEST_LENGTH];
-    for (int i = 0; i < 4; i++) rollover[i] = (uint8_t)(index >> (40 - 8 * i));
+/// HMAC-SHA1-80 over the bytes and the four behind them in `suffix`.
+static inline void sfu_srtp_authenticate(
+    sfu_srtp_sender *sender, const uint8_t *bytes, int length, const uint8_t *suffix, uint8_t *tag
+) {
+    uint8_t digest[SHA_DIGEST_LENGTH];
     SHA_CTX hash = sender->inner;
-    SHA1_Update(&hash, packet, (size_t)length);
-    SHA1_Update(&hash, rollover, sizeof rollover);
+    SHA1_Update(&hash, bytes, (size_t)length);
+    SHA1_Update(&hash, suffix, 4);
     SHA1_Final(digest, &hash);
     hash = sender->outer;
     SHA1_Update(&hash, digest, sizeof digest);
     SHA1_Final(digest, &hash);
-    memcpy(packet + length, digest, sfu_srtp_cm_tag);
-    return length + sfu_srtp_cm_tag;
+    memcpy(tag, digest, sfu_srtp_cm_tag);
 }
 
 /// In place; room for the tag after `length`. `header` counts CSRCs and extensions, 12 or more. Returns the new
@@ -122,8 +112,42 @@ static inline int sfu_srtp_protect(
     sfu_srtp_sender *sender, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index
 ) {
     if (header < 12 || length < header) return 0;
-    return sender->is_aead ? sfu_srtp_protect_gcm(sender, packet, header, length, ssrc, index)
-                           : sfu_srtp_protect_cm(sender, packet, header, length, ssrc, index);
+    if (!sfu_srtp_begin(sender, ssrc, index)) return 0;
+    int n = 0;
+    uint8_t *payload = packet + header;
+    if (sender->is_aead) {
+        if (EVP_EncryptUpdate(sender->cipher, NULL, &n, packet, header) != 1) return 0;
+        if (!sfu_srtp_finish_gcm(sender, payload, length - header, packet + length)) return 0;
+        return length + sfu_srtp_gcm_tag;
+    }
+    if (length > header && EVP_EncryptUpdate(sender->cipher, payload, &n, payload, length - header) != 1) return 0;
+    uint8_t rollover[4];
+    for (int i = 0; i < 4; i++) rollover[i] = (uint8_t)(index >> (40 - 8 * i));
+    sfu_srtp_authenticate(sender, packet, length, rollover, packet + length);
+    return length + sfu_srtp_cm_tag;
+}
+
+/// A compound RTCP packet, in place; room for 20 bytes after `length`. The first 8 bytes stay clear; the word of the
+/// E bit and the index ends the packet under GCM (RFC 7714 §9) and precedes the tag under AES-CM (RFC 3711 §3.4).
+/// Returns the new length, 0 on failure.
+static inline int sfu_srtcp_protect(sfu_srtp_sender *sender, uint8_t *packet, int length, uint32_t index) {
+    if (length < 8 || index >> 31) return 0;
+    uint32_t ssrc = (uint32_t)packet[4] << 24 | (uint32_t)packet[5] << 16 | (uint32_t)packet[6] << 8 | packet[7];
+    uint8_t word[4];
+    for (int i = 0; i < 4; i++) word[i] = (uint8_t)((index | 0x80000000u) >> (24 - 8 * i));
+    if (!sfu_srtp_begin(sender, ssrc, index)) return 0;
+    int n = 0;
+    if (sender->is_aead) {
+        if (EVP_EncryptUpdate(sender->cipher, NULL, &n, packet, 8) != 1) return 0;
+        if (EVP_EncryptUpdate(sender->cipher, NULL, &n, word, 4) != 1) return 0;
+        if (!sfu_srtp_finish_gcm(sender, packet + 8, length - 8, packet + length)) return 0;
+        memcpy(packet + length + sfu_srtp_gcm_tag, word, 4);
+        return length + sfu_srtp_gcm_tag + 4;
+    }
+    if (length > 8 && EVP_EncryptUpdate(sender->cipher, packet + 8, &n, packet + 8, length - 8) != 1) return 0;
+    memcpy(packet + length, word, 4);
+    sfu_srtp_authenticate(sender, packet, length, word, packet + length + 4);
+    return length + 4 + sfu_srtp_cm_tag;
 }
 
 #pragma clang diagnostic pop

@@ -2,6 +2,8 @@
 // array literal take half a minute to compile.
 #include "CWeb.h"
 
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
 #define WEB_FILE(name)                                                  \
     struct sfu_web_file sfu_web_##name(void) {                          \
         return (struct sfu_web_file){name##_bytes, sizeof name##_bytes}; \

@@ -2,6 +2,7 @@
 // other about paths. It knows paths and rings, not sessions.
 import PeerTransport
 import RTP
+import SFU
 
 /// Not thread-safe: belongs to one worker.
 final class HandOver {

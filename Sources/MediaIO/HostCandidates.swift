@@ -40,54 +40,64 @@ enum HostCandidates {
         126 << 24 | UInt32(truncatingIfNeeded: max(0, min(localPreference, 65_535))) << 8 | 255
     }
 
-    /// The addresses to offer, best first.
+    struct Endpoint: Hashable {
+        var address: String
+        var port: UInt16
+    }
+
+    /// Where clients may try, best first.
     ///
-    /// - Parameter listen: what the sockets are bound to.
-    static func addresses(
-        listen: [IPAddress], announced: [String], interfaces: [NetworkInterface]
-    ) -> [String] {
-        var result: [String] = []
-        func add(_ text: String) {
-            if !result.contains(text) && result.count < Limits.MediaIO.candidateAddresses { result.append(text) }
+    /// - Parameter listen: what the sockets are bound to, ports resolved.
+    static func endpoints(
+        listen: [SocketAddress], announced: [String], interfaces: [NetworkInterface]
+    ) -> [Endpoint] {
+        var result: [Endpoint] = []
+        func add(_ address: String, _ port: UInt16) {
+            let endpoint = Endpoint(address: address, port: port)
+            if !result.contains(endpoint) && result.count < Limits.MediaIO.candidateAddresses {
+                result.append(endpoint)
+            }
         }
-        if !announced.isEmpty {
-            announced.forEach(add)
+        if let first = listen.first, !announced.isEmpty {
+            for address in announced { add(address, first.port) }
             return result
         }
-        for address in listen {
-            guard address.isUnspecified else {
-                add(address.text)
+        for socket in listen {
+            guard socket.address.isUnspecified else {
+                add(socket.address.text, socket.port)
                 continue
             }
             let family = interfaces.filter {
-                $0.isUp && $0.address.isIPv6 == address.isIPv6 && !$0.address.isLinkLocal
+                $0.isUp && $0.address.isIPv6 == socket.address.isIPv6 && !$0.address.isLinkLocal
             }
             let outside = family.filter { !$0.isLoopback && !$0.address.isLoopback }
             let real = outside.filter { !$0.isVirtual }
-            for interface in real.isEmpty ? outside : real { add(interface.address.text) }
+            for interface in real.isEmpty ? outside : real { add(interface.address.text, socket.port) }
         }
         // A machine without any network still serves itself.
         if result.isEmpty {
-            for address in listen where address.isUnspecified { add(address.isIPv6 ? "::1" : "127.0.0.1") }
+            for socket in listen where socket.address.isUnspecified {
+                add(socket.address.isIPv6 ? "::1" : "127.0.0.1", socket.port)
+            }
         }
         return result
     }
 
     /// UDP before TCP, in the order of the addresses.
-    static func candidates(addresses: [String], port: UInt16, withTCP: Bool) -> [Candidate] {
+    static func candidates(at endpoints: [Endpoint], withTCP: Bool) -> [Candidate] {
         var result: [Candidate] = []
-        for (index, address) in addresses.enumerated() {
+        for (index, endpoint) in endpoints.enumerated() {
             result.append(
                 Candidate(
-                    network: .udp, address: address, port: port,
+                    network: .udp, address: endpoint.address, port: endpoint.port,
                     priority: priority(localPreference: 65_535 - index), foundation: "\(2 * index + 1)"))
         }
         guard withTCP else { return result }
-        for (index, address) in addresses.enumerated() {
+        for (index, endpoint) in endpoints.enumerated() {
             // RFC 6544 §4.2: direction preference 4 for passive host candidates, in the upper 3 bits.
             result.append(
                 Candidate(
-                    network: .tcp, address: address, port: port,
+                    network: .tcp, address: endpoint.address, port: endpoint.port,
                     priority: priority(localPreference: 4 << 13 | (8191 - index)),
                     foundation: "\(2 * index + 2)"))
         }

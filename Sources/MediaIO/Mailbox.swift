@@ -3,6 +3,7 @@
 import CLinux
 import PeerTransport
 import RTP
+import SFU
 import Seam
 import Synchronization
 

@@ -1,5 +1,6 @@
 // Preallocated slots that one `recvmmsg` fills. Their bytes stay valid until the next call with the same slots.
 import CLinux
+import Glibc
 
 final class ReceiveBatch {
     let slots: Int
@@ -9,7 +10,7 @@ final class ReceiveBatch {
     init(slots: Int, slotBytes: Int) throws(MediaError) {
         guard let raw = clinux_receive_batch_new(UInt32(slots), UInt32(slotBytes)),
             let datagrams = clinux_receive_batch_datagrams(raw)
-        else { throw MediaError.system("receive buffers", systemReason(-12)) }
+        else { throw MediaError.system("receive buffers", systemReason(-ENOMEM)) }
         self.raw = raw
         self.datagrams = datagrams
         self.slots = slots

@@ -8,6 +8,10 @@ final class SessionRouter: Sendable {
         var worker: Int
         var room: RoomID
         var publications: [PublicationID] = []
+        /// Opens that were not answered yet, and those that were and did not end: an id may be opened anew before
+        /// the news of its end arrives.
+        var pending = 1
+        var live = 0
     }
 
     private struct RoomPlace {
@@ -28,17 +32,19 @@ final class SessionRouter: Sendable {
         state = Mutex(State(seats: Array(repeating: 0, count: workers)))
     }
 
-    /// The worker for a new session. A session that exists stays where it is, and that worker refuses the double.
-    ///
-    /// - Returns: `isNew` false for such a double, which must not be given back.
-    func place(_ open: OpenSession) -> (worker: Int, isNew: Bool) {
+    /// The worker for a session that is to be opened. An id that exists stays where it is, and that worker refuses
+    /// the double.
+    func place(_ open: OpenSession) -> Int {
         state.withLock { state in
-            if let placed = state.sessions[open.session] { return (placed.worker, false) }
+            if let placed = state.sessions[open.session] {
+                state.sessions[open.session]?.pending += 1
+                return placed.worker
+            }
             let worker = SessionRouter.worker(for: open.room, in: state)
             state.sessions[open.session] = Placement(worker: worker, room: open.room)
             state.rooms[open.room, default: RoomPlace(worker: worker, seats: 0)].seats += 1
             state.seats[worker] += 1
-            return (worker, true)
+            return worker
         }
     }
 
@@ -72,25 +78,54 @@ final class SessionRouter: Sendable {
         }
     }
 
-    /// A session that did not come to be, or is gone.
-    func forget(_ session: SessionID) {
+    /// An open that did not come to be.
+    func takeBack(_ session: SessionID) {
         state.withLock { state in
-            guard let placement = state.sessions.removeValue(forKey: session) else { return }
-            for publication in placement.publications where state.publications[publication] == session {
-                state.publications[publication] = nil
-            }
-            state.seats[placement.worker] -= 1
-            guard var room = state.rooms[placement.room] else { return }
-            room.seats -= 1
-            state.rooms[placement.room] = room.seats > 0 ? room : nil
+            // A refusal without a pending open answers something else, like a restart; the session lives on.
+            guard var placement = state.sessions[session], placement.pending > 0 else { return }
+            placement.pending -= 1
+            SessionRouter.store(placement, of: session, in: &state)
         }
+    }
+
+    private func opened(_ session: SessionID) {
+        state.withLock { state in
+            guard var placement = state.sessions[session], placement.pending > 0 else { return }
+            placement.pending -= 1
+            placement.live += 1
+            state.sessions[session] = placement
+        }
+    }
+
+    private func closed(_ session: SessionID) {
+        state.withLock { state in
+            guard var placement = state.sessions[session], placement.live > 0 else { return }
+            placement.live -= 1
+            SessionRouter.store(placement, of: session, in: &state)
+        }
+    }
+
+    private static func store(_ placement: Placement, of session: SessionID, in state: inout State) {
+        guard placement.pending + placement.live == 0 else {
+            state.sessions[session] = placement
+            return
+        }
+        state.sessions[session] = nil
+        for publication in placement.publications where state.publications[publication] == session {
+            state.publications[publication] = nil
+        }
+        state.seats[placement.worker] -= 1
+        guard var room = state.rooms[placement.room] else { return }
+        room.seats -= 1
+        state.rooms[placement.room] = room.seats > 0 ? room : nil
     }
 
     /// Learns from what a worker reports.
     func note(_ event: Event) {
         switch event {
-        case .sessionClosed(let session, _): forget(session)
-        case .sessionRefused(let session, let refusal) where refusal != .duplicate: forget(session)
+        case .sessionOpened(let session, _): opened(session)
+        case .sessionRefused(let session, _): takeBack(session)
+        case .sessionClosed(let session, _): closed(session)
         default: break
         }
     }

@@ -1,6 +1,7 @@
 // The ICE-TCP connections of one worker by number: accept, probation, reading, writing, and the way to another
 // worker. It knows paths, not sessions.
 import CLinux
+import Glibc
 import PeerTransport
 import RTP
 
@@ -16,7 +17,7 @@ final class StreamTable {
     private var dirty: [StreamConnection] = []
     private var unchecked = 0
     private var sweepAt = Instant.distantFuture
-    private let poll: Int32
+    private let poll: WorkerPoll
     private let ledger: StreamLedger
     private let tally: IOTally
     private let checkTimeout: Interval
@@ -26,7 +27,7 @@ final class StreamTable {
     private(set) var count = 0
 
     /// - Parameter poll: where the descriptors are watched, with the token `WorkerPoll.stream(number)`.
-    init(poll: Int32, ledger: StreamLedger, checkTimeout: Interval, tally: IOTally) {
+    init(poll: WorkerPoll, ledger: StreamLedger, checkTimeout: Interval, tally: IOTally) {
         self.poll = poll
         self.ledger = ledger
         self.checkTimeout = checkTimeout
@@ -64,8 +65,8 @@ final class StreamTable {
         var raw = clinux_address()
         let descriptor = clinux_tcp_accept(listener, &raw)
         guard descriptor >= 0 else {
-            return descriptor == -24 || descriptor == -23 || descriptor == -12 || descriptor == -105
-                ? .exhausted : .nothing
+            let isExhausted = [EMFILE, ENFILE, ENOMEM, ENOBUFS].contains(-descriptor)
+            return isExhausted ? .exhausted : .nothing
         }
         let remote = SocketAddress(raw)
         guard let seat = ledger.admit(remote.address), clinux_socket_name(descriptor, &raw) == 0 else {
@@ -99,9 +100,7 @@ final class StreamTable {
         let path = NetworkPath(
             remote: remote.address, remotePort: remote.port, local: local,
             scope: remote.address.isLinkLocal ? UInt16(clamping: remote.scope) : 0, connection: number)
-        let watched = clinux_poll_add(
-            poll, descriptor, UInt32(CLINUX_READABLE.rawValue), WorkerPoll.stream(number))
-        guard watched == 0 else {
+        guard poll.watches(descriptor, token: WorkerPoll.stream(number)) else {
             clinux_close(descriptor)
             freeSlots.append(slot)
             tally.counters.streamsRefused += 1
@@ -179,7 +178,7 @@ final class StreamTable {
             return nil
         }
         remove(stream)
-        _ = clinux_poll_remove(poll, stream.descriptor)
+        poll.unwatch(stream.descriptor)
         tally.counters.streamsMoved += 1
         let moved = MovedStream(
             descriptor: stream.descriptor, remote: stream.remote, local: stream.path.local,
@@ -268,9 +267,8 @@ final class StreamTable {
         let isWaiting = result == .waiting
         guard isWaiting != stream.watchesWritable else { return }
         stream.watchesWritable = isWaiting
-        let events = CLINUX_READABLE.rawValue | (isWaiting ? CLINUX_WRITABLE.rawValue : 0)
-        _ = clinux_poll_change(
-            poll, stream.descriptor, UInt32(events), WorkerPoll.stream(stream.path.connection))
+        poll.change(
+            stream.descriptor, token: WorkerPoll.stream(stream.path.connection), isWritableToo: isWaiting)
     }
 
     // MARK: time

@@ -34,6 +34,8 @@ final class UDPSocket {
     let grantedReceiveBuffer: Int
     let grantedSendBuffer: Int
 
+    typealias Transmit = (_ descriptor: Int32, _ batch: OpaquePointer?, _ first: UInt32, _ count: UInt32) -> Int32
+
     private struct Pending {
         var bytes: UnsafePointer<UInt8>
         var length: Int
@@ -48,18 +50,22 @@ final class UDPSocket {
     private let pending: UnsafeMutablePointer<Pending>
     private var pendingCount = 0
     private let tally: IOTally
+    /// `clinux_send`; tests put the kernel's refusals in its place.
+    private let transmit: Transmit
     private let kernelSegments: Bool
     private var refusals = 0
     /// Segmented messages to split ourselves before the kernel is asked again.
     private var pausedMessages = 0
     private var nextPause = Limits.MediaIO.segmentationPause
 
-    init(binding address: SocketAddress, options: Options, tally: IOTally) throws(MediaError) {
+    init(
+        binding address: SocketAddress, options: Options, tally: IOTally, transmit: @escaping Transmit = clinux_send
+    ) throws(MediaError) {
         isWildcard = address.address.isUnspecified
-        var flags = Int32(CLINUX_UDP_TIMESTAMP.rawValue)
-        if options.sharesPort { flags |= Int32(CLINUX_UDP_REUSEPORT.rawValue) }
-        if options.mergesReceives { flags |= Int32(CLINUX_UDP_GRO.rawValue) }
-        if isWildcard { flags |= Int32(CLINUX_UDP_PKTINFO.rawValue) }
+        var flags = Int32(CLINUX_UDP_TIMESTAMP)
+        if options.sharesPort { flags |= Int32(CLINUX_UDP_REUSEPORT) }
+        if options.mergesReceives { flags |= Int32(CLINUX_UDP_GRO) }
+        if isWildcard { flags |= Int32(CLINUX_UDP_PKTINFO) }
         var raw = address.raw
         descriptor = clinux_udp_open(&raw, flags)
         guard descriptor >= 0 else {
@@ -83,6 +89,7 @@ final class UDPSocket {
         self.single = single
         pending = .allocate(capacity: Limits.MediaIO.sendSlots)
         self.tally = tally
+        self.transmit = transmit
     }
 
     deinit {
@@ -159,7 +166,7 @@ final class UDPSocket {
         var first = 0
         while first < pendingCount {
             tally.counters.sendCalls += 1
-            let sent = Int(clinux_send(descriptor, batch, UInt32(first), UInt32(pendingCount - first)))
+            let sent = Int(transmit(descriptor, batch, UInt32(first), UInt32(pendingCount - first)))
             if sent > 0 {
                 for slot in first..<first + sent { countSent(pending[slot]) }
                 first += sent
@@ -223,7 +230,7 @@ final class UDPSocket {
         var first = 0
         while first < slots {
             tally.counters.sendCalls += 1
-            let sent = Int(clinux_send(descriptor, single, UInt32(first), UInt32(slots - first)))
+            let sent = Int(transmit(descriptor, single, UInt32(first), UInt32(slots - first)))
             if sent > 0 {
                 for slot in first..<first + sent {
                     tally.counters.sends += 1

@@ -18,10 +18,9 @@ struct WorkerShared: Sendable {
 /// What one worker is made of; opened before its thread starts, so that errors reach the caller.
 struct WorkerParts {
     var index: Int
-    var poll: Int32
+    var poll: WorkerPoll
     var sockets: [UDPSocket]
-    /// Listening descriptors; the worker closes them.
-    var listeners: [Int32]
+    var listeners: [TCPListener]
     var streams: StreamTable
     var tally: IOTally
     var salt: UInt64
@@ -33,7 +32,7 @@ final class Worker: @unchecked Sendable {
     let index: Int
     private let poll: WorkerPoll
     private let sockets: [UDPSocket]
-    private let listeners: [Int32]
+    private let listeners: [TCPListener]
     private let streams: StreamTable
     private let sender: Sender
     private let outbox: Outbox
@@ -48,7 +47,9 @@ final class Worker: @unchecked Sendable {
     private var readableStreams: [Int32] = []
     /// Closed connections' paths, kept until what was queued for them is sent.
     private var forgottenStreams: [Int32] = []
-    private var listenersPausedUntil = Instant.zero
+    /// `distantFuture`: they are not paused.
+    private var listenersResume = Instant.distantFuture
+    private var firstSocket = 0
     private var nextCounters = Instant.zero
     private var now = Instant.zero
     private var hasMoreWork = false
@@ -56,10 +57,10 @@ final class Worker: @unchecked Sendable {
 
     /// - Parameter makeShard: gets the outbox that this worker empties.
     init(
-        parts: WorkerParts, poll: consuming WorkerPoll, shared: WorkerShared,
-        makeShard: (Outbox) throws -> Shard
+        parts: WorkerParts, shared: WorkerShared, makeShard: (Outbox) throws -> Shard
     ) throws {
         index = parts.index
+        poll = parts.poll
         sockets = parts.sockets
         listeners = parts.listeners
         streams = parts.streams
@@ -79,12 +80,9 @@ final class Worker: @unchecked Sendable {
             try poll.watch(socket.descriptor, token: WorkerPoll.socket(i))
         }
         for (i, listener) in listeners.enumerated() {
-            try poll.watch(listener, token: WorkerPoll.listener(i))
+            try poll.watch(listener.descriptor, token: WorkerPoll.listener(i))
         }
-        self.poll = poll
     }
-
-    deinit { listeners.forEach(clinux_close) }
 
     // MARK: the loop
 
@@ -107,7 +105,7 @@ final class Worker: @unchecked Sendable {
     }
 
     private func wait() {
-        var deadline = min(shard.nextDeadline, nextCounters, streams.nextDeadline)
+        var deadline = min(shard.nextDeadline, nextCounters, streams.nextDeadline, listenersResume)
         if hasMoreWork || !streams.closed.isEmpty { deadline = .zero }
         var interval = deadline == .zero ? Interval.zero : deadline - MonotonicClock.now
         if interval > .zero {
@@ -131,13 +129,17 @@ final class Worker: @unchecked Sendable {
             }
         }
         now = MonotonicClock.now
-        if mayAccept || listenersPausedUntil > .zero { accept() }
+        if now >= listenersResume { resumeListeners() }
+        if mayAccept { accept() }
     }
 
-    /// Fills the batch from the sockets that are ready, each from its first slot in `firstSlots` on.
+    /// Fills the batch from the sockets that are ready; another one comes first each time.
     private func receive() -> Int {
         var filled = 0
-        for i in sockets.indices where socketReady[i] {
+        firstSocket += 1
+        for turn in sockets.indices {
+            let i = (firstSocket + turn) % sockets.count
+            guard socketReady[i] else { continue }
             socketReady[i] = false
             let count = sockets[i].receiveBatch(into: batch, from: filled)
             let bound = sockets[i].bound.address
@@ -241,12 +243,10 @@ final class Worker: @unchecked Sendable {
     }
 
     private func accept() {
-        guard now >= listenersPausedUntil else { return }
-        listenersPausedUntil = .zero
         for listener in listeners {
             var accepted = 0
             while accepted < Limits.MediaIO.acceptsPerLoop {
-                let result = streams.accept(from: listener, at: now)
+                let result = streams.accept(from: listener.descriptor, at: now)
                 if result == .nothing { break }
                 if result == .exhausted {
                     pauseListeners()
@@ -257,9 +257,21 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// Without descriptors a listener stays readable for ever: look away for a second.
+    /// Without descriptors a listener stays ready for ever: look away for a while.
     private func pauseListeners() {
-        listenersPausedUntil = now + Limits.MediaIO.counterInterval
+        listeners.forEach { poll.unwatch($0.descriptor) }
+        listenersResume = now + Limits.MediaIO.counterInterval
+    }
+
+    private func resumeListeners() {
+        listenersResume = .distantFuture
+        for (i, listener) in listeners.enumerated() {
+            do {
+                try poll.watch(listener.descriptor, token: WorkerPoll.listener(i))
+            } catch {
+                listenersResume = now + Limits.MediaIO.counterInterval
+            }
+        }
     }
 
     // MARK: out

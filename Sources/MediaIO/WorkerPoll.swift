@@ -2,7 +2,8 @@
 import CLinux
 import RTP
 
-struct WorkerPoll: ~Copyable {
+/// Not thread-safe: belongs to one worker.
+final class WorkerPoll {
     enum Ready {
         case wakeup
         case socket(Int)
@@ -31,8 +32,17 @@ struct WorkerPoll: ~Copyable {
     }
 
     func watch(_ file: Int32, token: UInt64) throws(MediaError) {
-        let result = clinux_poll_add(descriptor, file, UInt32(CLINUX_READABLE.rawValue), token)
-        guard result == 0 else { throw MediaError.system("epoll", systemReason(result)) }
+        guard watches(file, token: token) else { throw MediaError.system("epoll", "cannot watch a socket") }
+    }
+
+    /// Watches for reading; false when the system refused.
+    func watches(_ file: Int32, token: UInt64) -> Bool {
+        clinux_poll_add(descriptor, file, UInt32(CLINUX_READABLE), token) == 0
+    }
+
+    func change(_ file: Int32, token: UInt64, isWritableToo: Bool) {
+        let events = CLINUX_READABLE | (isWritableToo ? CLINUX_WRITABLE : 0)
+        _ = clinux_poll_change(descriptor, file, UInt32(events), token)
     }
 
     func unwatch(_ file: Int32) { _ = clinux_poll_remove(descriptor, file) }
@@ -57,7 +67,7 @@ struct WorkerPoll: ~Copyable {
         case 3: what = .stream(Int32(bitPattern: id))
         default: what = .wakeup
         }
-        let readable = UInt32(CLINUX_READABLE.rawValue | CLINUX_HANGUP.rawValue)
-        return (what, event.events & readable != 0, event.events & UInt32(CLINUX_WRITABLE.rawValue) != 0)
+        let readable = UInt32(CLINUX_READABLE | CLINUX_HANGUP)
+        return (what, event.events & readable != 0, event.events & UInt32(CLINUX_WRITABLE) != 0)
     }
 }

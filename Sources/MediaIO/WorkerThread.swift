@@ -1,7 +1,10 @@
 // A named system thread that runs one closure.
 import CLinux
+import Glibc
 
-final class WorkerThread {
+// @unchecked Sendable: the handle is set once before anybody else sees it; `join` is called once, by the one who
+// stops the server.
+final class WorkerThread: @unchecked Sendable {
     private final class Body {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -22,7 +25,7 @@ final class WorkerThread {
             }, body.toOpaque())
         guard raw != nil else {
             body.release()
-            throw MediaError.system("thread \(name)", systemReason(-11))
+            throw MediaError.system("thread \(name)", systemReason(-EAGAIN))
         }
     }
 

@@ -11,12 +11,10 @@ public final class Transport {
     private var ice: ICEAgent
     private let dtls: DTLSEndpoint
     private let integrity: STUNIntegrity
-    private let role: DTLSRole
     private var remote: RemoteTransport
     private var changes = TransportChangeQueue()
     private var hasStarted = false
     private var hasEnded = false
-    private var handshakeDeadline = Instant.distantFuture
 
     /// Where we send; nil until a path is validated.
     public private(set) var selectedPath: NetworkPath?
@@ -29,12 +27,15 @@ public final class Transport {
 
     /// - Parameter integrity: one HMAC context may serve all transports of a shard; nil: an own one.
     public init(
-        local: ICECredentials, remote: RemoteTransport, role: DTLSRole, context: DTLSContext, at now: Instant,
+        local: ICECredentials,
+        remote: RemoteTransport,
+        role: DTLSRole,
+        context: DTLSContext,
+        at now: Instant,
         integrity shared: STUNIntegrity? = nil
     ) throws {
         guard let integrity = shared ?? STUNIntegrity() else { throw TransportError.integrityUnavailable }
         self.integrity = integrity
-        self.role = role
         self.remote = remote
         dtls = try DTLSEndpoint(context: context, role: role)
         ice = ICEAgent(local: local, remote: remote.ice, at: now)
@@ -42,6 +43,8 @@ public final class Transport {
     }
 
     public var localCredentials: ICECredentials { ice.localCredentials }
+    /// Why DTLS failed, for logs.
+    public var handshakeFailure: DTLSFailure? { dtls.failure }
     /// Paths that passed an authenticated check and may carry this peer's datagrams.
     public var validatedPaths: [NetworkPath] { ice.validatedPaths }
 
@@ -52,7 +55,10 @@ public final class Transport {
 
     /// RFC 7983 §7. RTP and RTCP are decrypted in place.
     public func receive(
-        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, at now: Instant, into outbox: Outbox
+        _ datagram: UnsafeMutableBufferPointer<UInt8>,
+        on path: NetworkPath,
+        at now: Instant,
+        into outbox: Outbox
     ) -> Received {
         guard let bytes = datagram.baseAddress, datagram.count > 0 else { return .dropped(.malformed) }
         let length = datagram.count
@@ -66,7 +72,10 @@ public final class Transport {
     }
 
     private func receiveMedia(
-        _ bytes: UnsafeMutablePointer<UInt8>, length: Int, on path: NetworkPath, at now: Instant
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        on path: NetworkPath,
+        at now: Instant
     ) -> Received {
         guard length >= 12 else { return .dropped(.rtpMalformed) }
         let isSelected = path == selectedPath
@@ -99,7 +108,10 @@ public final class Transport {
     /// Copies an RTCP compound packet, protects it and puts it on the selected path; without keys or consent,
     /// or where it is larger than a datagram of ours may be, nothing happens.
     public func sendRTCP(
-        _ packet: UnsafePointer<UInt8>, length: Int, at now: Instant, into outbox: Outbox
+        _ packet: UnsafePointer<UInt8>,
+        length: Int,
+        at now: Instant,
+        into outbox: Outbox
     ) {
         let room = 64
         guard canSend, let srtp, let path = selectedPath, length >= 8,
@@ -115,7 +127,11 @@ public final class Transport {
 
     @inline(never)
     private func receiveSTUN(
-        _ bytes: UnsafePointer<UInt8>, length: Int, on path: NetworkPath, at now: Instant, into outbox: Outbox
+        _ bytes: UnsafePointer<UInt8>,
+        length: Int,
+        on path: NetworkPath,
+        at now: Instant,
+        into outbox: Outbox
     ) -> Received {
         guard let message = STUNMessage(bytes, length: length) else { return .dropped(.stunMalformed) }
         let on = ice.receivedMessage(message, on: path, at: now, integrity: integrity)
@@ -133,7 +149,10 @@ public final class Transport {
 
     /// RFC 8489 §6.3.1. A reply is never larger than its request, so that we amplify nothing.
     private func reply(
-        _ reply: STUNReply, to request: STUNMessage, on path: NetworkPath, into outbox: Outbox
+        _ reply: STUNReply,
+        to request: STUNMessage,
+        on path: NetworkPath,
+        into outbox: Outbox
     ) {
         let kind: STUNWriter.Kind
         let generation: ICEGeneration?
@@ -143,8 +162,11 @@ public final class Transport {
         case .failure(_, let keys): (kind, generation) = (.bindingFailure, keys)
         }
         var writer = STUNWriter(
-            outbox.reserve(request.length), capacity: request.length, kind: kind,
-            transaction: request.transaction)
+            outbox.reserve(request.length),
+            capacity: request.length,
+            kind: kind,
+            transaction: request.transaction
+        )
         if case .failure(let code, _) = reply {
             writer.addErrorCode(code)
             if code == .unknownAttribute { writer.addUnknownAttributes(of: request) }
@@ -161,18 +183,21 @@ public final class Transport {
     /// The first validated path: not a byte of DTLS goes to an address before.
     private func startHandshake(at now: Instant, into outbox: Outbox) {
         hasStarted = true
-        handshakeDeadline = now + Limits.Transport.handshakeWithin
-        guard role == .client else { return }
         dtls.start(at: now) { transmit($0, into: outbox) }
         followHandshake(into: outbox)
     }
 
     @inline(never)
     private func receiveDTLS(
-        _ datagram: UnsafeBufferPointer<UInt8>, on path: NetworkPath, at now: Instant, into outbox: Outbox
+        _ datagram: UnsafeBufferPointer<UInt8>,
+        on path: NetworkPath,
+        at now: Instant,
+        into outbox: Outbox
     ) -> Received {
         guard datagram.count >= 13 else { return .dropped(.dtlsMalformed) }
-        guard hasStarted, path == selectedPath || ice.isValidated(path) else { return .dropped(.dtlsBeforeCheck) }
+        guard hasStarted, path == selectedPath || ice.isValidated(path) else {
+            return .dropped(.dtlsBeforeCheck)
+        }
         guard !hasEnded else { return .dropped(.pathNotReady) }
         // Also after the handshake: a peer that lost our last flight repeats its own.
         dtls.receive(datagram, at: now) { transmit($0, into: outbox) }
@@ -207,7 +232,6 @@ public final class Transport {
         }
         guard let context = try? dtls.makeSRTPContext() else { return end(.handshakeFailed) }
         srtp = context
-        handshakeDeadline = .distantFuture
         changes.append(.connected)
     }
 
@@ -216,11 +240,10 @@ public final class Transport {
     public func advance(to now: Instant, into outbox: Outbox) {
         guard !hasEnded else { return }
         advanceICE(to: now)
-        if !hasEnded, hasStarted, now >= dtls.nextDeadline {
+        if !hasEnded, now >= dtls.nextDeadline {
             dtls.advance(to: now) { transmit($0, into: outbox) }
             followHandshake(into: outbox)
         }
-        if !hasEnded, now >= handshakeDeadline { end(.handshakeFailed) }
         settle()
     }
 
@@ -297,7 +320,6 @@ public final class Transport {
             nextDeadline = .distantFuture
             return
         }
-        let handshake = hasStarted ? min(dtls.nextDeadline, handshakeDeadline) : .distantFuture
-        nextDeadline = min(ice.nextDeadline, handshake)
+        nextDeadline = min(ice.nextDeadline, dtls.nextDeadline)
     }
 }

@@ -64,6 +64,8 @@ public enum Limits {
         public static let offerMessageBytes = 256 * 1024
         /// Longest server message, bytes; snapshots are paged below it.
         public static let serverMessageBytes = 256 * 1024
+        /// Events are packed into one message up to this size where the client understands it, bytes.
+        public static let batchBytes = 16 * 1024
         /// Most envelopes in one client message.
         public static let envelopesPerMessage = 64
         /// Most requests of one session that wait for their response.
@@ -255,8 +257,6 @@ public enum Limits {
         public static let closedAfter = Interval.seconds(60)
         /// An ICE restart that comes late in the grace has at least this long to be checked.
         public static let restartGrace = Interval.seconds(20)
-        /// Longest time from the first validated path to installed keys.
-        public static let handshakeWithin = Interval.seconds(30)
         /// The selected path counts as silent after this long without checks or media.
         public static let silentAfter = Interval.seconds(2)
         /// A path that is not selected is forgotten after this long without a check.

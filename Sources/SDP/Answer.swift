@@ -14,11 +14,21 @@ public struct StreamName: Sendable, Hashable {
 
 /// The answer as text; `answer` says what is in it.
 public func answerText(
-    _ negotiated: NegotiatedSession, offer: Offer, local: LocalTransport, sessionID: UInt64, version: UInt64,
-    cname: String, streamNames: [String: StreamName] = [:]
+    _ negotiated: NegotiatedSession,
+    offer: Offer,
+    local: LocalTransport,
+    sessionID: UInt64,
+    version: UInt64,
+    cname: String,
+    streamNames: [String: StreamName] = [:]
 ) -> String {
     answer(
-        negotiated, offer: offer, local: local, sessionID: sessionID, version: version, cname: cname,
+        negotiated,
+        offer: offer,
+        local: local,
+        sessionID: sessionID,
+        version: version,
+        cname: cname,
         streamNames: streamNames
     ).text
 }
@@ -33,15 +43,23 @@ public func answerText(
 ///   - cname: RTCP's name of the server's streams.
 ///   - streamNames: by mid; sections that are not named get a name of their own.
 public func answer(
-    _ negotiated: NegotiatedSession, offer: Offer, local: LocalTransport, sessionID: UInt64, version: UInt64,
-    cname: String, streamNames: [String: StreamName] = [:]
+    _ negotiated: NegotiatedSession,
+    offer: Offer,
+    local: LocalTransport,
+    sessionID: UInt64,
+    version: UInt64,
+    cname: String,
+    streamNames: [String: StreamName] = [:]
 ) -> SessionDescription {
     var writer = AnswerWriter(offer: offer, local: local, cname: Text.sanitized(cname), names: streamNames)
     let accepted = negotiated.sections.filter { $0.accepted != nil }.map { $0.mid }
     let bundled = offer.bundle?.filter { accepted.contains($0) }
     writer.mids = bundled ?? accepted
     writer.asksPerLayer = negotiated.media.contains { $0.kind == .video && $0.receive.count > 1 }
-    let origin = Origin(sessionID: "\(sessionID & UInt64(Int64.max))", sessionVersion: "\(version & UInt64(Int64.max))")
+    let origin = Origin(
+        sessionID: "\(sessionID & UInt64(Int64.max))",
+        sessionVersion: "\(version & UInt64(Int64.max))"
+    )
     var description = SessionDescription(origin: origin)
     description.attributes = writer.sessionAttributes()
     for (offered, section) in zip(offer.sections, negotiated.sections) {
@@ -77,8 +95,12 @@ private struct AnswerWriter {
         guard let accepted = section.accepted else {
             let inactive = offered.kind.media == nil ? [] : [Attribute("inactive")]
             return MediaDescription(
-                media: offered.media, port: 0, transportProtocol: offered.transportProtocol, formats: offered.formats,
-                attributes: mid + inactive)
+                media: offered.media,
+                port: 0,
+                transportProtocol: offered.transportProtocol,
+                formats: offered.formats,
+                attributes: mid + inactive
+            )
         }
         var attributes = transportAttributes(withCandidates: section.mid == transportMid)
         attributes += mid
@@ -94,11 +116,14 @@ private struct AnswerWriter {
         attributes += ridAttributes(accepted.rids)
         attributes += sourceAttributes(accepted.media)
         return MediaDescription(
-            media: offered.media, port: 9, transportProtocol: offered.transportProtocol,
+            media: offered.media,
+            port: 9,
+            transportProtocol: offered.transportProtocol,
             formats: accepted.media.codecs.flatMap { codec in
                 ["\(codec.payloadType)"] + (codec.rtxPayloadType.map { ["\($0)"] } ?? [])
             },
-            attributes: attributes)
+            attributes: attributes
+        )
     }
 
     private func transportAttributes(withCandidates: Bool) -> [Attribute] {
@@ -129,7 +154,9 @@ private struct AnswerWriter {
     private func codecAttributes(_ codec: CodecParameters) -> [Attribute] {
         let type = codec.payloadType
         let channels = codec.channels > 1 ? "/\(codec.channels)" : ""
-        var attributes = [Attribute("rtpmap", "\(type) \(codec.name.encodingName)/\(codec.clockRate)\(channels)")]
+        var attributes = [
+            Attribute("rtpmap", "\(type) \(codec.name.encodingName)/\(codec.clockRate)\(channels)")
+        ]
         attributes += codec.feedback.sdp.map { Attribute("rtcp-fb", "\(type) \($0)") }
         var parameters = codec.formatParameters
         if asksPerLayer, codec.name.kind == .video, codec.formatParameter("x-google-per-layer-pli") == nil {
@@ -164,7 +191,8 @@ private struct AnswerWriter {
         let source = Attribute("ssrc", "\(slot.ssrc) cname:\(cname)")
         guard let rtx = slot.rtxSSRC else { return [source] }
         return [
-            Attribute("ssrc-group", "FID \(slot.ssrc) \(rtx)"), source, Attribute("ssrc", "\(rtx) cname:\(cname)"),
+            Attribute("ssrc-group", "FID \(slot.ssrc) \(rtx)"), source,
+            Attribute("ssrc", "\(rtx) cname:\(cname)"),
         ]
     }
 
@@ -192,7 +220,8 @@ extension RTCPFeedback {
     /// The values of `a=rtcp-fb`, in Chromium's order.
     var sdp: [String] {
         let names: [(RTCPFeedback, String)] = [
-            (.remb, "goog-remb"), (.transportCC, "transport-cc"), (.fir, "ccm fir"), (.nack, "nack"), (.pli, "nack pli"),
+            (.remb, "goog-remb"), (.transportCC, "transport-cc"), (.fir, "ccm fir"), (.nack, "nack"),
+            (.pli, "nack pli"),
         ]
         return names.filter { contains($0.0) }.map { $0.1 }
     }

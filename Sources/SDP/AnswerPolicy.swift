@@ -18,9 +18,12 @@ public struct AnswerPolicy: Sendable, Hashable {
     public var requiresEverySection: Bool
 
     public init(
-        videoCodecs: [CodecName] = [.vp8, .vp9, .h264, .av1], audioCodecs: [CodecName] = [.opus],
-        publish: Set<MediaKind> = [.audio, .video], receive: Set<MediaKind> = [.audio, .video],
-        acceptsSimulcast: Bool = true, extensions: Set<HeaderExtension> = Set(HeaderExtension.allCases),
+        videoCodecs: [CodecName] = [.vp8, .vp9, .h264, .av1],
+        audioCodecs: [CodecName] = [.opus],
+        publish: Set<MediaKind> = [.audio, .video],
+        receive: Set<MediaKind> = [.audio, .video],
+        acceptsSimulcast: Bool = true,
+        extensions: Set<HeaderExtension> = Set(HeaderExtension.allCases),
         requiresEverySection: Bool = false
     ) {
         self.videoCodecs = videoCodecs

@@ -6,7 +6,8 @@ extension Candidate {
     /// The value of `a=candidate`: a host candidate, for TCP a passive one (RFC 6544 §4.5).
     public var sdp: String {
         let suffix = network == .tcp ? " tcptype passive" : ""
-        return "\(Text.sanitized(foundation)) 1 \(network.rawValue) \(priority) \(Text.sanitized(address)) \(port)"
+        return
+            "\(Text.sanitized(foundation)) 1 \(network.rawValue) \(priority) \(Text.sanitized(address)) \(port)"
             + " typ host\(suffix)"
     }
 
@@ -19,7 +20,8 @@ extension Candidate {
         }
         let fields = Text.fields(body)
         return fields.count >= 8 && fields[0].utf8.count <= 64 && fields.allSatisfy { Text.isVisible($0) }
-            && Text.number(fields[1], as: UInt16.self) != nil && Text.number(fields[3], as: UInt32.self) != nil
+            && Text.number(fields[1], as: UInt16.self) != nil
+            && Text.number(fields[3], as: UInt32.self) != nil
             && Text.number(fields[5], as: UInt16.self) != nil && fields[6] == "typ"
     }
 }

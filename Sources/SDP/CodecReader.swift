@@ -22,7 +22,9 @@ struct CodecReader {
         else { throw attribute.malformed }
         var channels: UInt8 = 1
         if parts.count == 3 {
-            guard let number = Text.number(parts[2], as: UInt8.self), number > 0 else { throw attribute.malformed }
+            guard let number = Text.number(parts[2], as: UInt8.self), number > 0 else {
+                throw attribute.malformed
+            }
             channels = number
         }
         guard maps[type] == nil else { return }
@@ -53,7 +55,9 @@ struct CodecReader {
         if target == "*" {
             feedbackForAll.formUnion(item)
         } else {
-            guard let type = Text.number(target, as: UInt8.self), type < 128 else { throw attribute.malformed }
+            guard let type = Text.number(target, as: UInt8.self), type < 128 else {
+                throw attribute.malformed
+            }
             feedback[type, default: []].formUnion(item)
         }
     }
@@ -68,7 +72,8 @@ struct CodecReader {
     func codecs(of kind: MediaKind, formats list: [String]) -> [CodecParameters] {
         var listed: [UInt8] = []
         for format in list {
-            guard let type = Text.number(Substring(format), as: UInt8.self), type < 128, !(64...95).contains(type),
+            guard let type = Text.number(Substring(format), as: UInt8.self), type < 128,
+                !(64...95).contains(type),
                 !listed.contains(type)
             else { continue }
             listed.append(type)
@@ -82,10 +87,14 @@ struct CodecReader {
                 map.clockRate == (kind == .audio ? 48_000 : 90_000)
             else { return nil }
             return CodecParameters(
-                payloadType: type, name: name, clockRate: map.clockRate, channels: map.channels,
+                payloadType: type,
+                name: name,
+                clockRate: map.clockRate,
+                channels: map.channels,
                 formatParameters: formats[type] ?? "",
                 rtxPayloadType: rtx[type].flatMap { maps[$0]?.clockRate == map.clockRate ? $0 : nil },
-                feedback: feedback[type, default: []].union(feedbackForAll))
+                feedback: feedback[type, default: []].union(feedbackForAll)
+            )
         }
     }
 

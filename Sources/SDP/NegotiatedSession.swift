@@ -39,7 +39,8 @@ public enum NegotiationError: Error, Sendable, Hashable, CustomStringConvertible
 
     public var description: String {
         switch self {
-        case .peerIsICELite: "the offer says a=ice-lite, and so does this server: one side has to be a full ICE agent"
+        case .peerIsICELite:
+            "the offer says a=ice-lite, and so does this server: one side has to be a full ICE agent"
         case .sectionRefused(let mid, let reason): "m-section \(mid) cannot be accepted: \(reason)"
         case .noUniqueSSRC: "no unused SSRC was found"
         }

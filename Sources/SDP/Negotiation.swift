@@ -7,7 +7,10 @@ import RTP
 ///   - previous: the accepted sections of the last negotiation of this peer; a mid that still receives keeps its SSRCs.
 ///   - rng: where new SSRCs come from.
 public func negotiate(
-    _ offer: Offer, policy: AnswerPolicy, previous: [MediaSection] = [], using rng: inout some RandomNumberGenerator
+    _ offer: Offer,
+    policy: AnswerPolicy,
+    previous: [MediaSection] = [],
+    using rng: inout some RandomNumberGenerator
 ) throws(NegotiationError) -> NegotiatedSession {
     guard !offer.isICELite else { throw .peerIsICELite }
     var negotiator = Negotiator(offer: offer, policy: policy)
@@ -60,7 +63,8 @@ private struct Negotiator {
         guard section.rtcpMux else { return .rejected(.noRTCPMux) }
         let direction = MediaDirection(
             sends: section.direction.receives && policy.receive.contains(kind),
-            receives: section.direction.sends && policy.publish.contains(kind))
+            receives: section.direction.sends && policy.publish.contains(kind)
+        )
         guard direction != .inactive || section.direction == .inactive else { return .rejected(.notAllowed) }
         let codecs = agreedCodecs(section, kind: kind)
         guard codecs.contains(where: { $0.name != .red }) else { return .rejected(.noCommonCodec) }
@@ -69,11 +73,15 @@ private struct Negotiator {
     }
 
     private static let protocols: Set<String> = [
-        "UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVPF", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVP",
+        "UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVPF", "RTP/SAVPF", "UDP/TLS/RTP/SAVP",
+        "RTP/SAVP",
     ]
 
     private mutating func accept(
-        _ section: OfferedSection, kind: MediaKind, direction: MediaDirection, codecs: [CodecParameters]
+        _ section: OfferedSection,
+        kind: MediaKind,
+        direction: MediaDirection,
+        codecs: [CodecParameters]
     ) -> AcceptedSection {
         var rids = direction.receives && policy.acceptsSimulcast ? agreedRids(section, codecs: codecs) : []
         var extensions = agreedExtensions(section, kind: kind, direction: direction, hasRids: !rids.isEmpty)
@@ -83,12 +91,17 @@ private struct Negotiator {
             extensions.removeAll { $0.header.kind == .repairedRid }
         }
         var media = MediaSection(
-            mid: section.mid, kind: kind, codecs: codecs, extensions: extensions.map { $0.header })
+            mid: section.mid,
+            kind: kind,
+            codecs: codecs,
+            extensions: extensions.map { $0.header }
+        )
         if direction.receives {
             let sources = section.sources.isEmpty ? [EncodingParameters()] : section.sources
             let encodings = rids.isEmpty ? sources : rids.map { EncodingParameters(rid: $0.id) }
             media.receive = Array(
-                encodings.prefix(policy.acceptsSimulcast ? Limits.Media.encodingsPerPublication : 1))
+                encodings.prefix(policy.acceptsSimulcast ? Limits.Media.encodingsPerPublication : 1)
+            )
         }
         media.conformCongestionFeedback()
         var suffixes: [HeaderExtension: MediaDirection] = [:]
@@ -104,7 +117,9 @@ private struct Negotiator {
         for name in policy.codecs(of: kind) {
             for codec in section.codecs where codec.name == name && Negotiator.isForwardable(codec) {
                 guard var codec = claim(codec) else { continue }
-                if let rtx = codec.rtxPayloadType, !claimRTX(rtx, of: codec.payloadType) { codec.rtxPayloadType = nil }
+                if let rtx = codec.rtxPayloadType, !claimRTX(rtx, of: codec.payloadType) {
+                    codec.rtxPayloadType = nil
+                }
                 agreed.append(codec)
             }
         }
@@ -123,7 +138,9 @@ private struct Negotiator {
     private static func isUsable(red: CodecParameters, among codecs: [CodecParameters]) -> Bool {
         let blocks = Text.pieces(Text.trim(Substring(red.formatParameters)), at: "/")
         let opus = codecs.filter { $0.name == .opus }.map { $0.payloadType }
-        return blocks.allSatisfy { block in Text.number(block, as: UInt8.self).map { opus.contains($0) } ?? false }
+        return blocks.allSatisfy { block in
+            Text.number(block, as: UInt8.self).map { opus.contains($0) } ?? false
+        }
     }
 
     /// A payload type that means something else in an earlier section is not used here.
@@ -158,7 +175,9 @@ private struct Negotiator {
         var rids: [OfferedRid] = []
         for var rid in section.rids where rids.count < Limits.Media.encodingsPerPublication {
             if !rid.payloadTypes.isEmpty {
-                rid.payloadTypes = rid.payloadTypes.filter { type in codecs.contains { $0.payloadType == type } }
+                rid.payloadTypes = rid.payloadTypes.filter { type in
+                    codecs.contains { $0.payloadType == type }
+                }
                 if rid.payloadTypes.isEmpty { continue }
             }
             rids.append(rid)
@@ -170,7 +189,10 @@ private struct Negotiator {
 
     /// Known extensions that are of use in the direction, under the peer's ids.
     private mutating func agreedExtensions(
-        _ section: OfferedSection, kind: MediaKind, direction: MediaDirection, hasRids: Bool
+        _ section: OfferedSection,
+        kind: MediaKind,
+        direction: MediaDirection,
+        hasRids: Bool
     ) -> [OfferedExtension] {
         var agreed: [OfferedExtension] = []
         for item in section.extensions where policy.extensions.contains(item.header.kind) {
@@ -178,7 +200,8 @@ private struct Negotiator {
             // What both the section and the suffix leave over.
             let weReceive = direction.receives && peer.sends
             let weSend = direction.sends && peer.receives
-            guard item.header.kind.isUseful(for: kind, received: weReceive, sent: weSend, rids: hasRids) else { continue }
+            guard item.header.kind.isUseful(for: kind, received: weReceive, sent: weSend, rids: hasRids)
+            else { continue }
             // One id means one extension on the whole transport (RFC 8843).
             let owner = extensionKinds[item.header.id] ?? item.header.kind
             guard owner == item.header.kind else { continue }
@@ -222,7 +245,9 @@ extension NegotiatedSession {
     fileprivate mutating func conformFormatParameters() {
         var merged: [UInt8: String] = [:]
         let accepted = sections.compactMap { $0.accepted }
-        for section in accepted.filter({ $0.direction.receives }) + accepted.filter({ !$0.direction.receives }) {
+        for section in accepted.filter({ $0.direction.receives })
+            + accepted.filter({ !$0.direction.receives })
+        {
             for codec in section.media.codecs {
                 let known = merged[codec.payloadType]
                 merged[codec.payloadType] =
@@ -270,7 +295,8 @@ private struct SSRCAllocator {
     }
 
     mutating func slot(
-        for section: MediaSection, using rng: inout some RandomNumberGenerator
+        for section: MediaSection,
+        using rng: inout some RandomNumberGenerator
     ) throws(NegotiationError) -> SlotParameters {
         let needsRTX = section.codecs.contains { $0.rtxPayloadType != nil }
         var slot: SlotParameters

@@ -17,7 +17,10 @@ extension Offer {
 
         let group = session.bundle(of: readers)
         let tagged = Offer.transportSection(of: readers, in: group)
-        remote = try session.transport.merged(into: readers[tagged].transport, line: description.media[tagged].line)
+        remote = try session.transport.merged(
+            into: readers[tagged].transport,
+            line: description.media[tagged].line
+        )
         isICELite = session.isICELite || readers[tagged].isICELite
         bundle = group
         allowsMixedExtensions = session.allowsMixedExtensions
@@ -29,7 +32,9 @@ extension Offer {
     }
 
     /// Mids are unique; a section without one gets a number that no other has.
-    private static func assignMids(_ readers: inout [SectionReader], in media: [MediaDescription]) throws(SDPError) {
+    private static func assignMids(_ readers: inout [SectionReader], in media: [MediaDescription])
+        throws(SDPError)
+    {
         var taken: Set<String> = []
         for (index, reader) in readers.enumerated() {
             guard let mid = reader.mid else { continue }

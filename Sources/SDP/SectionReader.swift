@@ -63,7 +63,9 @@ struct SectionReader {
     /// `a=msid:<stream> [<track>]` (RFC 8830 §2); several streams: the first counts.
     private mutating func readMsid(_ attribute: Attribute) throws(SDPError) {
         let fields = Text.fields(try attribute.requiredValue())
-        guard let stream = fields.first, fields.allSatisfy({ Text.isVisible($0) }) else { throw attribute.malformed }
+        guard let stream = fields.first, fields.allSatisfy({ Text.isVisible($0) }) else {
+            throw attribute.malformed
+        }
         guard streamID == nil, trackID == nil else { return }
         streamID = stream == "-" ? nil : String(stream)
         trackID = fields.count > 1 ? String(fields[1]) : nil
@@ -81,14 +83,17 @@ struct SectionReader {
             guard let value = MediaDirection(rawValue: String(suffix)) else { throw attribute.malformed }
             direction = value
         }
-        guard let kind = SectionReader.extensionKinds[String(fields[1])], let byte = UInt8(exactly: id),
-            extensionIDs.insert(id).inserted, !extensions.contains(where: { $0.header.kind == kind })
+        guard extensionIDs.insert(id).inserted, let byte = UInt8(exactly: id),
+            let kind = SectionReader.extensionKinds[String(fields[1])],
+            !extensions.contains(where: { $0.header.kind == kind })
         else { return }
         extensions.append(OfferedExtension(HeaderExtensionID(kind, id: byte), direction: direction))
     }
 
     private static let extensionKinds: [String: HeaderExtension] = Dictionary(
-        HeaderExtension.allCases.map { ($0.uri, $0) }, uniquingKeysWith: { first, _ in first })
+        HeaderExtension.allCases.map { ($0.uri, $0) },
+        uniquingKeysWith: { first, _ in first }
+    )
 
     /// `mixesExtensions`: the session level allows one-byte and two-byte header extensions side by side.
     func section(mixesExtensions: Bool) -> OfferedSection {
@@ -98,12 +103,25 @@ struct SectionReader {
         let marksRids = usable.contains { $0.header.kind == .rid }
         let names = streamID == nil && trackID == nil ? simulcast.names : (streamID, trackID)
         return OfferedSection(
-            mid: mid ?? inventedMid, hasMid: mid != nil, kind: kind, media: media.media,
-            transportProtocol: media.transportProtocol, formats: media.formats, direction: direction,
-            isRejected: isRejected, bundled: false, rtcpMux: rtcpMux, rtcpReducedSize: rtcpReducedSize,
+            mid: mid ?? inventedMid,
+            hasMid: mid != nil,
+            kind: kind,
+            media: media.media,
+            transportProtocol: media.transportProtocol,
+            formats: media.formats,
+            direction: direction,
+            isRejected: isRejected,
+            bundled: false,
+            rtcpMux: rtcpMux,
+            rtcpReducedSize: rtcpReducedSize,
             allowsMixedExtensions: mixes,
             codecs: kind.media.map { codecs.codecs(of: $0, formats: media.formats) } ?? [],
-            extensions: usable, rids: marksRids && kind == .video ? simulcast.sendRids : [],
-            sources: simulcast.sources, announcedSSRCs: simulcast.announced, streamID: names.0, trackID: names.1)
+            extensions: usable,
+            rids: marksRids && kind == .video ? simulcast.sendRids : [],
+            sources: simulcast.sources,
+            announcedSSRCs: simulcast.announced,
+            streamID: names.0,
+            trackID: names.1
+        )
     }
 }

@@ -8,8 +8,12 @@ public struct Origin: Sendable, Hashable {
     /// Network type, address type and address: "IN IP4 127.0.0.1".
     public var address: String
 
-    public init(username: String = "-", sessionID: String, sessionVersion: String, address: String = "IN IP4 127.0.0.1")
-    {
+    public init(
+        username: String = "-",
+        sessionID: String,
+        sessionVersion: String,
+        address: String = "IN IP4 127.0.0.1"
+    ) {
         self.username = username
         self.sessionID = sessionID
         self.sessionVersion = sessionVersion
@@ -57,8 +61,13 @@ public struct MediaDescription: Sendable, Hashable {
     public var line: Int
 
     public init(
-        media: String, port: UInt16, transportProtocol: String, formats: [String],
-        fields: [Field] = [Field("c", "IN IP4 0.0.0.0")], attributes: [Attribute] = [], line: Int = 0
+        media: String,
+        port: UInt16,
+        transportProtocol: String,
+        formats: [String],
+        fields: [Field] = [Field("c", "IN IP4 0.0.0.0")],
+        attributes: [Attribute] = [],
+        line: Int = 0
     ) {
         self.media = media
         self.port = port
@@ -80,7 +89,10 @@ public struct SessionDescription: Sendable, Hashable {
     public var media: [MediaDescription]
 
     public init(
-        origin: Origin, name: String = "-", fields: [Field] = [Field("t", "0 0")], attributes: [Attribute] = [],
+        origin: Origin,
+        name: String = "-",
+        fields: [Field] = [Field("t", "0 0")],
+        attributes: [Attribute] = [],
         media: [MediaDescription] = []
     ) {
         self.origin = origin

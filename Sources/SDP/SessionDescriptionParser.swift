@@ -6,7 +6,10 @@ extension SessionDescription {
     /// anywhere on the session level, all other lines where RFC 8866 §9 has them.
     public init(parsing text: String) throws(SDPError) {
         let lines = try TextLine.lines(
-            of: text, bytes: Limits.SDP.textBytes, count: Limits.SDP.lines)
+            of: text,
+            bytes: Limits.SDP.textBytes,
+            count: Limits.SDP.lines
+        )
         var parser = SessionDescriptionParser()
         for line in lines { try parser.read(line) }
         self = try parser.finish(at: lines.count)
@@ -16,45 +19,55 @@ extension SessionDescription {
 /// `type=value` with its place.
 struct TextLine {
     var type: UInt8
-    var value: Substring
+    var bytes: ArraySlice<UInt8>
     var number: Int
 
-    /// Cuts a text into its lines.
-    static func lines(of text: String, bytes: Int, count: Int) throws(SDPError) -> [TextLine] {
-        guard text.utf8.count <= bytes else { throw SDPError(line: 0, problem: .tooLarge) }
-        var pieces = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        while let last = pieces.last, last.isEmpty || last.elementsEqual([UInt8(ascii: "\r")]) { pieces.removeLast() }
-        guard pieces.count <= count else { throw SDPError(line: 0, problem: .tooMany("lines")) }
+    /// Cuts a text into its lines. Works on an array of bytes: many times faster than on the views of a string.
+    static func lines(of text: String, bytes limit: Int, count: Int) throws(SDPError) -> [TextLine] {
+        guard text.utf8.count <= limit else { throw SDPError(line: 0, problem: .tooLarge) }
+        var bytes = Array(text.utf8)[...]
+        while let last = bytes.last, last == newLine || last == carriageReturn { bytes.removeLast() }
         var lines: [TextLine] = []
-        lines.reserveCapacity(pieces.count)
-        for (index, piece) in pieces.enumerated() {
-            lines.append(try TextLine(piece, number: index + 1))
+        while !bytes.isEmpty {
+            guard lines.count < count else { throw SDPError(line: 0, problem: .tooMany("lines")) }
+            let end = bytes.firstIndex(of: newLine) ?? bytes.endIndex
+            lines.append(try TextLine(bytes[bytes.startIndex..<end], number: lines.count + 1))
+            bytes = bytes[min(end + 1, bytes.endIndex)...]
         }
         return lines
     }
 
-    private init(_ raw: Substring.UTF8View, number: Int) throws(SDPError) {
+    private static let newLine = UInt8(ascii: "\n")
+    private static let carriageReturn = UInt8(ascii: "\r")
+
+    private init(_ raw: ArraySlice<UInt8>, number: Int) throws(SDPError) {
         var bytes = raw
-        if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+        if bytes.last == TextLine.carriageReturn { bytes.removeLast() }
         guard bytes.count <= Limits.SDP.lineBytes else { throw SDPError(line: number, problem: .lineTooLong) }
-        guard !bytes.contains(where: { $0 == 0 || $0 == UInt8(ascii: "\r") }) else {
+        for byte in bytes where byte == 0 || byte == TextLine.carriageReturn {
             throw SDPError(line: number, problem: .controlCharacter)
         }
         guard let type = bytes.popFirst(), type >= UInt8(ascii: "a"), type <= UInt8(ascii: "z"),
             bytes.popFirst() == UInt8(ascii: "=")
         else { throw SDPError(line: number, problem: .malformedLine) }
         self.type = type
-        value = Substring(bytes)
+        self.bytes = bytes
         self.number = number
     }
 
     var typeName: String { String(UnicodeScalar(type)) }
 
+    var value: String { String(decoding: bytes, as: UTF8.self) }
+
     /// The line as an attribute; its name is visible ASCII.
     func attribute() throws(SDPError) -> Attribute {
-        let (name, value) = Text.cut(self.value, at: ":")
-        guard Text.isVisible(name) else { throw SDPError(line: number, problem: .malformedLine) }
-        return Attribute(String(name), value.map { String($0) }, line: number)
+        let colon = bytes.firstIndex(of: Text.colon)
+        let name = bytes[bytes.startIndex..<(colon ?? bytes.endIndex)]
+        guard !name.isEmpty, name.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+            throw SDPError(line: number, problem: .malformedLine)
+        }
+        let value = colon.map { String(decoding: bytes[($0 + 1)...], as: UTF8.self) }
+        return Attribute(String(decoding: name, as: UTF8.self), value, line: number)
     }
 }
 
@@ -79,22 +92,31 @@ private struct SessionDescriptionParser {
         guard hasVersion else { throw SDPError(line: 0, problem: .missingLine("v")) }
         try requireSessionLines(before: line)
         guard let origin, let name else { throw SDPError(line: line, problem: .missingLine("o")) }
-        return SessionDescription(origin: origin, name: name, fields: fields, attributes: attributes, media: media)
+        return SessionDescription(
+            origin: origin,
+            name: name,
+            fields: fields,
+            attributes: attributes,
+            media: media
+        )
     }
 
     private mutating func readVersion(_ line: TextLine) throws(SDPError) {
-        guard line.type == UInt8(ascii: "v") else { throw SDPError(line: line.number, problem: .missingLine("v")) }
-        guard Text.trim(line.value) == "0" else { throw SDPError(line: line.number, problem: .unsupportedVersion) }
+        guard line.type == UInt8(ascii: "v") else {
+            throw SDPError(line: line.number, problem: .missingLine("v"))
+        }
+        guard Text.trim(Substring(line.value)) == "0" else {
+            throw SDPError(line: line.number, problem: .unsupportedVersion)
+        }
         hasVersion = true
     }
 
     private mutating func readSessionField(_ line: TextLine) throws(SDPError) {
-        let value = String(line.value)
         switch line.type {
         case UInt8(ascii: "o") where origin == nil:
             origin = try readOrigin(line)
         case UInt8(ascii: "s") where name == nil && origin != nil:
-            name = value
+            name = line.value
         case UInt8(ascii: "i"), UInt8(ascii: "u"), UInt8(ascii: "e"), UInt8(ascii: "p"), UInt8(ascii: "c"),
             UInt8(ascii: "b"), UInt8(ascii: "t"), UInt8(ascii: "r"), UInt8(ascii: "z"), UInt8(ascii: "k"):
             guard name != nil else { throw SDPError(line: line.number, problem: .missingLine("s")) }
@@ -105,13 +127,16 @@ private struct SessionDescriptionParser {
     }
 
     private func readOrigin(_ line: TextLine) throws(SDPError) -> Origin {
-        let fields = Text.fields(line.value)
+        let fields = Text.fields(Substring(line.value))
         guard fields.count == 6, fields.allSatisfy({ Text.isVisible($0) }) else {
             throw SDPError(line: line.number, problem: .malformedOrigin)
         }
         return Origin(
-            username: String(fields[0]), sessionID: String(fields[1]), sessionVersion: String(fields[2]),
-            address: fields[3...].joined(separator: " "))
+            username: String(fields[0]),
+            sessionID: String(fields[1]),
+            sessionVersion: String(fields[2]),
+            address: fields[3...].joined(separator: " ")
+        )
     }
 
     private mutating func readMediaField(_ line: TextLine) throws(SDPError) {
@@ -127,7 +152,7 @@ private struct SessionDescriptionParser {
         guard fields.count < Limits.SDP.attributesPerSection else {
             throw SDPError(line: line.number, problem: .tooMany("lines"))
         }
-        fields.append(Field(Character(UnicodeScalar(line.type)), String(line.value)))
+        fields.append(Field(Character(UnicodeScalar(line.type)), line.value))
     }
 
     private mutating func readAttribute(_ line: TextLine) throws(SDPError) {
@@ -163,7 +188,7 @@ private struct SessionDescriptionParser {
 extension MediaDescription {
     /// `m=<media> <port>[/<count>] <proto> <fmt> …` (RFC 8866 §5.14). The count is of no use to RTP over one port.
     init(_ line: TextLine) throws(SDPError) {
-        let fields = Text.fields(line.value)
+        let fields = Text.fields(Substring(line.value))
         guard fields.count >= 4, fields.allSatisfy({ Text.isVisible($0) }),
             let port = Text.number(Text.cut(fields[1], at: "/").head, as: UInt16.self)
         else { throw SDPError(line: line.number, problem: .malformedMediaLine) }
@@ -171,7 +196,12 @@ extension MediaDescription {
             throw SDPError(line: line.number, problem: .tooMany("payload types"))
         }
         self.init(
-            media: String(fields[0]), port: port, transportProtocol: String(fields[2]),
-            formats: fields[3...].map { String($0) }, fields: [], line: line.number)
+            media: String(fields[0]),
+            port: port,
+            transportProtocol: String(fields[2]),
+            formats: fields[3...].map { String($0) },
+            fields: [],
+            line: line.number
+        )
     }
 }

@@ -15,7 +15,9 @@ struct SimulcastReader {
     mutating func readRid(_ attribute: Attribute) throws(SDPError) {
         let (id, rest) = Text.head(try attribute.requiredValue())
         let (direction, restrictions) = Text.head(rest)
-        guard Text.isIdentifier(id), direction == "send" || direction == "recv" else { throw attribute.malformed }
+        guard Text.isIdentifier(id), direction == "send" || direction == "recv" else {
+            throw attribute.malformed
+        }
         guard direction == "send", !rids.contains(where: { $0.id == id }) else { return }
         var rid = OfferedRid(String(id))
         var others: [Substring] = []
@@ -23,7 +25,9 @@ struct SimulcastReader {
             let (name, value) = Text.cut(Text.trim(item), at: "=")
             if name == "pt", let value {
                 for number in Text.pieces(value, at: ",") {
-                    guard let type = Text.number(number, as: UInt8.self), type < 128 else { throw attribute.malformed }
+                    guard let type = Text.number(number, as: UInt8.self), type < 128 else {
+                        throw attribute.malformed
+                    }
                     rid.payloadTypes.append(type)
                 }
             } else if !name.isEmpty {
@@ -93,7 +97,8 @@ struct SimulcastReader {
         guard let order else { return rids }
         var result: [OfferedRid] = []
         for (id, isPaused) in order {
-            guard var rid = rids.first(where: { $0.id == id }), !result.contains(where: { $0.id == id }) else {
+            guard var rid = rids.first(where: { $0.id == id }), !result.contains(where: { $0.id == id })
+            else {
                 continue
             }
             rid.isPaused = isPaused
@@ -108,7 +113,9 @@ struct SimulcastReader {
         var secondary: Set<UInt32> = []
         for group in groups where group.semantics != "SIM" && group.members.count >= 2 {
             secondary.formUnion(group.members.dropFirst())
-            if group.semantics == "FID", rtx[group.members[0]] == nil { rtx[group.members[0]] = group.members[1] }
+            if group.semantics == "FID", rtx[group.members[0]] == nil {
+                rtx[group.members[0]] = group.members[1]
+            }
         }
         let layers = groups.first { $0.semantics == "SIM" }?.members ?? []
         let primaries = layers.isEmpty ? announced.filter { !secondary.contains($0) }.prefix(1) : layers[...]

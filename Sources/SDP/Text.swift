@@ -22,7 +22,9 @@ enum Text {
 
     /// Splits at the first `separator`; nil tail where there is none.
     static func cut(_ text: Substring, at separator: Character) -> (head: Substring, tail: Substring?) {
-        guard let byte = separator.asciiValue, let index = text.utf8.firstIndex(of: byte) else { return (text, nil) }
+        guard let byte = separator.asciiValue, let index = text.utf8.firstIndex(of: byte) else {
+            return (text, nil)
+        }
         return (text[..<index], text[text.utf8.index(after: index)...])
     }
 
@@ -41,7 +43,8 @@ enum Text {
     }
 
     /// Decimal digits alone: no sign, no blanks.
-    static func number<Number: FixedWidthInteger>(_ text: Substring, as: Number.Type = Number.self) -> Number? {
+    static func number<Number: FixedWidthInteger>(_ text: Substring, as: Number.Type = Number.self) -> Number?
+    {
         guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
         return Number(text)
     }

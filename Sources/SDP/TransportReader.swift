@@ -41,7 +41,8 @@ struct TransportReader {
         guard fields.count == 2 else { throw attribute.malformed }
         var digest: [UInt8] = []
         for pair in Text.pieces(fields[1], at: ":") {
-            guard pair.utf8.count == 2, pair.utf8.first != UInt8(ascii: "+"), pair.utf8.first != UInt8(ascii: "-"),
+            guard pair.utf8.count == 2, pair.utf8.first != UInt8(ascii: "+"),
+                pair.utf8.first != UInt8(ascii: "-"),
                 let byte = UInt8(pair, radix: 16)
             else { throw attribute.malformed }
             digest.append(byte)
@@ -63,7 +64,9 @@ struct TransportReader {
         guard !chosen.isEmpty else { throw SDPError(line: line, problem: .missingFingerprint) }
         // An offer without a=setup leaves the choice to us (RFC 8842 §5.2 demands actpass).
         return RemoteTransport(
-            ice: ICECredentials(usernameFragment: usernameFragment, password: password), fingerprints: chosen,
-            setup: section.setup ?? setup ?? .actpass)
+            ice: ICECredentials(usernameFragment: usernameFragment, password: password),
+            fingerprints: chosen,
+            setup: section.setup ?? setup ?? .actpass
+        )
     }
 }

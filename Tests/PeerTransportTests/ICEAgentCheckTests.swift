@@ -43,7 +43,8 @@ private typealias Check = SimulatedICEClient.Check
 
     /// The whole left part is compared, and the peer's part with what signaling said.
     @Test(arguments: [
-        ("AAserver0", "cLnt"), ("AAserver011", "cLnt"), ("", "cLnt"), ("AAserver01", "cLnx"), ("AAserver01", ""),
+        ("AAserver0", "cLnt"), ("AAserver011", "cLnt"), ("", "cLnt"), ("AAserver01", "cLnx"),
+        ("AAserver01", ""),
         ("AAserver01", "cLntcLnt"), ("cLnt", "AAserver01"),
     ])
     func refusesAWrongUsername(ours: String, theirs: String) throws {

@@ -29,7 +29,9 @@ private typealias Check = SimulatedICEClient.Check
         #expect(try bench.check(Check(nomination: 6), on: b, at: 0.2).isSelected)
         // Late, repeated and lower values move nothing.
         for value in [5, 6, 1, 0] as [UInt32] {
-            #expect(try !bench.check(Check(usesCandidate: true, nomination: value), on: a, at: 0.3).isSelected)
+            #expect(
+                try !bench.check(Check(usesCandidate: true, nomination: value), on: a, at: 0.3).isSelected
+            )
         }
         #expect(bench.agent.selectedPath == b)
         #expect(try bench.check(Check(nomination: 7), on: a, at: 0.4).isSelected)

@@ -10,11 +10,17 @@ extension AgentBench {
     fileprivate mutating func restart(at seconds: Double) throws -> (old: SimulatedICEClient, OnRestart) {
         let old = client
         let on = agent.restart(
-            local: TransportFixture.newServer, remote: TransportFixture.newClient,
-            at: TransportFixture.seconds(seconds))
+            local: TransportFixture.newServer,
+            remote: TransportFixture.newClient,
+            at: TransportFixture.seconds(seconds)
+        )
         client = try #require(
             SimulatedICEClient(
-                local: TransportFixture.newClient, remote: TransportFixture.newServer, seed: 99))
+                local: TransportFixture.newClient,
+                remote: TransportFixture.newServer,
+                seed: 99
+            )
+        )
         return (old, on)
     }
 }
@@ -103,7 +109,10 @@ extension AgentBench {
         let unused = bench.client
         let third = ICECredentials(usernameFragment: "AAserver03", password: "thirdPasswordOf24+Bytes/")
         let on = bench.agent.restart(
-            local: third, remote: TransportFixture.newClient, at: TransportFixture.seconds(2))
+            local: third,
+            remote: TransportFixture.newClient,
+            at: TransportFixture.seconds(2)
+        )
         #expect(on.retired == TransportFixture.newServer.usernameFragment)
         bench.client = unused
         #expect(try bench.check(on: a, at: 3).reply == .failure(.unauthenticated, nil))
@@ -226,10 +235,15 @@ extension AgentBench {
                 let facts = bench.advance(to: now)
                 #expect(facts.count < 20, "seed \(seed)")
                 #expect(bench.agent.nextDeadline > TransportFixture.seconds(now), "seed \(seed) at \(now)")
-                let path = TransportFixture.path(Int(generator.next() % 12), connection: Int32(generator.next() % 3) - 1)
+                let path = TransportFixture.path(
+                    Int(generator.next() % 12),
+                    connection: Int32(generator.next() % 3) - 1
+                )
                 switch generator.next() % 6 {
-                case 0, 1: _ = try bench.check(Check(usesCandidate: generator.next() & 1 == 0), on: path, at: now)
-                case 2: _ = try bench.check(Check(nomination: UInt32(generator.next() % 50)), on: path, at: now)
+                case 0, 1:
+                    _ = try bench.check(Check(usesCandidate: generator.next() & 1 == 0), on: path, at: now)
+                case 2:
+                    _ = try bench.check(Check(nomination: UInt32(generator.next() % 50)), on: path, at: now)
                 case 3: _ = bench.agent.heard(on: path, at: TransportFixture.seconds(now))
                 case 4: _ = bench.agent.connectionClosed(path.connection, at: TransportFixture.seconds(now))
                 default: if generator.next() % 8 == 0 { _ = try bench.restart(at: now) }

@@ -17,11 +17,17 @@ struct SRTPContextTests {
         #expect(pair.far.unprotected(rtp: sealed(100, by: pair.near)).result == .ok(16))
         #expect(pair.far.unprotected(rtp: sealed(100, by: pair.near)).result == .replay)
         #expect(pair.far.unprotected(rtp: sealed(1123, by: pair.near)).result == .ok(16))
-        #expect(pair.far.unprotected(rtp: sealed(101, by: pair.near)).result == .ok(16), "still in the window")
+        #expect(
+            pair.far.unprotected(rtp: sealed(101, by: pair.near)).result == .ok(16),
+            "still in the window"
+        )
         #expect(pair.far.unprotected(rtp: sealed(101, by: pair.near)).result == .replay)
         #expect(pair.far.unprotected(rtp: sealed(1123, by: pair.near)).result == .replay)
         #expect(pair.far.unprotected(rtp: sealed(1125, by: pair.near)).result == .ok(16))
-        #expect(pair.far.unprotected(rtp: sealed(99, by: pair.near)).result == .replay, "older than the window")
+        #expect(
+            pair.far.unprotected(rtp: sealed(99, by: pair.near)).result == .replay,
+            "older than the window"
+        )
     }
 
     @Test(arguments: SRTPProfile.allCases)
@@ -40,7 +46,10 @@ struct SRTPContextTests {
             let result = pair.far.unprotected(rtp: Array(good[..<cut])).result
             try #require(result == .authentication || result == .malformed, "cut at \(cut): \(result)")
         }
-        #expect(pair.far.unprotected(rtp: good).bytes == packet.bytes, "the forgeries must have left no trace")
+        #expect(
+            pair.far.unprotected(rtp: good).bytes == packet.bytes,
+            "the forgeries must have left no trace"
+        )
     }
 
     @Test(arguments: SRTPProfile.allCases)
@@ -95,8 +104,11 @@ struct SRTPContextTests {
     func guessesThePeersRollover(profile: SRTPProfile) throws {
         var random = SRTPTestRandom(state: 6)
         let pair = try SRTPPair(profile, random: &random)
-        for index in [65533, 65535, 65536, 65537, 65534, 65538, 82630, 115_999] as [UInt64] {
-            #expect(pair.far.unprotected(rtp: sealed(index, by: pair.near)).result == .ok(16), "index \(index)")
+        for index in [65533, 65535, 65536, 65537, 65534, 65538, 82630, 115_000] as [UInt64] {
+            #expect(
+                pair.far.unprotected(rtp: sealed(index, by: pair.near)).result == .ok(16),
+                "index \(index)"
+            )
         }
     }
 
@@ -105,12 +117,40 @@ struct SRTPContextTests {
     func streamFirstHeardAfterItsWrap(profile: SRTPProfile) throws {
         var random = SRTPTestRandom(state: 7)
         let pair = try SRTPPair(profile, random: &random)
-        for index in [65539, 65540, 65536, 70000, 131_072] as [UInt64] {
+        for index in [65539, 65540, 65536, 70000, 100_000, 131_073] as [UInt64] {
             let opened = pair.far.unprotected(rtp: sealed(index, by: pair.near))
             #expect(opened.result == .ok(16), "index \(index)")
             #expect(opened.bytes.suffix(4) == [1, 2, 3, 4])
         }
-        #expect(pair.far.unprotected(rtp: sealed(65539, by: pair.near)).result == .replay)
+        #expect(pair.far.unprotected(rtp: sealed(131_073, by: pair.near)).result == .replay)
+    }
+
+    @Test func senderReportBeforeTheFirstPacketAfterAWrap() throws {
+        var random = SRTPTestRandom(state: 17)
+        let pair = try SRTPPair(.aes128CMSHA1_80, random: &random)
+        let report = srtpBytes("80c9000100000001")
+        #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
+        #expect(pair.far.unprotected(rtp: sealed(65539, by: pair.near)).result == .ok(16))
+        #expect(pair.far.unprotected(rtp: sealed(65540, by: pair.near)).result == .ok(16))
+        #expect(pair.far.unprotected(rtp: sealed(65540, by: pair.near)).result == .replay)
+        #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
+    }
+
+    /// RTP and RTCP of one SSRC are keyed apart, so neither disturbs the other's state.
+    @Test(arguments: SRTPProfile.allCases)
+    func bothKindsOfOneStream(profile: SRTPProfile) throws {
+        var random = SRTPTestRandom(state: 18)
+        let pair = try SRTPPair(profile, random: &random)
+        for n in 0..<300 as Range<UInt64> {
+            try #require(pair.far.unprotected(rtp: sealed(65500 + n, by: pair.near)).result == .ok(16))
+            let report = srtpBytes("80c9000100000001")
+            try #require(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
+        }
+        pair.far.forgetRemoteStream(ssrc: 1)
+        #expect(
+            pair.far.unprotected(rtp: sealed(65800, by: pair.near)).result == .ok(16),
+            "ROC 1 is guessed anew"
+        )
     }
 
     @Test func guessesAreLimited() throws {
@@ -138,7 +178,10 @@ struct SRTPContextTests {
         pair.far.forgetRemoteStream(ssrc: 5)
         #expect(pair.far.unprotected(rtp: sealed(10, ssrc: limit, by: pair.near)).result == .ok(16))
         #expect(pair.far.unprotected(rtp: sealed(11, ssrc: 5, by: pair.near)).result == .streamLimit)
-        #expect(pair.far.unprotected(rtp: sealed(10, ssrc: 6, by: pair.near)).result == .replay, "others stay")
+        #expect(
+            pair.far.unprotected(rtp: sealed(10, ssrc: 6, by: pair.near)).result == .replay,
+            "others stay"
+        )
     }
 
     @Test(arguments: SRTPProfile.allCases)
@@ -147,11 +190,21 @@ struct SRTPContextTests {
         let salt = [UInt8](repeating: 2, count: profile.saltLength)
         #expect(throws: SRTPError.keyLength) {
             try SRTPContext(
-                profile: profile, localKey: key + [0], localSalt: salt, remoteKey: key, remoteSalt: salt)
+                profile: profile,
+                localKey: key + [0],
+                localSalt: salt,
+                remoteKey: key,
+                remoteSalt: salt
+            )
         }
         #expect(throws: SRTPError.keyLength) {
             try SRTPContext(
-                profile: profile, localKey: key, localSalt: salt, remoteKey: key, remoteSalt: [])
+                profile: profile,
+                localKey: key,
+                localSalt: salt,
+                remoteKey: key,
+                remoteSalt: []
+            )
         }
     }
 

@@ -45,9 +45,19 @@ struct SRTPPair {
         let farKey = random.bytes(profile.keyLength)
         let farSalt = random.bytes(profile.saltLength)
         near = try SRTPContext(
-            profile: profile, localKey: nearKey, localSalt: nearSalt, remoteKey: farKey, remoteSalt: farSalt)
+            profile: profile,
+            localKey: nearKey,
+            localSalt: nearSalt,
+            remoteKey: farKey,
+            remoteSalt: farSalt
+        )
         far = try SRTPContext(
-            profile: profile, localKey: farKey, localSalt: farSalt, remoteKey: nearKey, remoteSalt: nearSalt)
+            profile: profile,
+            localKey: farKey,
+            localSalt: farSalt,
+            remoteKey: nearKey,
+            remoteSalt: nearSalt
+        )
     }
 }
 
@@ -90,7 +100,12 @@ struct SRTPTestPacket {
         let length = buffer.withUnsafeMutableBufferPointer { p -> Int in
             guard let base = p.baseAddress else { return 0 }
             return sender.protect(
-                base, headerLength: headerLength, length: bytes.count, ssrc: ssrc, index: index)
+                base,
+                headerLength: headerLength,
+                length: bytes.count,
+                ssrc: ssrc,
+                index: index
+            )
         }
         // Nothing may be written behind the tag.
         guard buffer[length...].prefix(8).allSatisfy({ $0 == 0xee }) else { return [] }
@@ -108,7 +123,8 @@ extension SRTPContext {
     }
 
     private func unprotected(
-        _ bytes: [UInt8], _ body: (UnsafeMutablePointer<UInt8>) -> SRTPResult
+        _ bytes: [UInt8],
+        _ body: (UnsafeMutablePointer<UInt8>) -> SRTPResult
     ) -> (result: SRTPResult, bytes: [UInt8]) {
         let buffer = UnsafeMutablePointer<UInt8>.allocate(capacity: bytes.count + 64)
         defer { buffer.deallocate() }

@@ -22,7 +22,11 @@ struct SRTPVectorTests {
     @Test func keyDerivationForGCM() throws {
         let keys = try #require(
             SRTPSessionKeys(
-                masterKey: (0..<16).map { $0 }, masterSalt: (0xa0...0xab).map { $0 }, profile: .aeadAES128GCM))
+                masterKey: (0..<16).map { $0 },
+                masterSalt: (0xa0...0xab).map { $0 },
+                profile: .aeadAES128GCM
+            )
+        )
         #expect(srtpHex(keys.encryption) == "077c6143cb221bc355ff23d5f984a16e")
         #expect(srtpHex(keys.salt) == "9af3e95364ebac9c99c5a7c4")
         #expect(keys.authentication.isEmpty)
@@ -39,20 +43,29 @@ struct SRTPVectorTests {
     @Test func counterModeKeystream() throws {
         let keys = SRTPSessionKeys(
             encryption: srtpBytes("2b7e151628aed2a6abf7158809cf4f3c"),
-            authentication: [UInt8](repeating: 0, count: 20), salt: (0xf0...0xfd).map { $0 })
+            authentication: [UInt8](repeating: 0, count: 20),
+            salt: (0xf0...0xfd).map { $0 }
+        )
         let sender = try #require(SRTPSender(profile: .aes128CMSHA1_80, keys: keys))
         defer { sender.free() }
         let packet = SRTPTestPacket(sequence: 0, ssrc: 0, payload: [UInt8](repeating: 0, count: 48))
         let protected = packet.protected(by: sender, ssrc: 0, index: 0)
-        let expected = "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab41e95b3bb0a2e8dd477901e4fca894c0"
+        let expected =
+            "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab41e95b3bb0a2e8dd477901e4fca894c0"
         #expect(srtpHex(protected[12..<60]) == expected)
     }
 
     @Test func counterModePackets() throws {
         let context = try SRTPContext(
-            profile: .aes128CMSHA1_80, localKey: masterKey, localSalt: masterSalt, remoteKey: masterKey,
-            remoteSalt: masterSalt)
-        let expected = srtpBytes("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb")
+            profile: .aes128CMSHA1_80,
+            localKey: masterKey,
+            localSalt: masterSalt,
+            remoteKey: masterKey,
+            remoteSalt: masterSalt
+        )
+        let expected = srtpBytes(
+            "800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb"
+        )
         var packet = SRTPTestPacket(sequence: 0x1234, ssrc: 0xcafe_babe, payload: [])
         packet.bytes = plain
         let protected = packet.protected(by: context.sender, ssrc: 0xcafe_babe, index: 0x1234)
@@ -69,11 +82,17 @@ struct SRTPVectorTests {
         let key = [UInt8](0..<16)
         let salt = [UInt8](0xa0...0xab)
         let context = try SRTPContext(
-            profile: .aeadAES128GCM, localKey: key, localSalt: salt, remoteKey: key, remoteSalt: salt)
+            profile: .aeadAES128GCM,
+            localKey: key,
+            localSalt: salt,
+            remoteKey: key,
+            remoteSalt: salt
+        )
         var packet = SRTPTestPacket(sequence: 0x1234, ssrc: 0xcafe_babe, payload: [])
         packet.bytes = plain
         let protected = packet.protected(by: context.sender, ssrc: 0xcafe_babe, index: 0x1234)
-        let expected = "800f1234decafbadcafebabec5002ede04cfdd2eb91159e0880aa06ed2976826f796b201df3131a127e8a392"
+        let expected =
+            "800f1234decafbadcafebabec5002ede04cfdd2eb91159e0880aa06ed2976826f796b201df3131a127e8a392"
         #expect(srtpHex(protected) == expected)
         #expect(context.unprotected(rtp: protected).bytes == plain)
     }
@@ -91,12 +110,15 @@ struct SRTPVectorTests {
     ])
     func gcmPackets(profile: SRTPProfile, keyLength: Int, expected: String) throws {
         let keys = SRTPSessionKeys(
-            encryption: (0..<UInt8(keyLength)).map { $0 }, authentication: [],
-            salt: srtpBytes("517569642070726f2071756f"))
+            encryption: (0..<UInt8(keyLength)).map { $0 },
+            authentication: [],
+            salt: srtpBytes("517569642070726f2071756f")
+        )
         let sender = try #require(SRTPSender(profile: profile, keys: keys))
         defer { sender.free() }
         var packet = SRTPTestPacket(sequence: 0, ssrc: 0, payload: [])
-        packet.bytes = srtpBytes("8040f17b8041f8d35501a0b2") + Array("Gallia est omnis divisa in partes tres".utf8)
+        packet.bytes =
+            srtpBytes("8040f17b8041f8d35501a0b2") + Array("Gallia est omnis divisa in partes tres".utf8)
         let protected = packet.protected(by: sender, ssrc: 0x5501_a0b2, index: 0xf17b)
         #expect(srtpHex(protected) == "8040f17b8041f8d35501a0b2" + expected)
     }

@@ -8,21 +8,26 @@ private let request = TransportFixture.bytes(
         000100582112a442b7e7a701bc34d686fa87dfae802200105354554e207465737420636c69656e74002400046e0001ff8029000893
         2ff9b151263b36000600096576746a3a68367659202020000800149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a280280004e57a
         3bcf
-        """)
+        """
+)
 private let responseIPv4 = TransportFixture.bytes(
     hex: """
         0101003c2112a442b7e7a701bc34d686fa87dfae8022000b7465737420766563746f7220002000080001a147e112a643000800142b
         91f599fd9e90c38c7489f92af9ba53f06be7d780280004c07d4c96
-        """)
+        """
+)
 private let responseIPv6 = TransportFixture.bytes(
     hex: """
         010100482112a442b7e7a701bc34d686fa87dfae8022000b7465737420766563746f7220002000140002a1470113a9faa5d3f179bc
         25f4b5bed2b9d900080014a382954e4be67bf11784c97c8292c275bfe3ed4180280004c8fb0b4c
-        """)
+        """
+)
 
 /// Parses and hands the message to `body` while its bytes are there; nil where it is refused.
 private func parse<T>(
-    _ datagram: [UInt8], requiresFingerprint: Bool = true, _ body: (STUNMessage) -> T
+    _ datagram: [UInt8],
+    requiresFingerprint: Bool = true,
+    _ body: (STUNMessage) -> T
 ) -> T? {
     datagram.withUnsafeBufferPointer { bytes in
         bytes.baseAddress.flatMap {
@@ -59,7 +64,7 @@ private func withFingerprint(_ message: [UInt8]) -> [UInt8] {
             #expect(!message.hasUseCandidate)
             #expect(message.unknownRequiredAttributes == 0)
             #expect(message.isAuthentic(key: key, integrity: integrity))
-            #expect(!message.isAuthentic(key: key + [0], integrity: integrity))
+            #expect(!message.isAuthentic(key: key + [1], integrity: integrity))
             #expect(!message.isAuthentic(key: [], integrity: integrity))
             return true
         }
@@ -111,7 +116,8 @@ private func withFingerprint(_ message: [UInt8]) -> [UInt8] {
                 var corrupted = request
                 corrupted[index] ^= mask
                 let isAuthentic =
-                    parse(withFingerprint(corrupted)) { $0.isAuthentic(key: key, integrity: integrity) } ?? false
+                    parse(withFingerprint(corrupted)) { $0.isAuthentic(key: key, integrity: integrity) }
+                    ?? false
                 #expect(!isAuthentic, "byte \(index) mask \(mask)")
             }
         }
@@ -134,15 +140,21 @@ private func withFingerprint(_ message: [UInt8]) -> [UInt8] {
 
     @Test func ignoresWhatFollowsTheIntegrity() throws {
         var client = try #require(
-            SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: 5))
+            SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: 5)
+        )
         var check = SimulatedICEClient.Check()
-        check.junk = [(STUN.Attribute.useCandidate, []), (0x0077, [1, 2, 3]), (STUN.Attribute.nomination, [0, 0, 0, 9])]
+        check.junk = [
+            (STUN.Attribute.useCandidate, []), (0x0077, [1, 2, 3]),
+            (STUN.Attribute.nomination, [0, 0, 0, 9]),
+        ]
         let integrity = try #require(STUNIntegrity())
         let isRead = parse(client.check(check)) { message in
             #expect(!message.hasUseCandidate)
             #expect(message.nomination == nil)
             #expect(message.unknownRequiredAttributes == 0)
-            #expect(message.isAuthentic(key: Array(TransportFixture.server.password.utf8), integrity: integrity))
+            #expect(
+                message.isAuthentic(key: Array(TransportFixture.server.password.utf8), integrity: integrity)
+            )
             return true
         }
         #expect(isRead == true)
@@ -150,7 +162,8 @@ private func withFingerprint(_ message: [UInt8]) -> [UInt8] {
 
     @Test func firstOfEqualAttributesCounts() throws {
         var client = try #require(
-            SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: 6))
+            SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: 6)
+        )
         var check = SimulatedICEClient.Check(nomination: 7)
         check.extra = [
             (STUN.Attribute.nomination, [0, 0, 0, 99]), (STUN.Attribute.priority, [0, 0, 0, 1]),
@@ -173,7 +186,8 @@ private func withFingerprint(_ message: [UInt8]) -> [UInt8] {
         ]
         for (type, value) in wrong {
             var client = try #require(
-                SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: 7))
+                SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: 7)
+            )
             var check = SimulatedICEClient.Check()
             check.extra = [(type, value)]
             #expect(parse(client.check(check)) { _ in true } == nil, "attribute \(type)")
@@ -182,7 +196,8 @@ private func withFingerprint(_ message: [UInt8]) -> [UInt8] {
 
     @Test func findsOurFragmentOnlyInChecks() throws {
         var client = try #require(
-            SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: 8))
+            SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: 8)
+        )
         func fragment(_ datagram: [UInt8]) -> String? {
             datagram.withUnsafeBufferPointer { STUN.localUsernameFragment(in: $0) }
         }
@@ -207,7 +222,9 @@ private func withFingerprint(_ message: [UInt8]) -> [UInt8] {
         for round in 0..<100_000 {
             var datagram: [UInt8]
             if round & 1 == 0 {
-                datagram = (0..<Int(generator.next() % 200)).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+                datagram = (0..<Int(generator.next() % 200)).map { _ in
+                    UInt8(truncatingIfNeeded: generator.next())
+                }
             } else {
                 // Damaged checks with a right fingerprint reach every branch behind it.
                 datagram = request

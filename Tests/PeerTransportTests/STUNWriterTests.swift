@@ -7,7 +7,9 @@ import Testing
     private let key = Array("VOkJxbRl1RmTxUk/WvJxBt".utf8)
 
     private func write(
-        _ kind: STUNWriter.Kind, capacity: Int = 256, _ body: (inout STUNWriter) -> Void
+        _ kind: STUNWriter.Kind,
+        capacity: Int = 256,
+        _ body: (inout STUNWriter) -> Void
     ) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 256) { buffer, count in
             transaction.withUnsafeBufferPointer { transaction in

@@ -5,7 +5,8 @@ import Testing
 @Suite struct StreamDeframerTests {
     private func check(seed: UInt64 = 1) throws -> [UInt8] {
         var client = try #require(
-            SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: seed))
+            SimulatedICEClient(local: TransportFixture.client, remote: TransportFixture.server, seed: seed)
+        )
         return client.check()
     }
 
@@ -15,7 +16,8 @@ import Testing
 
     /// Feeds the pieces; what came out, and the last answer.
     private func run(
-        _ pieces: [[UInt8]], into deframer: StreamDeframer = StreamDeframer()
+        _ pieces: [[UInt8]],
+        into deframer: StreamDeframer = StreamDeframer()
     ) -> (packets: [[UInt8]], StreamDeframer.OnBytes) {
         var packets: [[UInt8]] = []
         var last = StreamDeframer.OnBytes.open

@@ -3,7 +3,9 @@ import RTP
 import Testing
 
 @Suite struct StreamQueueTests {
-    private func put(_ packet: [UInt8], _ kind: StreamQueue.Kind, in queue: StreamQueue) -> StreamQueue.OnEnqueue {
+    private func put(_ packet: [UInt8], _ kind: StreamQueue.Kind, in queue: StreamQueue)
+        -> StreamQueue.OnEnqueue
+    {
         packet.withUnsafeBufferPointer { bytes in
             guard let base = bytes.baseAddress else { return .dropped }
             return queue.enqueue(base, length: bytes.count, kind: kind)
@@ -145,9 +147,15 @@ import Testing
             for n in 0..<3000 {
                 let kinds: [StreamQueue.Kind] = [.control, .rtcp, .audio, .video, .video, .video]
                 let kind = kinds[Int(generator.next() % 6)]
-                if put(packet(n, size: 4 + Int(generator.next() % 1200)), kind, in: queue) == .queued { queued += 1 }
+                if put(packet(n, size: 4 + Int(generator.next() % 1200)), kind, in: queue) == .queued {
+                    queued += 1
+                }
                 if generator.next() % 3 == 0 {
-                    stream += drain(queue, writing: 1 + Int(generator.next() % 3000), total: Int(generator.next() % 4000))
+                    stream += drain(
+                        queue,
+                        writing: 1 + Int(generator.next() % 3000),
+                        total: Int(generator.next() % 4000)
+                    )
                 }
                 if generator.next() % 500 == 0 { queue.budget = Int(generator.next() % 300_000) }
             }

@@ -22,20 +22,28 @@ enum TransportFixture {
     /// 192.0.2.n (RFC 5737), port 40000 + n.
     static func path(_ n: Int, connection: Int32 = -1) -> NetworkPath {
         NetworkPath(
-            remote: IPAddress(v4: 0xc000_0200 + UInt32(n)), remotePort: UInt16(40_000 + n),
-            local: IPAddress(v4: 0xc633_6401), connection: connection)
+            remote: IPAddress(v4: 0xc000_0200 + UInt32(n)),
+            remotePort: UInt16(40_000 + n),
+            local: IPAddress(v4: 0xc633_6401),
+            connection: connection
+        )
     }
 
     static func pathIPv6(_ n: Int) -> NetworkPath {
         NetworkPath(
-            remote: IPAddress(v6High: 0x2001_0db8_0000_0000, low: UInt64(n)), remotePort: UInt16(40_000 + n),
-            local: IPAddress(v6High: 0x2001_0db8_0000_0001, low: 1))
+            remote: IPAddress(v6High: 0x2001_0db8_0000_0000, low: UInt64(n)),
+            remotePort: UInt16(40_000 + n),
+            local: IPAddress(v6High: 0x2001_0db8_0000_0001, low: 1)
+        )
     }
 
     static func seconds(_ n: Double) -> Instant { Instant(microseconds: Int64(n * 1_000_000)) }
 
     static let server = ICECredentials(usernameFragment: "AAserver01", password: "serverPasswordOf24Bytes+")
-    static let newServer = ICECredentials(usernameFragment: "AAserver02", password: "otherPasswordOf24+Bytes/")
+    static let newServer = ICECredentials(
+        usernameFragment: "AAserver02",
+        password: "otherPasswordOf24+Bytes/"
+    )
     static let client = ICECredentials(usernameFragment: "cLnt", password: "clientPasswordOf24Bytes+")
     static let newClient = ICECredentials(usernameFragment: "cNew", password: "newClientPasswordOf24byt")
 }
@@ -50,12 +58,18 @@ struct AgentBench {
         integrity = try #require(STUNIntegrity())
         client = try #require(
             SimulatedICEClient(
-                local: TransportFixture.client, remote: TransportFixture.server, seed: seed))
+                local: TransportFixture.client,
+                remote: TransportFixture.server,
+                seed: seed
+            )
+        )
         agent = ICEAgent(local: TransportFixture.server, remote: TransportFixture.client, at: .zero)
     }
 
     mutating func check(
-        _ check: SimulatedICEClient.Check = .init(), on path: NetworkPath, at seconds: Double
+        _ check: SimulatedICEClient.Check = .init(),
+        on path: NetworkPath,
+        at seconds: Double
     ) throws -> OnCheck {
         try receive(client.check(check), on: path, at: seconds)
     }
@@ -65,7 +79,11 @@ struct AgentBench {
             let base = try #require(bytes.baseAddress)
             let message = try #require(STUNMessage(base, length: bytes.count))
             return agent.receivedMessage(
-                message, on: path, at: TransportFixture.seconds(seconds), integrity: integrity)
+                message,
+                on: path,
+                at: TransportFixture.seconds(seconds),
+                integrity: integrity
+            )
         }
     }
 

@@ -5,7 +5,9 @@ import Testing
 @Suite struct OfferTests {
     @Test func chromiumSimulcast() throws {
         let offer = try Fixture.offer("chromium_VP8_sim.offer.sdp")
-        #expect(offer.remote.ice == ICECredentials(usernameFragment: "mstU", password: "OgKLuyxdwyFXr9EefE1bZHHw"))
+        #expect(
+            offer.remote.ice == ICECredentials(usernameFragment: "mstU", password: "OgKLuyxdwyFXr9EefE1bZHHw")
+        )
         #expect(offer.remote.setup == .actpass)
         #expect(offer.remote.fingerprints.map { $0.algorithm } == ["sha-256"])
         #expect(offer.remote.fingerprints[0].digest.prefix(3) == [0x66, 0xf8, 0xdf])
@@ -29,9 +31,14 @@ import Testing
         #expect(
             video.codecs == [
                 CodecParameters(
-                    payloadType: 96, name: .vp8, clockRate: 90_000, rtxPayloadType: 97,
-                    feedback: [.nack, .pli, .fir, .transportCC, .remb])
-            ])
+                    payloadType: 96,
+                    name: .vp8,
+                    clockRate: 90_000,
+                    rtxPayloadType: 97,
+                    feedback: [.nack, .pli, .fir, .transportCC, .remb]
+                )
+            ]
+        )
         #expect(video.rids.map { $0.id } == ["q", "h", "f"])
         #expect(video.encodings.map { $0.rid } == ["q", "h", "f"])
         #expect(video.rtcpReducedSize)
@@ -55,9 +62,13 @@ import Testing
         #expect(video.codecs.map { $0.payloadType } == [120])
         #expect(video.codecs[0].rtxPayloadType == 124)
         #expect(
-            video.extensions.contains(OfferedExtension(HeaderExtensionID(.rid, id: 9), direction: .sendonly)))
+            video.extensions.contains(OfferedExtension(HeaderExtensionID(.rid, id: 9), direction: .sendonly))
+        )
         #expect(
-            video.extensions.contains(OfferedExtension(HeaderExtensionID(.playoutDelay, id: 6), direction: .recvonly)))
+            video.extensions.contains(
+                OfferedExtension(HeaderExtensionID(.playoutDelay, id: 6), direction: .recvonly)
+            )
+        )
         #expect(offer.sections[2].kind == .application)
     }
 
@@ -75,7 +86,9 @@ import Testing
         #expect(offer.sections[0].codecs.map { $0.payloadType } == [96])
         #expect(offer.sections[0].direction == .sendrecv)
         #expect(offer.sections[1].codecs.map { $0.h264Profile } == [.baseline, .constrainedBaseline])
-        #expect(offer.sections[1].encodings == [EncodingParameters(ssrc: 3_639_189_115, rtxSSRC: 3_825_385_905)])
+        #expect(
+            offer.sections[1].encodings == [EncodingParameters(ssrc: 3_639_189_115, rtxSSRC: 3_825_385_905)]
+        )
         #expect(offer.sections[1].streamID == "39d3efe3-cad7-4c44-8d72-b0aabb1fa28b")
         #expect(offer.sections[1].trackID == "4e0c4922-f5fd-4e5a-b9ea-acecfd92180a")
     }
@@ -94,7 +107,7 @@ import Testing
         let offer = try Fixture.offer("lk_offer.sdp")
         #expect(offer.sections.count == 9)
         #expect(offer.sections.filter { $0.direction == .recvonly }.allSatisfy { $0.encodings.isEmpty })
-        #expect(offer.sections[3].codecs.count == 9)
+        #expect(offer.sections[3].codecs.count == 10)
     }
 
     @Test func simulcastBySSRCGroup() throws {
@@ -108,7 +121,8 @@ import Testing
             offer.sections[0].encodings == [
                 EncodingParameters(ssrc: 30, rtxSSRC: 31), EncodingParameters(ssrc: 10, rtxSSRC: 11),
                 EncodingParameters(ssrc: 20, rtxSSRC: 21),
-            ])
+            ]
+        )
     }
 
     @Test func repairStreamsAreNotPublications() throws {
@@ -123,15 +137,22 @@ import Testing
     @Test func pausedAndAlternativeRids() throws {
         let offer = try OfferText(
             OfferText.vp8 + [
-                Self.ridExtension, "a=rid:a send", "a=rid:b send pt=96,99;max-width=640;max-fps=15", "a=rid:c send",
+                Self.ridExtension, "a=rid:a send", "a=rid:b send pt=96,99;max-width=640;max-fps=15",
+                "a=rid:c send",
                 "a=rid:d send", "a=rid:z recv", "a=simulcast:recv z send c;~b,d;nowhere",
             ]
         ).offer
         #expect(
             offer.sections[0].rids == [
                 OfferedRid("c"),
-                OfferedRid("b", isPaused: true, payloadTypes: [96, 99], restrictions: "max-width=640;max-fps=15"),
-            ])
+                OfferedRid(
+                    "b",
+                    isPaused: true,
+                    payloadTypes: [96, 99],
+                    restrictions: "max-width=640;max-fps=15"
+                ),
+            ]
+        )
     }
 
     @Test func ridsWithoutTheirExtensionAreOfNoUse() throws {
@@ -151,7 +172,8 @@ import Testing
     @Test func theTransportIsThatOfTheFirstLivingBundledSection() throws {
         var text = OfferText(
             ["m=audio 0 UDP/TLS/RTP/SAVPF 111", "a=rtpmap:111 opus/48000/2", "a=ice-ufrag:dead"],
-            OfferText.vp8 + ["a=ice-ufrag:alive"])
+            OfferText.vp8 + ["a=ice-ufrag:alive"]
+        )
         #expect(try text.offer.remote.ice.usernameFragment == "alive")
         text.sections[0][0] = "m=audio 9 UDP/TLS/RTP/SAVPF 111"
         #expect(try text.offer.remote.ice.usernameFragment == "dead")
@@ -166,13 +188,17 @@ import Testing
     }
 
     @Test func sectionLevelDirectionWinsOverSessionLevel() throws {
-        let offer = try OfferText(session: ["a=recvonly"], OfferText.opus, OfferText.opus + ["a=inactive"]).offer
+        let offer = try OfferText(session: ["a=recvonly"], OfferText.opus, OfferText.opus + ["a=inactive"])
+            .offer
         #expect(offer.sections.map { $0.direction } == [.recvonly, .inactive])
     }
 
     @Test func wildcardFeedbackAndUnknownValues() throws {
         let offer = try OfferText(
-            ["m=video 9 UDP/TLS/RTP/SAVPF 96", "a=rtpmap:96 vp8/90000", "a=rtcp-fb:* NACK", "a=rtcp-fb:96 rrtr"]
+            [
+                "m=video 9 UDP/TLS/RTP/SAVPF 96", "a=rtpmap:96 vp8/90000", "a=rtcp-fb:* NACK",
+                "a=rtcp-fb:96 rrtr",
+            ]
         ).offer
         #expect(offer.sections[0].codecs[0].feedback == [.nack])
     }
@@ -180,7 +206,8 @@ import Testing
     @Test func payloadTypesOfRTCPAndUnknownClocksAreNotCodecs() throws {
         let offer = try OfferText(
             [
-                "m=audio 9 UDP/TLS/RTP/SAVPF 72 96 97 98 96", "a=rtpmap:72 opus/48000/2", "a=rtpmap:96 opus/48000/2",
+                "m=audio 9 UDP/TLS/RTP/SAVPF 72 96 97 98 96", "a=rtpmap:72 opus/48000/2",
+                "a=rtpmap:96 opus/48000/2",
                 "a=rtpmap:97 opus/16000", "a=rtpmap:98 VP8/90000",
             ]
         ).offer
@@ -192,7 +219,8 @@ import Testing
         let lines = [
             "a=extmap:4096 \(mid)", "a=extmap:15 \(HeaderExtension.audioLevel.uri)",
             "a=extmap:3 urn:unknown", "a=extmap:3 \(HeaderExtension.absoluteSendTime.uri)",
-            "a=extmap:20 \(HeaderExtension.absoluteCaptureTime.uri)", "a=extmap:5 \(mid)", "a=extmap:6 \(mid)",
+            "a=extmap:20 \(HeaderExtension.absoluteCaptureTime.uri)", "a=extmap:5 \(mid)",
+            "a=extmap:6 \(mid)",
         ]
         let plain = try OfferText(OfferText.opus + lines).offer.sections[0].extensions.map { $0.header }
         #expect(plain == [HeaderExtensionID(.mid, id: 5)])
@@ -200,32 +228,42 @@ import Testing
         #expect(
             mixed.sections[0].extensions.map { $0.header } == [
                 HeaderExtensionID(.absoluteCaptureTime, id: 20), HeaderExtensionID(.mid, id: 5),
-            ])
+            ]
+        )
     }
 
     @Test(arguments: [
         ("a=rtpmap:96", "rtpmap"), ("a=rtpmap:128 VP8/90000", "rtpmap"), ("a=rtpmap:x VP8/90000", "rtpmap"),
-        ("a=rtpmap:96 VP8", "rtpmap"), ("a=rtpmap:96 VP8/0", "rtpmap"), ("a=rtpmap:96 VP8/90000/1/2", "rtpmap"),
-        ("a=fmtp:", "fmtp"), ("a=fmtp:300 x=1", "fmtp"), ("a=rtcp-fb:96", "rtcp-fb"), ("a=rtcp-fb:z nack", "rtcp-fb"),
+        ("a=rtpmap:96 VP8", "rtpmap"), ("a=rtpmap:96 VP8/0", "rtpmap"),
+        ("a=rtpmap:96 VP8/90000/1/2", "rtpmap"),
+        ("a=fmtp:", "fmtp"), ("a=fmtp:300 x=1", "fmtp"), ("a=rtcp-fb:96", "rtcp-fb"),
+        ("a=rtcp-fb:z nack", "rtcp-fb"),
         ("a=extmap:0 urn:x", "extmap"), ("a=extmap:undefined urn:x", "extmap"), ("a=extmap:3", "extmap"),
         ("a=extmap:3/sideways urn:x", "extmap"), ("a=rid:q", "rid"), ("a=rid:q sideways", "rid"),
-        ("a=rid:12345678901234567 send", "rid"), ("a=rid:q send pt=x", "rid"), ("a=simulcast:send", "simulcast"),
-        ("a=simulcast:sideways q", "simulcast"), ("a=simulcast:send q;;h", "simulcast"), ("a=ssrc:x cname:y", "ssrc"),
-        ("a=ssrc:4294967296 cname:y", "ssrc"), ("a=ssrc-group:FID", "ssrc-group"), ("a=ssrc-group:FID x", "ssrc-group"),
-        ("a=mid:1", "mid"), ("a=msid:", "msid"), ("a=setup:holdconn", "setup"), ("a=ice-ufrag:abc", "ice-ufrag"),
-        ("a=ice-ufrag:ab:cd", "ice-ufrag"), ("a=ice-pwd:short", "ice-pwd"), ("a=fingerprint:sha-256", "fingerprint"),
+        ("a=rid:12345678901234567 send", "rid"), ("a=rid:q send pt=x", "rid"),
+        ("a=simulcast:send", "simulcast"),
+        ("a=simulcast:sideways q", "simulcast"), ("a=simulcast:send q;;h", "simulcast"),
+        ("a=ssrc:x cname:y", "ssrc"),
+        ("a=ssrc:4294967296 cname:y", "ssrc"), ("a=ssrc-group:FID", "ssrc-group"),
+        ("a=ssrc-group:FID x", "ssrc-group"),
+        ("a=mid:1", "mid"), ("a=msid:", "msid"), ("a=setup:holdconn", "setup"),
+        ("a=ice-ufrag:abc", "ice-ufrag"),
+        ("a=ice-ufrag:ab:cd", "ice-ufrag"), ("a=ice-pwd:short", "ice-pwd"),
+        ("a=fingerprint:sha-256", "fingerprint"),
         ("a=fingerprint:sha-256 AA:BB", "fingerprint"), ("a=fingerprint:sha-256 GG", "fingerprint"),
         ("a=fingerprint:sha-256 +A", "fingerprint"),
     ])
     func malformedAttributesAreRefused(line: String, name: String) {
         let text = OfferText(OfferText.vp8 + [line]).text
         let place = text.utf8.split(separator: 10).count
-        #expect(throws: SDPError(line: place, problem: .malformedAttribute(name))) { try Offer(parsing: text) }
+        #expect(throws: SDPError(line: place, problem: .malformedAttribute(name))) {
+            try Offer(parsing: text)
+        }
     }
 
     @Test func duplicateMidsAreRefused() {
         let text = OfferText(OfferText.opus, OfferText.opus).text.replacing("a=mid:1", with: "a=mid:0")
-        #expect(throws: SDPError(line: 14, problem: .duplicateMid("0"))) { try Offer(parsing: text) }
+        #expect(throws: SDPError(line: 15, problem: .duplicateMid("0"))) { try Offer(parsing: text) }
     }
 
     @Test(arguments: [
@@ -235,13 +273,13 @@ import Testing
     ])
     func offersWithoutATransportAreRefused(missing: String, problem: SDPError.Problem) {
         let text = OfferText(OfferText.opus).text.replacing(missing, with: "")
-        #expect(throws: SDPError(line: 9 - 1, problem: problem)) { try Offer(parsing: text) }
+        #expect(throws: SDPError(line: 9, problem: problem)) { try Offer(parsing: text) }
     }
 
     @Test func unsafeHashesAreNoFingerprint() {
         let weak = "a=fingerprint:sha-1 " + Array(repeating: "66", count: 20).joined(separator: ":")
         let text = OfferText(OfferText.opus).text.replacing(OfferText.transport[3], with: weak)
-        #expect(throws: SDPError(line: 9, problem: .missingFingerprint)) { try Offer(parsing: text) }
+        #expect(throws: SDPError(line: 10, problem: .missingFingerprint)) { try Offer(parsing: text) }
     }
 
     @Test func offersWithoutSectionsAreRefused() {

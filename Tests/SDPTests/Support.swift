@@ -41,24 +41,48 @@ struct SeededGenerator: RandomNumberGenerator {
 let localTransport = LocalTransport(
     ice: ICECredentials(usernameFragment: "Aw7dQx2p", password: "kq3vJ9mZ0xR7cT5bN1yL8wHf"),
     candidates: [
-        Candidate(network: .udp, address: "198.51.100.7", port: 7882, priority: 2_130_706_431, foundation: "1"),
-        Candidate(network: .tcp, address: "198.51.100.7", port: 7882, priority: 2_124_414_975, foundation: "2"),
+        Candidate(
+            network: .udp,
+            address: "198.51.100.7",
+            port: 7882,
+            priority: 2_130_706_431,
+            foundation: "1"
+        ),
+        Candidate(
+            network: .tcp,
+            address: "198.51.100.7",
+            port: 7882,
+            priority: 2_124_414_975,
+            foundation: "2"
+        ),
     ],
-    fingerprints: [Fingerprint(algorithm: "sha-256", digest: (0..<32).map { UInt8($0 &* 7) })], setup: .passive)
+    fingerprints: [Fingerprint(algorithm: "sha-256", digest: (0..<32).map { UInt8($0 &* 7) })],
+    setup: .passive
+)
 
 /// Negotiates and writes the answer with everything that is random fixed by `seed`.
 func answered(
-    _ offer: Offer, policy: AnswerPolicy = AnswerPolicy(), previous: [MediaSection] = [], seed: UInt64 = 1
+    _ offer: Offer,
+    policy: AnswerPolicy = AnswerPolicy(),
+    previous: [MediaSection] = [],
+    seed: UInt64 = 1
 ) throws -> (session: NegotiatedSession, text: String) {
     var rng = SeededGenerator(seed: seed)
     let session = try negotiate(offer, policy: policy, previous: previous, using: &rng)
     let names = Dictionary(
         uniqueKeysWithValues: session.sections.map {
             ($0.mid, StreamName(stream: "stream-\($0.mid)", track: "track-\($0.mid)"))
-        })
+        }
+    )
     let text = answerText(
-        session, offer: offer, local: localTransport, sessionID: 4_611_686_018_427_387_905, version: 1,
-        cname: "server", streamNames: names)
+        session,
+        offer: offer,
+        local: localTransport,
+        sessionID: 4_611_686_018_427_387_905,
+        version: 1,
+        cname: "server",
+        streamNames: names
+    )
     return (session, text)
 }
 
@@ -92,7 +116,8 @@ struct OfferText {
 
     static let opus = ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=rtpmap:111 opus/48000/2"]
     static let vp8 = [
-        "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack",
+        "a=rtcp-fb:96 nack pli",
         "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96",
     ]
 }

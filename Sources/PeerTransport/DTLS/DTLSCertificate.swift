@@ -126,7 +126,9 @@ public struct DTLSCertificate: Sendable {
         }
     }
 
-    private static func withReader(_ text: String, _ read: (OpaquePointer) -> OpaquePointer?) -> OpaquePointer? {
+    private static func withReader(_ text: String, _ read: (OpaquePointer) -> OpaquePointer?)
+        -> OpaquePointer?
+    {
         let bytes = Array(text.utf8)
         guard bytes.count <= 1 << 20, let bio = BIO_new_mem_buf(bytes, Int32(bytes.count)) else { return nil }
         defer { BIO_free(bio) }

@@ -28,7 +28,9 @@ public final class DTLSContext {
 
     /// With other choices, to play other peers in tests.
     init(
-        certificate: DTLSCertificate, srtpProfiles: String, cipherSuites: String = DTLSContext.cipherSuites,
+        certificate: DTLSCertificate,
+        srtpProfiles: String,
+        cipherSuites: String = DTLSContext.cipherSuites,
         linkMTU: Int = Limits.DTLS.linkMTU
     ) throws {
         ERR_clear_error()

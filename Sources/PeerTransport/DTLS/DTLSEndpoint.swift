@@ -58,9 +58,16 @@ public final class DTLSEndpoint {
         ERR_clear_error()
         var pipe: UnsafeMutablePointer<sfu_dtls_pipe>?
         let ssl = sfu_dtls_new(
-            context.handle, context.datagramMethod, role == .client ? 1 : 0, context.linkMTU,
-            UInt32(Limits.DTLS.firstTimeout.microseconds), UInt32(Limits.DTLS.longestTimeout.microseconds),
-            openSSLKeepsTime ? 1 : 0, context.liveConnections, &pipe)
+            context.handle,
+            context.datagramMethod,
+            role == .client ? 1 : 0,
+            context.linkMTU,
+            UInt32(Limits.DTLS.firstTimeout.microseconds),
+            UInt32(Limits.DTLS.longestTimeout.microseconds),
+            openSSLKeepsTime ? 1 : 0,
+            context.liveConnections,
+            &pipe
+        )
         guard let ssl, let pipe else { throw DTLSError.endpoint(DTLSCertificate.lastReason()) }
         self.context = context
         self.role = role
@@ -85,9 +92,13 @@ public final class DTLSEndpoint {
 
     /// A datagram whose first byte is 20–63 (RFC 7983). Garbage is ignored.
     public func receive(
-        _ datagram: UnsafeBufferPointer<UInt8>, at now: Instant, send: (UnsafeBufferPointer<UInt8>) -> Void
+        _ datagram: UnsafeBufferPointer<UInt8>,
+        at now: Instant,
+        send: (UnsafeBufferPointer<UInt8>) -> Void
     ) {
-        guard let bytes = datagram.baseAddress, datagram.count >= 13, 20...63 ~= bytes[0], !isDeaf else { return }
+        guard let bytes = datagram.baseAddress, datagram.count >= 13, 20...63 ~= bytes[0], !isDeaf else {
+            return
+        }
         guard state == .handshaking || state == .connected else { return }
         start(at: now, send: send)
         guard state == .handshaking || state == .connected else { return }
@@ -134,15 +145,19 @@ public final class DTLSEndpoint {
     /// Whether the peer's certificate has one of these fingerprints. Only those of the strongest hash that we know
     /// count (RFC 8122 §5); none of a known hash means no.
     public func peerMatches(_ fingerprints: [Fingerprint]) -> Bool {
-        guard state == .connected, let x509 = SSL_get1_peer_certificate(ssl) else { return false }
-        defer { X509_free(x509) }
         for algorithm in Fingerprint.acceptedAlgorithms {
             let candidates = fingerprints.filter { $0.algorithm.lowercased() == algorithm }
             guard !candidates.isEmpty else { continue }
-            let actual = Fingerprint(of: x509, algorithm: algorithm)
-            return candidates.contains { $0.digest == actual?.digest }
+            guard let digest = peerDigest(algorithm) else { return false }
+            return candidates.contains { $0.digest == digest }
         }
         return false
+    }
+
+    func peerDigest(_ algorithm: String) -> [UInt8]? {
+        guard state == .connected, let x509 = SSL_get1_peer_certificate(ssl) else { return nil }
+        defer { X509_free(x509) }
+        return Fingerprint(of: x509, algorithm: algorithm)?.digest
     }
 
     /// Keys for both directions (RFC 5764 §4.2).
@@ -155,7 +170,8 @@ public final class DTLSEndpoint {
             localKey: isClient ? keys.clientKey : keys.serverKey,
             localSalt: isClient ? keys.clientSalt : keys.serverSalt,
             remoteKey: isClient ? keys.serverKey : keys.clientKey,
-            remoteSalt: isClient ? keys.serverSalt : keys.clientSalt)
+            remoteSalt: isClient ? keys.serverSalt : keys.clientSalt
+        )
     }
 
     struct ExportedKeys: Equatable {
@@ -172,8 +188,11 @@ public final class DTLSEndpoint {
         else { return nil }
         return ExportedKeys(
             profile: profile,
-            clientKey: Array(block[..<key]), serverKey: Array(block[key..<2 * key]),
-            clientSalt: Array(block[(2 * key)..<(2 * key + salt)]), serverSalt: Array(block[(2 * key + salt)...]))
+            clientKey: Array(block[..<key]),
+            serverKey: Array(block[key..<2 * key]),
+            clientSalt: Array(block[(2 * key)..<(2 * key + salt)]),
+            serverSalt: Array(block[(2 * key + salt)...])
+        )
     }
 
     /// The profile of the use_srtp extension, once the hellos are exchanged.
@@ -210,6 +229,8 @@ public final class DTLSEndpoint {
 
     /// Alerts and repeated flights; application data is dropped. OpenSSL answers a repeated last flight itself.
     private func readRecords(send: (UnsafeBufferPointer<UInt8>) -> Void) {
+        guard borrowBuffers() else { return }
+        defer { SSL_free_buffers(ssl) }
         let outcome = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2048) { scratch -> Int32 in
             while true {
                 ERR_clear_error()
@@ -232,8 +253,11 @@ public final class DTLSEndpoint {
             }
             isDeaf = true
         }
-        SSL_free_buffers(ssl)
     }
+
+    /// Between datagrams a connection holds no record buffers, 33 KB. OpenSSL writes alerts into them unchecked, so
+    /// they must be there for whatever may write.
+    private func borrowBuffers() -> Bool { SSL_alloc_buffers(ssl) == 1 }
 
     /// Reads OpenSSL's error queue. Reasons above 1000 are alerts that came from the peer.
     private func takeFailure() -> DTLSFailure {
@@ -252,6 +276,8 @@ public final class DTLSEndpoint {
     }
 
     private func sayGoodbye(_ send: (UnsafeBufferPointer<UInt8>) -> Void) {
+        guard borrowBuffers() else { return }
+        defer { SSL_free_buffers(ssl) }
         ERR_clear_error()
         SSL_shutdown(ssl)
         ERR_clear_error()

@@ -70,9 +70,14 @@ public struct ICEAgent {
 
     /// A well-formed STUN message on any path.
     public mutating func receivedMessage(
-        _ message: STUNMessage, on path: NetworkPath, at now: Instant, integrity: STUNIntegrity
+        _ message: STUNMessage,
+        on path: NetworkPath,
+        at now: Instant,
+        integrity: STUNIntegrity
     ) -> OnCheck {
-        guard message.method == STUN.bindingMethod else { return OnCheck(reply: .none, drop: .stunUnsupported) }
+        guard message.method == STUN.bindingMethod else {
+            return OnCheck(reply: .none, drop: .stunUnsupported)
+        }
         switch message.kind {
         case .request: break
         case .indication: return OnCheck(reply: .none)
@@ -115,7 +120,11 @@ public struct ICEAgent {
     }
 
     private mutating func refuse(
-        _ code: STUN.ErrorCode, as drop: DropReason, _ keys: ICEGeneration?, on path: NetworkPath, at now: Instant
+        _ code: STUN.ErrorCode,
+        as drop: DropReason,
+        _ keys: ICEGeneration?,
+        on path: NetworkPath,
+        at now: Instant
     ) -> OnCheck {
         guard errors.admit(path.remote, at: now) else {
             return OnCheck(reply: .none, drop: .stunRateLimited)
@@ -124,7 +133,10 @@ public struct ICEAgent {
     }
 
     private mutating func accept(
-        _ message: STUNMessage, _ keys: ICEGeneration, on path: NetworkPath, at now: Instant
+        _ message: STUNMessage,
+        _ keys: ICEGeneration,
+        on path: NetworkPath,
+        at now: Instant
     ) -> OnCheck {
         var on = OnCheck(reply: .success(keys))
         if keys == .current, let old = previous {
@@ -153,7 +165,9 @@ public struct ICEAgent {
     /// The highest NOMINATION wins; without one the latest USE-CANDIDATE, also after completion; and whoever
     /// is heard where nothing is selected or the selected path is dead.
     private mutating func shouldSelect(
-        _ index: Int, nominatedBy message: STUNMessage, at now: Instant
+        _ index: Int,
+        nominatedBy message: STUNMessage,
+        at now: Instant
     ) -> Bool {
         guard let selected = paths.selectedEntry, liveness != .lost else {
             _ = isNominated(index, by: message)
@@ -161,7 +175,8 @@ public struct ICEAgent {
         }
         if isNominated(index, by: message) { return true }
         guard paths.selected != index, isSilent(selected, at: now) else { return false }
-        let isDead = liveness == .disconnected || now - selected.checkedAt >= Limits.Transport.disconnectedAfter
+        let isDead =
+            liveness == .disconnected || now - selected.checkedAt >= Limits.Transport.disconnectedAfter
         return isDead || selected.generation < paths.entries[index].generation
     }
 
@@ -257,7 +272,8 @@ public struct ICEAgent {
     // MARK: Restart, connections, end
 
     /// New credentials on both sides (RFC 8445 §9); the old ones hold until a check uses the new.
-    public mutating func restart(local: ICECredentials, remote: ICECredentials, at now: Instant) -> OnRestart {
+    public mutating func restart(local: ICECredentials, remote: ICECredentials, at now: Instant) -> OnRestart
+    {
         var on = OnRestart()
         guard liveness != .ended else { return on }
         if previous != nil { on.retired = current.local.usernameFragment } else { previous = current }

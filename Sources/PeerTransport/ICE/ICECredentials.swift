@@ -12,7 +12,8 @@ extension ICECredentials {
     /// The fragment begins with the worker in two characters, for whichever worker the kernel hands a check to;
     /// 48 random bits follow.
     public static func generate(
-        worker: Int, using generator: inout some RandomNumberGenerator
+        worker: Int,
+        using generator: inout some RandomNumberGenerator
     ) -> ICECredentials {
         precondition(worker >= 0 && worker < workers)
         let prefix = [character(worker >> 6), character(worker & 63)]
@@ -20,7 +21,8 @@ extension ICECredentials {
         let password = (0..<passwordCharacters).map { _ in randomCharacter(using: &generator) }
         return ICECredentials(
             usernameFragment: String(decoding: fragment, as: UTF8.self),
-            password: String(decoding: password, as: UTF8.self))
+            password: String(decoding: password, as: UTF8.self)
+        )
     }
 
     /// nil where the fragment cannot be one of ours.

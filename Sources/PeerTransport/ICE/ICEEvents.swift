@@ -67,4 +67,16 @@ public struct OnConnectionClosed: Equatable, Sendable {
     /// Nothing is left to send on.
     public var hasNoPath = false
     public var isDisconnected = false
+
+    public init(
+        forgotten: NetworkPath? = nil,
+        selected: NetworkPath? = nil,
+        hasNoPath: Bool = false,
+        isDisconnected: Bool = false
+    ) {
+        self.forgotten = forgotten
+        self.selected = selected
+        self.hasNoPath = hasNoPath
+        self.isDisconnected = isDisconnected
+    }
 }

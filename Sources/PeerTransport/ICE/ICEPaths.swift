@@ -28,7 +28,9 @@ struct ICEPaths {
 
     /// Notes an authenticated check; adds the path where it is new, at the cost of the one unheard for longest.
     mutating func check(
-        _ path: NetworkPath, at now: Instant, generation: Int
+        _ path: NetworkPath,
+        at now: Instant,
+        generation: Int
     ) -> (index: Int, isNew: Bool, forgotten: NetworkPath?) {
         if let index = index(of: path) {
             entries[index].checkedAt = now

@@ -9,12 +9,18 @@ struct SRTPSessionKeys: Equatable {
 }
 
 extension SRTPSessionKeys {
-    /// For the labels of SRTP. A salt of 12 bytes is padded with zeros at its end (RFC 7714 §11).
-    init?(masterKey: [UInt8], masterSalt: [UInt8], profile: SRTPProfile) {
-        guard let encryption = deriveSRTPKey(masterKey, masterSalt, label: 0, length: profile.keyLength),
+    /// The labels of SRTP are 0 to 2, those of SRTCP 3 to 5.
+    enum Kind: UInt8 { case rtp = 0, rtcp = 3 }
+
+    /// A salt of 12 bytes is padded with zeros at its end (RFC 7714 §11).
+    init?(masterKey: [UInt8], masterSalt: [UInt8], profile: SRTPProfile, kind: Kind = .rtp) {
+        let authenticationLength = profile.isAEAD ? 0 : Int(sfu_srtp_auth_key)
+        let label = kind.rawValue
+        guard
+            let encryption = deriveSRTPKey(masterKey, masterSalt, label: label, length: profile.keyLength),
             let authentication = deriveSRTPKey(
-                masterKey, masterSalt, label: 1, length: profile.isAEAD ? 0 : sfu_srtp_auth_key),
-            let salt = deriveSRTPKey(masterKey, masterSalt, label: 2, length: profile.saltLength)
+                masterKey, masterSalt, label: label + 1, length: authenticationLength),
+            let salt = deriveSRTPKey(masterKey, masterSalt, label: label + 2, length: profile.saltLength)
         else { return nil }
         self.encryption = encryption
         self.authentication = authentication

@@ -1,4 +1,4 @@
-// Protects outbound RTP on OpenSSL: the fan-out's price per packet is paid here. Knows neither streams nor replay.
+// Protects what we send on OpenSSL: the fan-out's price per packet is paid here. Knows neither streams nor replay.
 import COpenSSL
 
 /// A handle that is cheap to copy; valid while its `SRTPContext` lives, on the thread of that context.
@@ -9,8 +9,12 @@ public struct SRTPSender {
 
     init?(profile: SRTPProfile, keys: SRTPSessionKeys) {
         let transform = sfu_srtp_sender_new(
-            profile.isAEAD ? 1 : 0, keys.encryption, keys.encryption.count, keys.salt,
-            profile.isAEAD ? nil : keys.authentication)
+            profile.isAEAD ? 1 : 0,
+            keys.encryption,
+            keys.encryption.count,
+            keys.salt,
+            profile.isAEAD ? nil : keys.authentication
+        )
         guard let transform else { return nil }
         self.transform = transform
         overhead = profile.tagLength
@@ -24,10 +28,22 @@ public struct SRTPSender {
     ///   - index: ROC << 16 | sequence number (RFC 3711 §3.3.1).
     /// - Returns: The new length, 0 on failure.
     public func protect(
-        _ packet: UnsafeMutablePointer<UInt8>, headerLength: Int, length: Int, ssrc: UInt32, index: UInt64
+        _ packet: UnsafeMutablePointer<UInt8>,
+        headerLength: Int,
+        length: Int,
+        ssrc: UInt32,
+        index: UInt64
     ) -> Int {
         guard headerLength >= 12, length >= headerLength, length <= 0xffff else { return 0 }
         return Int(sfu_srtp_protect(transform, packet, Int32(headerLength), Int32(length), ssrc, index))
+    }
+
+    /// Encrypts and authenticates a compound RTCP packet in place; the buffer has `Limits.SRTP.trailerBytes` of room.
+    /// - Parameter index: 31 bits, never used twice with one SSRC (RFC 3711 §3.4).
+    /// - Returns: The new length, 0 on failure.
+    func protectRTCP(_ packet: UnsafeMutablePointer<UInt8>, length: Int, index: UInt32) -> Int {
+        guard length >= 8, length <= 0xffff else { return 0 }
+        return Int(sfu_srtcp_protect(transform, packet, Int32(length), index))
     }
 
     func free() { sfu_srtp_sender_free(transform) }

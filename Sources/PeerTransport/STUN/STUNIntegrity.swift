@@ -38,7 +38,10 @@ public final class STUNIntegrity {
 
     /// Writes 20 bytes for a message whose MESSAGE-INTEGRITY attribute begins at `offset`.
     func sign(
-        _ message: UnsafePointer<UInt8>, before offset: Int, key: [UInt8], into digest: UnsafeMutablePointer<UInt8>
+        _ message: UnsafePointer<UInt8>,
+        before offset: Int,
+        key: [UInt8],
+        into digest: UnsafeMutablePointer<UInt8>
     ) -> Bool {
         let counted = UInt16(truncatingIfNeeded: offset - STUN.headerBytes + STUN.integrityBytes)
         guard !key.isEmpty else { return false }

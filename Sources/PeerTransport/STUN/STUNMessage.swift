@@ -169,7 +169,9 @@ public struct STUNMessage {
         var offset = STUN.headerBytes
         while offset + 4 <= length {
             let type = load16(bytes, offset)
-            if type == STUN.Attribute.messageIntegrity || type == STUN.Attribute.messageIntegritySHA256 { return }
+            if type == STUN.Attribute.messageIntegrity || type == STUN.Attribute.messageIntegritySHA256 {
+                return
+            }
             if type < 0x8000, !Self.isKnownRequired(type) { body(type) }
             offset += 4 + (Int(load16(bytes, offset + 2)) + 3) & ~3
         }

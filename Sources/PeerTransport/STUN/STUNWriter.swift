@@ -16,7 +16,10 @@ public struct STUNWriter {
 
     /// - Parameter transaction: 12 bytes, copied.
     public init(
-        _ bytes: UnsafeMutablePointer<UInt8>, capacity: Int, kind: Kind, transaction: UnsafePointer<UInt8>
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        capacity: Int,
+        kind: Kind,
+        transaction: UnsafePointer<UInt8>
     ) {
         self.bytes = bytes
         self.capacity = capacity
@@ -77,7 +80,9 @@ public struct STUNWriter {
 
     public mutating func seal(key: [UInt8], integrity: STUNIntegrity) {
         let offset = length
-        guard let place = append(STUN.Attribute.messageIntegrity, size: STUNIntegrity.digestBytes) else { return }
+        guard let place = append(STUN.Attribute.messageIntegrity, size: STUNIntegrity.digestBytes) else {
+            return
+        }
         if !integrity.sign(bytes, before: offset, key: key, into: bytes + place) { length = 0 }
     }
 

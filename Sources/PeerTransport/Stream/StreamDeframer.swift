@@ -32,7 +32,8 @@ public final class StreamDeframer {
     /// Takes what was read, cut anywhere, and calls `deliver` with each whole packet, which may be changed in
     /// place. Empty frames are skipped. After a failure nothing is delivered any more.
     public func receive(
-        _ bytes: UnsafeMutableBufferPointer<UInt8>, deliver: (UnsafeMutableBufferPointer<UInt8>) -> Void
+        _ bytes: UnsafeMutableBufferPointer<UInt8>,
+        deliver: (UnsafeMutableBufferPointer<UInt8>) -> Void
     ) -> OnBytes {
         if let failure { return .close(failure) }
         guard let base = bytes.baseAddress else { return .open }
@@ -66,7 +67,8 @@ public final class StreamDeframer {
     }
 
     private func accept(
-        _ packet: UnsafeMutableBufferPointer<UInt8>, deliver: (UnsafeMutableBufferPointer<UInt8>) -> Void
+        _ packet: UnsafeMutableBufferPointer<UInt8>,
+        deliver: (UnsafeMutableBufferPointer<UInt8>) -> Void
     ) -> Failure? {
         guard packet.count > 0, let start = packet.baseAddress else { return nil }
         if !hasReceivedFrame {

@@ -13,23 +13,23 @@ public struct OpusPayload: Equatable, Sendable {
     public static func parse(_ payload: UnsafePointer<UInt8>, length: Int) -> OpusPayload? {
         guard length >= 1 else { return nil }
         let toc = payload[0]
-        var frames: UInt16
+        let frames: Int
         switch toc & 3 {
         case 0: frames = 1
         case 1, 2: frames = 2
         default:
             guard length >= 2 else { return nil }
-            frames = UInt16(payload[1] & 0x3F)
+            frames = Int(payload[1] & 0x3F)
         }
         let duration = frames * frameDuration(configuration: toc >> 3)
         guard frames > 0, duration <= 5760 else { return nil }
         return OpusPayload(
-            duration: duration, frameCount: UInt8(truncatingIfNeeded: frames), isStereo: toc & 4 != 0,
+            duration: UInt16(truncatingIfNeeded: duration), frameCount: UInt8(truncatingIfNeeded: frames), isStereo: toc & 4 != 0,
             isDTX: length <= 2)
     }
 
     /// RFC 6716 table 2, in samples at 48 kHz.
-    private static func frameDuration(configuration: UInt8) -> UInt16 {
+    private static func frameDuration(configuration: UInt8) -> Int {
         switch configuration {
         case 0..<12:
             switch configuration & 3 {
@@ -39,7 +39,7 @@ public struct OpusPayload: Equatable, Sendable {
             default: 2880
             }
         case 12..<16: configuration & 1 == 0 ? 480 : 960
-        default: 120 << UInt16(configuration & 3)
+        default: 120 << Int(configuration & 3)
         }
     }
 }

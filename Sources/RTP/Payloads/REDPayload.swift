@@ -9,6 +9,14 @@ public struct REDBlock: Equatable, Sendable {
     public var offset: Int
     public var length: Int
     public var isPrimary: Bool
+
+    public init(payloadType: UInt8, timestampOffset: UInt16, offset: Int, length: Int, isPrimary: Bool) {
+        self.payloadType = payloadType
+        self.timestampOffset = timestampOffset
+        self.offset = offset
+        self.length = length
+        self.isPrimary = isPrimary
+    }
 }
 
 /// Walks the blocks of one payload, oldest redundancy first, the primary last. Validated up front.

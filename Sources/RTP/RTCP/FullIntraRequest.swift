@@ -5,6 +5,11 @@ public struct FullIntraRequest {
         public var ssrc: UInt32
         /// Changes for each new request only.
         public var sequence: UInt8
+
+        public init(ssrc: UInt32, sequence: UInt8) {
+            self.ssrc = ssrc
+            self.sequence = sequence
+        }
     }
 
     public let senderSSRC: UInt32

@@ -10,7 +10,8 @@ final class Session {
     let user: UserID
     let receivesOwnUser: Bool
     let open: OpenSession
-    unowned let room: Room
+    /// The cycle with the room's members ends with `leave`.
+    let room: Room
     /// Place in the shard's list.
     let index: Int32
     let transport: Transport

@@ -67,11 +67,12 @@ struct PacketHistory: ~Copyable {
     static let videoRecords = 1024
     static let videoBytes = 768 << 10
 
+    static func records(for kind: MediaKind) -> Int { kind == .audio ? audioRecords : videoRecords }
+
     init(for kind: MediaKind) {
-        switch kind {
-        case .audio: self.init(records: PacketHistory.audioRecords, bytes: PacketHistory.audioBytes)
-        case .video: self.init(records: PacketHistory.videoRecords, bytes: PacketHistory.videoBytes)
-        }
+        self.init(
+            records: PacketHistory.records(for: kind),
+            bytes: kind == .audio ? PacketHistory.audioBytes : PacketHistory.videoBytes)
     }
 
     var byteCount: Int { byteCapacity + (recordMask + 1) * MemoryLayout<PacketRecord>.stride }

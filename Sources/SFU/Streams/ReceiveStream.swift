@@ -76,7 +76,7 @@ struct ReceiveStream: ~Copyable {
             rate.add(bytes: length + header.headerLength, at: now)
         }
         guard !history.contains(sequence) else { return .rtpDuplicate }
-        guard sequence > highest - Int64(PacketHistory.videoRecords / 2) || highest == .min else {
+        guard highest == .min || sequence > highest - Int64(PacketHistory.records(for: kind) / 2) else {
             return .rtpTooLate
         }
         guard length > 0 else {

@@ -61,8 +61,7 @@ struct ProxyPolicy: Sendable {
 
     private static func list(_ headers: HTTPFields, _ name: HTTPField.Name) -> [String] {
         headers[values: name].flatMap { $0.split(separator: ",") }
-            .map { $0.trimmingPrefix(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed() }
-            .map { String($0) }
+            .compactMap { $0.split(whereSeparator: \.isWhitespace).first.map(String.init) }
     }
 
     /// "192.0.2.1:4711" and "[2001:db8::1]:4711" as some proxies write them.

@@ -1,5 +1,5 @@
 // Numeric addresses and ranges of them. Must not know requests or headers.
-import Foundation
+import Glibc
 
 /// An IPv4 or IPv6 address; IPv4-mapped IPv6 addresses count as IPv4.
 public struct IPAddress: Hashable, Sendable {

@@ -12,17 +12,49 @@ public struct GatewayConfiguration: Sendable {
     public var maximumRooms: Int
     public var maximumParticipantsPerRoom: Int
     public var maximumConnections: Int
+    /// Accepted video codecs, preferred first.
+    public var videoCodecs: [CodecName]
+    /// How long a participant without a socket stays.
+    public var detachGrace: Interval
 
     public init(
         isDevelopment: Bool = false, maximumRooms: Int = Limits.Signaling.rooms,
         maximumParticipantsPerRoom: Int = Limits.Signaling.participantsPerRoom,
-        maximumConnections: Int = Limits.Signaling.connections
+        maximumConnections: Int = Limits.Signaling.connections,
+        videoCodecs: [CodecName] = [.vp8, .vp9, .h264, .av1],
+        detachGrace: Interval = Limits.Signaling.detachGrace
     ) {
         self.isDevelopment = isDevelopment
         self.maximumRooms = maximumRooms
         self.maximumParticipantsPerRoom = maximumParticipantsPerRoom
         self.maximumConnections = maximumConnections
+        self.videoCodecs = videoCodecs
+        self.detachGrace = detachGrace
     }
+}
+
+/// What the gateway counts.
+public struct GatewayStatistics: Sendable, Equatable {
+    public var connections = 0
+    public var rooms = 0
+    public var participants = 0
+    public var publications = 0
+    public var mediaSessions = 0
+    /// Monotonic from here.
+    public var joins: UInt64 = 0
+    public var requests: UInt64 = 0
+    /// Refused requests by code.
+    public var errors: [ErrorCode: UInt64] = [:]
+    /// Sockets that the gateway closed.
+    public var closes: [CloseCode: UInt64] = [:]
+    /// Sessions whose waiting events were given up for a snapshot.
+    public var overflows: UInt64 = 0
+    /// Ephemeral events that were dropped, by type.
+    public var shed: [ServerMessage: UInt64] = [:]
+    /// Media events that found the inbox full.
+    public var mediaEventsDropped: UInt64 = 0
+    /// Commands that found the backlog full.
+    public var commandsDropped: UInt64 = 0
 }
 
 public actor Gateway {
@@ -32,73 +64,223 @@ public actor Gateway {
         eventLoop.executor.asUnownedSerialExecutor()
     }
 
-    /// `clock` is monotonic; `wallClock` counts milliseconds since 1970.
+    let media: any MediaPlane
+    let verifier: any TokenVerifier
+    let configuration: GatewayConfiguration
+    let logger: Logger
+    let clock: @Sendable () -> Instant
+    let wallClock: @Sendable () -> UInt64
+    let inbox = MediaInbox()
+    /// Hears the workers' counters.
+    let counters: @Sendable (WorkerCounters) -> Void
+
+    var rooms: [RoomID: Room] = [:]
+    var connections: [ConnectionID: Connection] = [:]
+    /// By the media session in force.
+    var links: [SessionID: Member] = [:]
+    var statistics = GatewayStatistics()
+
+    /// Members whose session has something to send.
+    var dirty: [Member] = []
+    var greeting: Set<ConnectionID> = []
+    var detached: [ParticipantID: Member] = [:]
+    var negotiating: [SessionID: Member] = [:]
+    var paused: [ConnectionID: Connection] = [:]
+    /// Commands that the media plane had no room for yet.
+    var backlog = Fifo<Command>()
+    var isDraining = false
+    /// Sockets that were told to close and have not closed yet.
+    var closing: Set<ConnectionID> = []
+    private var lastConnection: UInt64 = 0
+    private var lastSweep: Instant?
+    private var timer: RepeatedTask?
+    private var drained: [CheckedContinuation<Void, Never>] = []
+
+    /// `clock` is monotonic; `wallClock` counts milliseconds since 1970. `counters` is called on the event loop.
     public init(
         eventLoop: any EventLoop, media: any MediaPlane, verifier: any TokenVerifier,
         configuration: GatewayConfiguration = GatewayConfiguration(), logger: Logger,
-        clock: @escaping @Sendable () -> Instant, wallClock: @escaping @Sendable () -> UInt64
+        clock: @escaping @Sendable () -> Instant, wallClock: @escaping @Sendable () -> UInt64,
+        counters: @escaping @Sendable (WorkerCounters) -> Void = { _ in }
     ) {
         self.eventLoop = eventLoop
+        self.media = media
+        self.verifier = verifier
+        self.configuration = configuration
+        self.logger = logger
+        self.clock = clock
+        self.wallClock = wallClock
+        self.counters = counters
     }
 
+    // MARK: Life
+
     /// Listens to the media plane and starts the timer.
-    public func start() {}
-    /// Says goodbye to every socket (4000), closes every session; returns when all sockets are closed, at most after
-    /// `Limits.Signaling.drainTimeout`.
-    public func shutdown() async {}
-}
+    public func start() {
+        listen()
+        guard timer == nil else { return }
+        let interval = TimeAmount.microseconds(Self.tickInterval.microseconds)
+        timer = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
+            guard let self else { return task.cancel() }
+            self.assumeIsolated { $0.tick(at: $0.clock()) }
+        }
+    }
 
-// Called by the socket handler, on the loop.
-extension Gateway {
-    public func opened(_ socket: any SignalingSocket, request: SignalingRequest) -> ConnectionID { fatalError() }
-    /// One whole text message.
-    public func received(_ text: ByteBuffer, on id: ConnectionID) {}
-    public func writabilityChanged(_ id: ConnectionID, isWritable: Bool) {}
-    public func closed(_ id: ConnectionID) {}
-}
+    static let tickInterval = Interval.milliseconds(50)
+    /// How often every session is looked at.
+    static let sweepInterval = Interval.milliseconds(500)
 
-/// What a WHIP or WHEP endpoint opens.
-public enum WhipKind: Sendable, Equatable {
-    /// The offerer publishes as the user of its claims.
-    case whip
-    /// The offerer receives what this user publishes.
-    case whepParticipant(UserID)
-    /// The offerer receives what everybody but this user publishes.
-    case whepRoom(me: UserID?)
-}
+    /// Only listens: the owner of time calls `tick(at:)` itself.
+    func listen() {
+        media.deliverEvents(to: { [inbox, eventLoop, weak self] events in
+            guard inbox.put(events), let self else { return }
+            eventLoop.execute { self.assumeIsolated { $0.takeMediaEvents() } }
+        })
+    }
 
-public struct WhipSession: Sendable, Equatable {
-    public var session: SessionID
-    /// `application/sdp`
-    public var answer: String
-    /// Quoted entity tag of the ICE session (RFC 9725 §4.3.1).
-    public var etag: String
-}
+    /// Says goodbye to every socket (4000) and closes every session; returns when all sockets have closed, at most
+    /// after `Limits.Signaling.drainTimeout`.
+    public func shutdown() async {
+        if !isDraining {
+            isDraining = true
+            let now = clock()
+            for connection in connections.values {
+                close(connection, .drain, "the server is restarting", spreadMs: connections.count * 2)
+            }
+            for room in rooms.values {
+                for member in room.members.values { remove(member, reason: .shutdown, at: now) }
+            }
+            sendBacklog()
+            timer?.cancel()
+            timer = nil
+        }
+        guard !closing.isEmpty else { return }
+        let timeout = TimeAmount.microseconds(Limits.Signaling.drainTimeout.microseconds)
+        let alarm = eventLoop.scheduleTask(in: timeout) { [weak self] in
+            self?.assumeIsolated { $0.finishDraining() }
+        }
+        await withCheckedContinuation { drained.append($0) }
+        alarm.cancel()
+    }
 
-public enum WhipPatch: Sendable, Equatable {
-    /// Candidates only: an ICE-lite server needs none. 204.
-    case trickled
-    /// ICE was restarted: 200 with this fragment and the new entity tag.
-    case restarted(fragment: String, etag: String)
-}
+    func finishDraining() {
+        let waiting = drained
+        drained = []
+        for continuation in waiting { continuation.resume() }
+    }
 
-// Called by WHIP and WHEP routes, from anywhere.
-extension Gateway {
-    /// Throws `.conflict` with `retryAfterMs` where the participant is not live, `.forbidden`, `.full`, `.overloaded`,
-    /// `.badRequest` where nothing in the offer can be used.
-    public func openWhipSession(
-        room: String, claims: Claims, offer: Offer, kind: WhipKind, remoteAddress: String
-    ) async throws(GatewayError) -> WhipSession { fatalError() }
+    /// A picture of the moment, for metrics.
+    public func readStatistics() -> GatewayStatistics {
+        var result = statistics
+        result.connections = connections.count
+        result.rooms = rooms.count
+        result.mediaSessions = links.count
+        result.mediaEventsDropped = inbox.dropped
+        for room in rooms.values {
+            result.participants += room.state.participants.count
+            for participant in room.state.participants.values {
+                result.publications += participant.publications.count { $0.mid != nil }
+            }
+            for member in room.members.values { result.count(shedBy: member.session) }
+        }
+        return result
+    }
 
-    /// `ifMatch`: the `If-Match` header. Throws `.notFound`, `.conflict` (412: the entity tag is another), `.notReady`.
-    public func restartICE(
-        session: SessionID, fragment: ICEFragment, ifMatch: String?
-    ) async throws(GatewayError) -> WhipPatch { fatalError() }
+    // MARK: Time
 
-    /// Whether there was such a session.
+    /// Whatever is due at `now`. Called every `tickInterval`.
+    func tick(at now: Instant) {
+        sendBacklog()
+        for room in Array(rooms.values) {
+            if let due = room.state.rosterDeadline, due <= now { tellRoster(of: room, at: now) }
+            tellWaitingLevels(of: room, at: now)
+        }
+        for member in Array(negotiating.values) {
+            if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }
+        }
+        for id in greeting {
+            guard let connection = connections[id], case .greeting(let until) = connection.state, until <= now else {
+                continue
+            }
+            close(connection, .tokenInvalid, "no hello within \(Limits.Signaling.greetingTimeout.milliseconds) ms")
+        }
+        for member in Array(detached.values) { advanceDetached(member, at: now) }
+        for connection in Array(paused.values) { resumeReadingIfPossible(connection, at: now) }
+        if lastSweep.map({ now - $0 >= Self.sweepInterval }) ?? true {
+            lastSweep = now
+            sweep(at: now)
+        }
+        flush(at: now)
+    }
+
+    private func sweep(at now: Instant) {
+        for connection in Array(connections.values) {
+            guard case .member(let member) = connection.state else { continue }
+            guard member.leavesAt > now else {
+                close(connection, .tokenExpired, "the time in the room is over")
+                remove(member, reason: .expired, at: now)
+                continue
+            }
+            switch member.session.advance(to: now) {
+            case .none: if member.session.needsSnapshot { markDirty(member) }
+            case .heartbeat: queueHeartbeat(member, at: now)
+            case .close(let code):
+                close(connection, code, "events cannot be delivered")
+                detach(member, at: now)
+            }
+        }
+        for room in Array(rooms.values) {
+            for member in Array(room.members.values) where member.front != .socket && member.leavesAt <= now {
+                remove(member, reason: .expired, at: now)
+            }
+        }
+    }
+
+    private func advanceDetached(_ member: Member, at now: Instant) {
+        guard let since = member.detachedAt else { return }
+        if now - since >= configuration.detachGrace {
+            remove(member, reason: .timeout, at: now)
+        } else {
+            refreshConnectionState(of: member, at: now)
+        }
+    }
+
+    // MARK: Commands
+
+    /// In order, sooner or later. False where even the backlog is full.
     @discardableResult
-    public func endSession(_ id: SessionID) -> Bool { fatalError() }
+    func order(_ command: Command) -> Bool {
+        if backlog.isEmpty, media.send(command) { return true }
+        guard backlog.count < Limits.Signaling.mediaCommands else {
+            statistics.commandsDropped += 1
+            return false
+        }
+        backlog.append(command)
+        return true
+    }
 
-    /// The user that opened a WHIP or WHEP session, to check the token of PATCH and DELETE against.
-    public func owner(of id: SessionID) -> UserID? { fatalError() }
+    private func sendBacklog() {
+        while let command = backlog.first, media.send(command) { _ = backlog.popFirst() }
+    }
+
+    // MARK: Names
+
+    func nextConnectionID() -> ConnectionID {
+        lastConnection += 1
+        return ConnectionID(rawValue: lastConnection)
+    }
+
+    /// 80 random bits.
+    static func makeName(_ prefix: String) -> String {
+        var generator = SystemRandomNumberGenerator()
+        let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz")
+        return prefix + String((0..<16).map { _ in alphabet[Int(generator.next() & 31)] })
+    }
+}
+
+extension GatewayStatistics {
+    mutating func count(shedBy session: SignalSession) {
+        overflows += UInt64(session.overflows)
+        for (type, count) in session.shed { shed[type, default: 0] += count }
+    }
 }

@@ -108,19 +108,12 @@ final class Member {
 
     /// How others see it, from what its socket and its media do.
     func connectionState(at now: Instant) -> ConnectionState {
-        let media = link?.transport
-        let isSignalled: Bool =
-            switch front {
-            case .socket: connection != nil || detachedAt.map { now - $0 < Limits.Signaling.detachHidden } ?? false
-            case .whip, .whep: true
-            }
-        return switch (isSignalled, media) {
-        case (true, .connected): .active
-        case (true, nil), (true, .new), (true, .connecting): .signalOnly
-        case (true, .disconnected), (true, .failed): .reconnecting
-        case (false, .connected): .mediaOnly
-        case (false, _): .reconnecting
-        }
+        let isBroken = link?.transport == .disconnected || link?.transport == .failed
+        guard front == .socket else { return isBroken ? .reconnecting : .active }
+        let isConnected = link?.transport == .connected
+        let hasSocket = connection != nil || detachedAt.map { now - $0 < Limits.Signaling.detachHidden } ?? false
+        guard hasSocket else { return isConnected ? .mediaOnly : .reconnecting }
+        return isConnected ? .active : isBroken ? .reconnecting : .signalOnly
     }
 }
 

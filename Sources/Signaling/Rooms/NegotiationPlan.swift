@@ -11,6 +11,8 @@ struct NegotiationPlan: Sendable {
     var publications: [Publication]
     /// Those whose m-section carries nothing any more.
     var ended: [PublicationID]
+    /// What was published when the plan was made.
+    var before: [PublicationID: Publication]
 
     /// What the media plane is told about every accepted section.
     func sections(muted: (PublicationID) -> Bool) -> [SectionMedia] {
@@ -51,8 +53,8 @@ struct NegotiationPlanner {
 
     var policy: AnswerPolicy {
         var policy = AnswerPolicy(videoCodecs: videoCodecs)
-        policy.publish = Set(
-            [MediaKind.audio, .video].filter { kind in sources(of: kind).contains { grants.publish.contains($0) } })
+        let sources = grants.hidden ? [] : grants.publish
+        policy.publish = Set(sources.map(\.kind))
         policy.receive = grants.subscribe ? [.audio, .video] : []
         policy.requiresEverySection = requiresEverySection
         return policy
@@ -70,9 +72,15 @@ struct NegotiationPlanner {
         } catch {
             throw GatewayError(.badRequest, error.description)
         }
+        guard !negotiated.media.isEmpty else {
+            throw GatewayError(.badRequest, "nothing in the offer can be accepted")
+        }
         var publications: [Publication] = []
         var used: Set<PublicationID> = []
         for media in negotiated.media where !media.receive.isEmpty {
+            let isKnown = current.contains { $0.mid == media.mid && $0.kind == media.kind }
+            // Who names tracks names all of them: another section carries nothing yet.
+            guard offeredTracks[media.mid] != nil || isKnown || offeredTracks.isEmpty else { continue }
             let publication = try publication(
                 of: media, track: offeredTracks[media.mid], current: current, used: used)
             guard used.insert(publication.id).inserted else {
@@ -88,7 +96,9 @@ struct NegotiationPlanner {
         guard publications.count + announced <= Limits.Signaling.publicationsPerParticipant else {
             throw GatewayError(.full, "a participant may publish \(Limits.Signaling.publicationsPerParticipant) tracks")
         }
-        return NegotiationPlan(offer: offer, negotiated: negotiated, publications: publications, ended: ended)
+        return NegotiationPlan(
+            offer: offer, negotiated: negotiated, publications: publications, ended: ended,
+            before: Dictionary(uniqueKeysWithValues: current.map { ($0.id, $0) }))
     }
 
     private func index(_ tracks: [OfferedTrack]) throws(GatewayError) -> [String: OfferedTrack] {

@@ -14,6 +14,8 @@ struct Publication: Sendable, Equatable {
     var codec: CodecName?
     var layers: [LayerObject]?
     var revision: UInt64
+
+    var isVisibleVideo: Bool { mid != nil && kind == .video }
 }
 
 struct Participant: Sendable, Equatable {
@@ -62,6 +64,9 @@ struct RoomState: Sendable {
     private var owners: [PublicationID: ParticipantID] = [:]
     private var joins: UInt64 = 0
     private(set) var roster = RosterBatch()
+    /// Video publications with an m-section, in all and by user.
+    private(set) var videos = 0
+    private var videosByUser: [UserID: Int] = [:]
 
     init(id: RoomID, epoch: String) {
         self.id = id
@@ -71,6 +76,16 @@ struct RoomState: Sendable {
     /// In the order in which they joined, without the hidden.
     var visible: [Participant] {
         participants.values.filter { !$0.isHidden }.sorted { $0.order < $1.order }
+    }
+
+    func videos(of user: UserID) -> Int { videosByUser[user] ?? 0 }
+
+    private mutating func count(_ before: [Publication], _ after: [Publication], of user: UserID) {
+        let difference = after.count(where: \.isVisibleVideo) - before.count(where: \.isVisibleVideo)
+        guard difference != 0 else { return }
+        videos += difference
+        let ofUser = videos(of: user) + difference
+        videosByUser[user] = ofUser == 0 ? nil : ofUser
     }
 
     func publication(_ id: PublicationID) -> (owner: Participant, publication: Publication)? {
@@ -112,6 +127,7 @@ struct RoomState: Sendable {
         users[participant.user]?.remove(id)
         if users[participant.user]?.isEmpty == true { users[participant.user] = nil }
         for publication in participant.publications { owners[publication.id] = nil }
+        count(participant.publications, [], of: participant.user)
         if !participant.isHidden {
             roster.left(id, reason: reason, revision: revision, until: rosterDue(at: now))
         }
@@ -138,6 +154,7 @@ struct RoomState: Sendable {
         var publication = publication
         publication.revision = revision
         participant.revision = revision
+        let before = participant.publications
         let index = participant.publications.firstIndex { $0.id == publication.id }
         let wasVisible = index.map { participant.publications[$0].mid != nil } ?? false
         if let index {
@@ -147,6 +164,7 @@ struct RoomState: Sendable {
         }
         participants[owner] = participant
         owners[publication.id] = owner
+        count(before, participant.publications, of: participant.user)
         if wasVisible || publication.mid != nil { changed(owner, byOwner: byOwner, at: now) }
         return publication
     }
@@ -160,6 +178,7 @@ struct RoomState: Sendable {
         revision += 1
         participant.revision = revision
         participants[owner] = participant
+        count([removed], [], of: participant.user)
         if removed.mid != nil { changed(owner, byOwner: byOwner, at: now) }
         return removed
     }

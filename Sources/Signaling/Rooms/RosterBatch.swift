@@ -9,7 +9,7 @@ struct RosterBatch: Sendable, Equatable {
         var revision: UInt64
     }
 
-    private(set) var joined: [ParticipantID] = []
+    private(set) var joined: Set<ParticipantID> = []
     /// With whether each change was caused by the participant's own request, whose response told it already.
     private(set) var updated: [ParticipantID: Bool] = [:]
     private(set) var left: [ParticipantID: Left] = [:]
@@ -28,7 +28,7 @@ struct RosterBatch: Sendable, Equatable {
     }
 
     mutating func joined(_ id: ParticipantID, until due: Instant) {
-        joined.append(id)
+        joined.insert(id)
         deadline = deadline ?? due
     }
 
@@ -39,10 +39,8 @@ struct RosterBatch: Sendable, Equatable {
 
     mutating func left(_ id: ParticipantID, reason: LeaveReason, revision: UInt64, until due: Instant) {
         updated[id] = nil
-        if let index = joined.firstIndex(of: id) {
-            // Snapshots since then may have shown it, so the leave is told even though the join was not.
-            joined.remove(at: index)
-        }
+        // Snapshots since then may have shown it, so the leave is told even though the join was not.
+        joined.remove(id)
         left[id] = Left(reason: reason, revision: revision)
         deadline = deadline ?? due
     }

@@ -243,9 +243,12 @@ struct SignalSession: Sendable {
     /// Whether one more message of the client is read, by its rate.
     mutating func receivedMessage(at now: Instant) -> TokenBucket.OnMessage { bucket.take(at: now) }
 
-    /// Whether the socket may be read, by rate and by what is unanswered.
-    mutating func mayRead(at now: Instant) -> Bool {
-        unanswered < Limits.Signaling.requestsInFlight && bucket.isReady(at: now)
+    /// False where rate or unanswered requests ask to hold the client back.
+    var mayReadOn: Bool { unanswered < Limits.Signaling.requestsInFlight && !bucket.isEmpty }
+
+    /// Whether a client that was held back may speak again.
+    mutating func mayReadAgain(at now: Instant) -> Bool {
+        unanswered < Limits.Signaling.requestsInFlight / 2 && bucket.isReady(at: now)
     }
 
     mutating func received(request id: UInt64, at now: Instant) -> RequestLedger.OnRequest {

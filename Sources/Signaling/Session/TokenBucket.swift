@@ -3,9 +3,8 @@ import RTP
 
 struct TokenBucket: Sendable {
     enum OnMessage: Equatable, Sendable {
+        /// Perhaps on credit: see `isEmpty`.
         case accept
-        /// Accepted on credit: stop reading until `isEmpty` is false again.
-        case acceptAndPause
         case refuse
     }
 
@@ -26,8 +25,11 @@ struct TokenBucket: Sendable {
         refill(at: now)
         guard level > -burst else { return .refuse }
         level -= 1_000_000
-        return level >= 1_000_000 ? .accept : .acceptAndPause
+        return .accept
     }
+
+    /// The client should be held back.
+    var isEmpty: Bool { level < 1_000_000 }
 
     /// Reading may go on once a quarter of the burst is there again.
     mutating func isReady(at now: Instant) -> Bool {

@@ -56,11 +56,11 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
     }
 
     /// While reading is stopped, silence is not judged.
-    func setReading(_ isReading: Bool) {
-        guard isReading == readingPaused, let context else { return }
-        readingPaused = !isReading
+    func pauseReading(_ paused: Bool) {
+        guard paused != readingPaused, let context else { return }
+        readingPaused = paused
         lastRead = hub.now()
-        try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
+        try? context.channel.syncOptions?.setOption(.autoRead, value: !paused)
     }
 
     // MARK: channel events
@@ -180,7 +180,7 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
         write(.connectionClose, payload, context)
         state = .closing
         owedPong = nil
-        setReading(true)
+        pauseReading(false)
         armCloseTimer(context)
     }
 

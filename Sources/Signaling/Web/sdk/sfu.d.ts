@@ -360,6 +360,10 @@ export interface DeviceList {
 export declare function listDevices(): Promise<DeviceList>;
 export declare function captureCamera(options?: CameraOptions): Promise<MediaStreamTrack>;
 export declare function captureMicrophone(options?: MicrophoneOptions): Promise<MediaStreamTrack>;
+/** Camera and microphone with one question; `error` says why one or both are missing. */
+export declare function captureBoth(options: { camera?: CameraOptions | false; microphone?: MicrophoneOptions | false }): Promise<{
+  camera: MediaStreamTrack | null; microphone: MediaStreamTrack | null; error: DeviceError | null;
+}>;
 /** Reports the level of a track, 0 to 1, some 20 times a second; returns the function that stops it. */
 export declare function meter(track: MediaStreamTrack, listener: (level: number) => void): () => void;
 export declare function supported(): { ok: boolean; screen: boolean; sinkId: boolean; missing: string[] };

@@ -60,7 +60,9 @@ const CLOSES = {
 
 function endedBy(code, reason) {
   const [name, text] = CLOSES[code] ?? ['closed', 'The server ended the call.'];
-  return { code, reason: name, text: CLOSES[code] || !reason ? text : `${text} (${reason})` };
+  // The server's own words say more where the code covers several causes.
+  const more = reason && (!CLOSES[code] || [4400, 4403].includes(code));
+  return { code, reason: name, text: more ? `${text} (${reason})` : text };
 }
 
 // ─── pure parts ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -424,8 +426,9 @@ export class Signal {
     if (type === 'welcome') { this.#welcome(data); return; }
     if (type === 'pong') { if (typeof data.t === 'number') this.rttMs = Math.max(0, this.now() - data.t); return; }
     if (type === 'hb') return;
+    // A hello is refused by `error`, and again by the close code that follows.
+    if (type === 'error') { this.on.refused?.(data); return; }
     if (type === 'bye') { this.#bye = { code: data.code, afterMs: data.afterMs, spreadMs: data.spreadMs }; return; }
-    if (type === 'error') { this.#refused(data.error ?? {}); return; }
     if (!this.open) return;
     if (seq !== undefined) {
       if (seq <= this.lastSeq) return;
@@ -437,12 +440,6 @@ export class Signal {
     this.on.event(type, data, envelope);
     const paged = type === 'snapshot' && (data.page ?? 1) < (data.of ?? 1);
     if (this.state === 'syncing' && !paged && (type === 'snapshot' || type === 'delta' || type === 'replayed')) this.#synced();
-  }
-
-  #refused(error) {
-    const codes = { unauthenticated: 4401, expired: 4402, forbidden: 4403, not_found: 4404, full: 4409, locked: 4409, unsupported: 4426, bad_request: 4400 };
-    // Before the welcome an error is the answer to the hello; the close that follows says the same.
-    if (this.state === 'greeting' && codes[error.code]) this.#drop(codes[error.code], error.message);
   }
 
   #welcome(data) {
@@ -551,21 +548,51 @@ async function capture(method, constraints, what) {
   }
 }
 
+const videoConstraints = ({ deviceId, width = 1280, height = 720, frameRate = 30, facingMode } = {}) => ({
+  width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: frameRate },
+  ...(deviceId ? { deviceId: { exact: deviceId } } : { facingMode: facingMode ?? 'user' }),
+});
+const audioConstraints = ({ deviceId, echoCancellation = true, noiseSuppression = true, autoGainControl = true } = {}) => ({
+  echoCancellation, noiseSuppression, autoGainControl, ...(deviceId ? { deviceId: { exact: deviceId } } : {}),
+});
+
 /** @param {import('./sfu.d.ts').CameraOptions} [options] */
-export async function captureCamera({ deviceId, width = 1280, height = 720, frameRate = 30, facingMode } = {}) {
-  const video = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: frameRate } };
-  if (deviceId) video.deviceId = { exact: deviceId };
-  else video.facingMode = facingMode ?? 'user';
-  return (await capture('getUserMedia', { video }, 'camera')).getVideoTracks()[0];
+export async function captureCamera(options) {
+  return (await capture('getUserMedia', { video: videoConstraints(options) })).getVideoTracks()[0];
 }
 
 /** @param {import('./sfu.d.ts').MicrophoneOptions} [options] */
-export async function captureMicrophone({ deviceId, echoCancellation = true, noiseSuppression = true, autoGainControl = true } = {}) {
-  const audio = { echoCancellation, noiseSuppression, autoGainControl };
-  if (deviceId) audio.deviceId = { exact: deviceId };
-  return (await capture('getUserMedia', { audio }, 'mic')).getAudioTracks()[0];
+export async function captureMicrophone(options) {
+  return (await capture('getUserMedia', { audio: audioConstraints(options) })).getAudioTracks()[0];
 }
 
+/** Both with one question to the person; where one is missing or fails, the other is tried alone. */
+export async function captureBoth({ camera, microphone }) {
+  const none = { camera: null, microphone: null, error: null };
+  if (!camera && !microphone) return none;
+  if (camera && microphone) {
+    try {
+      const stream = await capture('getUserMedia', { audio: audioConstraints(microphone), video: videoConstraints(camera) });
+      return { ...none, camera: stream.getVideoTracks()[0] ?? null, microphone: stream.getAudioTracks()[0] ?? null };
+    } catch (error) {
+      if (['denied', 'insecure', 'unsupported'].includes(error.code)) return { ...none, error };
+    }
+  }
+  const result = { ...none };
+  const one = async (name, take, options) => {
+    try {
+      result[name] = await take(options).catch((error) => {
+        if (options.deviceId && ['no_device', 'constraint'].includes(error.code)) return take({ ...options, deviceId: undefined });
+        throw error;
+      });
+    } catch (error) { result.error = error; }
+  };
+  if (microphone) await one('microphone', captureMicrophone, microphone);
+  if (camera) await one('camera', captureCamera, camera);
+  return result;
+}
+
+/** What can be chosen; labels are empty until a capture was allowed. */
 export async function listDevices() {
   const all = browser && navigator.mediaDevices?.enumerateDevices ? await navigator.mediaDevices.enumerateDevices() : [];
   const of = (kind) => all.filter((device) => device.kind === kind && device.deviceId);
@@ -1266,6 +1293,7 @@ export class Room extends EventTarget {
         on: {
           welcome: (data, fresh) => this.#welcome(data, fresh),
           event: (type, data, envelope) => this.#event(type, data, envelope),
+          refused: ({ error }) => { if (error) this._emit('warning', { error: new RequestError(error.code, error.message, error) }); },
           state: () => { this.#updateStatus(); if (this.#signal.state === 'live') this.#viewAnew(); },
           ended: (ended) => this.#ended(ended),
         },
@@ -1602,6 +1630,11 @@ export class Room extends EventTarget {
 
   async publish(track, options = {}) {
     if (this.status.state === 'ended') throw new EndedError(0, 'ended', 'The call has ended.');
+    const source = options.source ?? (track.kind === 'audio' ? 'mic' : 'camera');
+    if (Array.isArray(this.grants.publish) && !this.grants.publish.includes(source)) {
+      if (options.stopTrack) track?.stop();
+      throw new RequestError('forbidden', `You may not publish ${source} in this room.`);
+    }
     const publication = this.#want(track, options);
     this._emit('published', { publication, participant: this.me });
     this._refreshTiles();

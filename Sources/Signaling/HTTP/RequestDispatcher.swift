@@ -1,0 +1,110 @@
+// From a request to its response: the client behind proxies, the router, the metrics, what all responses carry.
+// Must not know sockets or routes.
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import Metrics
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
+import Synchronization
+
+import struct Foundation.Date
+
+final class RequestDispatcher: Sendable {
+    private let router: RouterResponder<RequestScope>
+    private let proxies: ProxyPolicy
+    private let metrics: any MetricsFactory
+    private let logger: Logger
+    private let isTLS: Bool
+    private let connections: Meter
+
+    init(
+        router: Router<RequestScope>, proxies: ProxyPolicy, isTLS: Bool, metrics: any MetricsFactory, logger: Logger
+    ) {
+        self.router = router.buildResponder()
+        self.proxies = proxies
+        self.isTLS = isTLS
+        self.metrics = metrics
+        self.logger = logger
+        connections = Meter(label: MetricCatalog.httpConnections.name, dimensions: [], factory: metrics)
+    }
+
+    var responder: HTTPChannelHandler.Responder {
+        { [self] request, writer, channel in
+            if request.headers[.expect]?.lowercased() == "100-continue" {
+                try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+            }
+            let response = try await answer(request, channel, upgrade: nil)
+            try await writer.write(response: response.head, body: response.body)
+        }
+    }
+
+    func connectionOpened(_ channel: any Channel) {
+        connections.increment()
+        channel.closeFuture.whenComplete { [connections] _ in connections.decrement() }
+    }
+
+    /// The headers of a 101, or nil: then the request is dispatched once more, to be refused in full.
+    func judgeUpgrade(
+        _ head: HTTPRequestHead, _ channel: any Channel, isTLS: Bool, _ box: UpgradeBox
+    ) async -> HTTPHeaders? {
+        guard let converted = try? HTTPRequest(head, secure: isTLS, splitCookie: false) else { return nil }
+        let request = Request(head: converted, body: RequestBody(buffer: ByteBuffer()))
+        guard let response = try? await answer(request, channel, upgrade: box),
+            response.status == .switchingProtocols, box.request != nil
+        else { return nil }
+        return HTTPHeaders(response.headers)
+    }
+
+    /// Throws only what the connection itself must hear: errors of the HTTP parser while a body is read.
+    private func answer(_ request: Request, _ channel: any Channel, upgrade: UpgradeBox?) async throws -> Response {
+        let started = ContinuousClock.now
+        let client = proxies.client(of: request.head, peer: channel.remoteAddress?.ipAddress, isTLS: isTLS)
+        let scope = RequestScope(
+            source: .init(logger: logger, channel: channel, client: client, upgrade: upgrade))
+        var response: Response
+        do {
+            response = try await router.respond(to: request, context: scope)
+        } catch let error as HTTPParserError {
+            throw error
+        } catch {
+            logger.error("request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
+            response = Problem(.internalServerError, "something went wrong", code: .internal).response
+        }
+        response.headers[.date] = HTTPDate.format(secondsSince1970: Int64(Date().timeIntervalSince1970))
+        // A refused upgrade is counted when its refusal is written.
+        if upgrade == nil || response.status == .switchingProtocols {
+            count(request, scope, response, since: started)
+        }
+        return response
+    }
+
+    private func count(
+        _ request: Request, _ scope: RequestScope, _ response: Response, since started: ContinuousClock.Instant
+    ) {
+        let route = scope.endpointPath ?? "none"
+        Counter(
+            label: MetricCatalog.httpRequests.name,
+            dimensions: [
+                ("method", Self.known(request.method)), ("route", route), ("status", "\(response.status.code)"),
+            ], factory: metrics
+        ).increment()
+        let (seconds, attoseconds) = (ContinuousClock.now - started).components
+        Timer(label: MetricCatalog.httpDuration.name, dimensions: [("route", route)], factory: metrics)
+            .recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        logger.debug(
+            "request",
+            metadata: [
+                "method": "\(Self.known(request.method))", "route": "\(route)",
+                "status": "\(response.status.code)", "client": "\(scope.client.address)",
+            ])
+    }
+
+    /// Anybody can invent methods; the metrics know these.
+    private static func known(_ method: HTTPRequest.Method) -> String {
+        [.get, .head, .post, .put, .patch, .delete, .options].contains(method) ? method.rawValue : "other"
+    }
+}

@@ -1,0 +1,204 @@
+// What goes out: events to a room's members, rosters, snapshots, and the drain of sessions into their sockets.
+// Must not know why something happened.
+import NIOCore
+import RTP
+import Seam
+
+extension Gateway {
+    // MARK: To one member
+
+    func markDirty(_ member: Member) {
+        guard !member.isDirty else { return }
+        member.isDirty = true
+        dirty.append(member)
+    }
+
+    func queueControl(_ member: Member, _ type: ServerMessage, _ payload: some Encodable) {
+        guard let body = EventBody(type, timestamp: wallClock(), payload) else { return }
+        member.session.queue(control: body)
+        markDirty(member)
+    }
+
+    func queueCritical(_ member: Member, _ type: ServerMessage, _ payload: some Encodable, at now: Instant) {
+        guard member.isLive,
+            let body = EventBody(type, revision: member.room.state.revision, timestamp: wallClock(), payload)
+        else { return }
+        member.session.queue(critical: body, at: now)
+        markDirty(member)
+    }
+
+    func queueHeartbeat(_ member: Member, at now: Instant) {
+        queueControl(
+            member, .hb,
+            Heartbeat(
+                seq: member.session.lastSequence, rev: member.room.state.revision, shed: member.session.shedCount,
+                lag: member.session.waitingCount))
+    }
+
+    /// Empties sessions into sockets that take something.
+    func flush(at now: Instant) {
+        while let member = dirty.popLast() {
+            member.isDirty = false
+            guard let connection = member.connection else { continue }
+            drain(member, into: connection, at: now)
+        }
+    }
+
+    private func drain(_ member: Member, into connection: Connection, at now: Instant) {
+        var batch: ByteBuffer?
+        func sendBatch() {
+            guard let text = batch else { return }
+            batch = nil
+            connection.socket.send(text: text)
+        }
+        while connection.socket.isWritable {
+            switch member.session.drain(at: now) {
+            case .send(var text):
+                guard connection.isBatching else {
+                    connection.socket.send(text: text)
+                    continue
+                }
+                if let waiting = batch,
+                    waiting.readableBytes + text.readableBytes >= Limits.Signaling.batchBytes
+                {
+                    sendBatch()
+                }
+                if batch != nil {
+                    batch?.writeString("\n")
+                    batch?.writeBuffer(&text)
+                } else {
+                    batch = text
+                }
+                if batch?.readableBytes ?? 0 >= Limits.Signaling.batchBytes { sendBatch() }
+            case .snapshot:
+                queueSnapshot(member, at: now)
+            case .idle:
+                return sendBatch()
+            }
+        }
+        sendBatch()
+    }
+
+    // MARK: To a room
+
+    /// A state event to every live member, but to `except`.
+    func tellState(
+        _ room: Room, _ type: ServerMessage, key: String, _ payload: some Encodable, except: Member? = nil,
+        at now: Instant
+    ) {
+        guard let body = EventBody(type, revision: room.state.revision, timestamp: wallClock(), payload) else { return }
+        let key = StateKey(type: type, value: key)
+        for member in room.members.values where member.isLive && member !== except {
+            member.session.queue(state: body, key: key, at: now)
+            markDirty(member)
+        }
+    }
+
+    func tellLevels(of room: Room, _ levels: AudioLevels, at now: Instant) {
+        guard let body = EventBody(.levels, timestamp: wallClock(), levels) else { return }
+        for member in room.members.values where member.isLive {
+            member.session.queue(ephemeral: body, at: now)
+            markDirty(member)
+        }
+    }
+
+    func tellWaitingLevels(of room: Room, at now: Instant) {
+        guard let levels = room.waitingLevels,
+            room.levelsSentAt.map({ now - $0 >= Limits.Signaling.levelsInterval }) ?? true
+        else { return }
+        room.waitingLevels = nil
+        room.levelsSentAt = now
+        tellLevels(of: room, levels, at: now)
+    }
+
+    /// The roster changes that have waited, one text for all but those who know part of it already.
+    func tellRoster(of room: Room, at now: Instant) {
+        let batch = room.state.takeRoster()
+        guard !batch.isEmpty else { return }
+        let change = RosterChange(batch, in: room.state)
+        let newest = change.newestRevision
+        let shared = EventBody(.roster, revision: batch.revision, timestamp: wallClock(), change)
+        for member in room.members.values where member.isLive {
+            let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
+            var body = shared
+            if knowsOwn || member.snapshotRevision >= change.oldestRevision {
+                let rest = change.without(knownThrough: member.snapshotRevision, own: knowsOwn ? member.id : nil)
+                guard !rest.isEmpty, member.snapshotRevision < newest else { continue }
+                body = EventBody(.roster, revision: batch.revision, timestamp: wallClock(), rest)
+            }
+            guard let body else { continue }
+            member.session.queue(critical: body, at: now)
+            markDirty(member)
+        }
+        refreshWishes(in: room, at: now)
+    }
+
+    // MARK: Snapshots
+
+    /// The whole room as `member` may see it.
+    func queueSnapshot(_ member: Member, at now: Instant) {
+        let room = member.room
+        member.snapshotRevision = room.state.revision
+        let pages = SnapshotPages.make(
+            participants: room.state.visible.map { $0.object(for: member.id) },
+            slots: member.link.map { $0.slots.values.sorted { $0.mid < $1.mid } } ?? [],
+            speakers: room.speakers, revision: room.state.revision, timestamp: wallClock())
+        member.session.queue(snapshot: pages, at: now)
+        member.askedSlots = 0
+        askForSlots(member, at: now)
+        markDirty(member)
+    }
+}
+
+/// A snapshot in messages that are not too large.
+enum SnapshotPages {
+    /// A track or participant takes well below a kilobyte unless its names are as long as they may be.
+    static let participantsPerPage = 100
+
+    static func make(
+        participants: [ParticipantObject], slots: [SlotObject], speakers: Speakers?, revision: UInt64,
+        timestamp: UInt64, perPage: Int = participantsPerPage
+    ) -> [EventBody] {
+        let count = max(1, (participants.count + perPage - 1) / perPage)
+        var pages: [EventBody] = []
+        for index in 0..<count {
+            let page = Snapshot(
+                page: index + 1, of: count, rev: revision,
+                participants: Array(participants.dropFirst(index * perPage).prefix(perPage)),
+                slots: index == 0 ? slots : nil, speakers: index == 0 ? speakers : nil)
+            guard let body = EventBody(.snapshot, revision: revision, timestamp: timestamp, page) else { continue }
+            guard body.count <= Limits.Signaling.serverMessageBytes || perPage == 1 else {
+                return make(
+                    participants: participants, slots: slots, speakers: speakers, revision: revision,
+                    timestamp: timestamp, perPage: max(1, perPage / 4))
+            }
+            pages.append(body)
+        }
+        return pages
+    }
+}
+
+extension RosterChange {
+    init(_ batch: RosterBatch, in room: RoomState) {
+        func objects(_ ids: some Sequence<ParticipantID>) -> [ParticipantObject] {
+            ids.compactMap { room.participants[$0] }.sorted { $0.order < $1.order }.map { $0.object() }
+        }
+        joined = objects(batch.joined)
+        updated = objects(batch.updated.keys.filter { !batch.joined.contains($0) })
+        left = batch.left.map { Left(pid: $0.key.rawValue, reason: $0.value.reason, rev: $0.value.revision) }
+            .sorted { $0.rev < $1.rev }
+    }
+
+    var isEmpty: Bool { joined.isEmpty && updated.isEmpty && left.isEmpty }
+    private var revisions: [UInt64] { joined.map(\.rev) + updated.map(\.rev) + left.map(\.rev) }
+    var newestRevision: UInt64 { revisions.max() ?? 0 }
+    var oldestRevision: UInt64 { revisions.min() ?? .max }
+
+    /// What a member does not know yet from its snapshot or from the response to its own request.
+    func without(knownThrough revision: UInt64, own: ParticipantID?) -> RosterChange {
+        RosterChange(
+            joined: joined.filter { $0.rev > revision && $0.pid != own?.rawValue },
+            updated: updated.filter { $0.rev > revision && $0.pid != own?.rawValue },
+            left: left.filter { $0.rev > revision })
+    }
+}

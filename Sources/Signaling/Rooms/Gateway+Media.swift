@@ -1,0 +1,125 @@
+// What the media plane reports, turned into what members are told.
+// Must not know packets, threads, or how the events came here.
+import Logging
+import RTP
+import Seam
+
+extension Gateway {
+    func takeMediaEvents() {
+        let now = clock()
+        for event in inbox.takeAll() { receive(event, at: now) }
+        flush(at: now)
+    }
+
+    private func receive(_ event: Event, at now: Instant) {
+        switch event {
+        case .sessionOpened(let id, let local):
+            guard let member = links[id], let answer = member.link?.opened(local) else { return }
+            received(answer, member, at: now)
+        case .sessionRefused(let id, let refusal):
+            guard let member = links[id] else { return }
+            abandon(member, GatewayError(refusal), at: now)
+        case .configured(let id, let generation):
+            guard let member = links[id], let answer = member.link?.configured(generation) else { return }
+            received(answer, member, at: now)
+        case .iceRestarted(let id, let local):
+            guard let member = links[id], let answer = member.link?.iceRestarted(local) else { return }
+            received(answer, member, at: now)
+        case .transport(let id, let state):
+            guard let member = links[id] else { return }
+            transportChanged(member, state, at: now)
+        case .sessionClosed(let id, let reason):
+            guard let member = links[id] else { return }
+            mediaClosed(member, reason, at: now)
+        case .publication(let state):
+            publicationChanged(state, at: now)
+        case .slots(let id, let states):
+            guard let member = links[id] else { return }
+            slotsChanged(member, states, at: now)
+        case .speakers(let report):
+            speakersChanged(report, at: now)
+        case .counters(let counters):
+            self.counters(counters)
+        case .state:
+            // Answers `Command.reportState`, which this gateway does not send.
+            break
+        }
+    }
+
+    // MARK: Transport
+
+    private func transportChanged(_ member: Member, _ state: TransportState, at now: Instant) {
+        member.link?.transport = state
+        refreshConnectionState(of: member, at: now)
+        if state == .failed, member.front == .socket {
+            queueCritical(member, .restart, RestartNeeded(mode: .ice, reason: "failed"), at: now)
+        }
+    }
+
+    private func mediaClosed(_ member: Member, _ reason: CloseReason, at now: Instant) {
+        member.logger.info("media session closed", metadata: ["reason": "\(reason.rawValue)"])
+        endLink(member, GatewayError(.notReady, "the media session closed: \(reason.rawValue)", retryAfterMs: 500))
+        guard member.front == .socket, member.detachedAt == nil else {
+            return remove(member, reason: reason == .shutdown ? .shutdown : .media, at: now)
+        }
+        endPublications(of: member, byOwner: false, at: now)
+        refreshConnectionState(of: member, at: now)
+        queueCritical(member, .restart, RestartNeeded(mode: .new, reason: reason.rawValue), at: now)
+    }
+
+    // MARK: Publications and slots
+
+    private func publicationChanged(_ state: PublicationState, at now: Instant) {
+        guard let room = rooms[state.room] else { return }
+        let layers = state.layers.map {
+            LayerObject(
+                rid: $0.rid, live: $0.live, width: $0.width, height: $0.height, kbps: $0.bitsPerSecond / 1000)
+        }
+        guard let changed = room.state.setLayers(layers, codec: state.codec, state.publication),
+            let owner = room.state.publication(state.publication)?.owner
+        else { return }
+        tellState(
+            room, .layers, key: changed.id.rawValue,
+            TrackLayers(
+                tid: changed.id.rawValue, pid: owner.id.rawValue, codec: changed.codec, layers: layers),
+            at: now)
+    }
+
+    private func slotsChanged(_ member: Member, _ states: [SlotState], at now: Instant) {
+        for state in states {
+            guard let slot = member.link?.received(slot: state), member.isLive,
+                let body = EventBody(.slots, timestamp: wallClock(), slot)
+            else { continue }
+            member.session.queue(state: body, key: StateKey(type: .slots, value: slot.mid), at: now)
+            markDirty(member)
+        }
+    }
+
+    // MARK: Speakers
+
+    private func speakersChanged(_ report: SpeakerReport, at now: Instant) {
+        guard let room = rooms[report.room] else { return }
+        let active = report.active.map { AudioLevels.Level(pid: $0.participant.rawValue, level: $0.level) }
+        let speakers = Speakers(dominant: report.dominant?.rawValue, active: active)
+        let known = room.speakers
+        room.speakers = speakers
+        if known?.dominant != speakers.dominant
+            || Set(known?.active.map(\.pid) ?? []) != Set(speakers.active.map(\.pid))
+        {
+            tellState(room, .speakers, key: "", speakers, at: now)
+        }
+        guard !active.isEmpty || known?.active.isEmpty == false else { return }
+        room.waitingLevels = AudioLevels(active: active)
+        tellWaitingLevels(of: room, at: now)
+    }
+}
+
+extension GatewayError {
+    fileprivate init(_ refusal: Refusal) {
+        switch refusal {
+        case .full: self.init(.overloaded, "the server has as many media sessions as it may", retryAfterMs: 5000)
+        case .unusable: self.init(.badRequest, "the offer's transport cannot be used")
+        case .duplicate: self.init(.internal, "the media session exists already", retryAfterMs: 500)
+        }
+    }
+}

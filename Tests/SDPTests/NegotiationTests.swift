@@ -1,0 +1,271 @@
+import RTP
+import SDP
+import Testing
+
+@Suite struct NegotiationTests {
+    @Test func chromiumPublisherBecomesReceiveSections() throws {
+        let session = try answered(Fixture.offer("chromium_VP8_sim.offer.sdp")).session
+        #expect(session.sections.map { $0.mid } == ["0", "1", "2"])
+        #expect(session.sections[2].rejection == .unsupportedKind)
+        let audio = try #require(session.sections[0].media)
+        #expect(audio.codecs.map { $0.name } == [.opus])
+        #expect(audio.receive == [EncodingParameters(ssrc: 198_129_321)])
+        #expect(audio.slot == nil)
+        let video = try #require(session.sections[1].media)
+        #expect(video.receive.map { $0.rid } == ["q", "h", "f"])
+        #expect(video.codecs[0].feedback == [.nack, .pli, .fir, .transportCC])
+        #expect(video.codecs[0].formatParameters == "")
+        #expect(
+            Set(video.extensions.map { $0.kind }).isSuperset(of: [
+                .mid, .rid, .repairedRid, .videoLayersAllocation,
+            ])
+        )
+        #expect(session.media == [audio, video])
+    }
+
+    @Test func receiveSectionsOfThePeerBecomeSlots() throws {
+        let session = try answered(Fixture.offer("lk_offer.sdp")).session
+        let slots = session.sections.compactMap { $0.media?.slot }
+        #expect(slots.count == 6)
+        #expect(
+            session.sections.prefix(3).allSatisfy { $0.media?.slot != nil && $0.media?.slot?.rtxSSRC == nil }
+        )
+        #expect(session.sections[3..<6].allSatisfy { $0.media?.slot?.rtxSSRC != nil })
+        #expect(session.sections[3].media?.receive == [])
+        #expect(
+            session.sections.suffix(2).allSatisfy { $0.media?.slot == nil && $0.media?.receive.count == 1 }
+        )
+        // transport-cc without its extension is of no use: REMB stays
+        #expect(session.sections[3].media?.codecs[0].feedback == [.nack, .pli, .fir, .remb])
+        #expect(Set(slots.flatMap { [$0.ssrc, $0.rtxSSRC ?? 0] }).count == 10)
+    }
+
+    @Test func codecsComeInTheOrderOfThePolicy() throws {
+        let offer = try Fixture.offer("lk_offer.sdp")
+        let preferred = try answered(offer).session.sections[3].media?.codecs.map { $0.name }
+        #expect(preferred == [.vp8, .vp9, .vp9, .h264, .h264, .h264, .h264, .h264, .h264, .av1])
+        let narrow = try answered(offer, policy: AnswerPolicy(videoCodecs: [.h264, .vp8])).session.sections[3]
+            .media
+        #expect(narrow?.codecs.map { $0.payloadType } == [103, 107, 109, 115, 117, 39, 96])
+        #expect(narrow?.codecs.first?.rtxPayloadType == 104)
+    }
+
+    @Test func codecsThatTheOtherSideLacksRejectTheSectionAlone() throws {
+        let firefox = try Fixture.offer("firefox_VP9.offer.sdp")
+        let policy = AnswerPolicy(videoCodecs: [.h264])
+        let (session, text) = try answered(firefox, policy: policy)
+        #expect(session.sections.map { $0.rejection } == [nil, .noCommonCodec, .unsupportedKind])
+        let answer = try SessionDescription(parsing: text)
+        #expect(answer.media.map { $0.port } == [9, 0, 0])
+        #expect(answer.attributes.contains { $0.value == "BUNDLE 0" })
+        #expect(answer.media[1].has("inactive"))
+        #expect(answer.media[1].values("mid") == ["1"])
+        #expect(!answer.media[1].has("ice-ufrag"))
+    }
+
+    @Test func strictPoliciesWantEverySection() throws {
+        var policy = AnswerPolicy(receive: [], requiresEverySection: true)
+        #expect(try answered(Fixture.offer("gst_whip_offer.sdp"), policy: policy).session.media.count == 2)
+        #expect(throws: NegotiationError.sectionRefused(mid: "application2", .unsupportedKind)) {
+            try answered(Fixture.offer("gst_offer.sdp"), policy: policy)
+        }
+        policy.videoCodecs = [.h264]
+        #expect(throws: NegotiationError.sectionRefused(mid: "video0", .noCommonCodec)) {
+            try answered(Fixture.offer("gst_whip_offer.sdp"), policy: policy)
+        }
+        let stopped = OfferText(OfferText.opus, ["m=video 0 UDP/TLS/RTP/SAVPF 96", "a=rtpmap:96 VP8/90000"])
+        #expect(try answered(stopped.offer, policy: policy).session.sections[1].rejection == .stopped)
+    }
+
+    @Test func twoLiteAgentsCannotTalk() throws {
+        let text = try answered(Fixture.offer("chromium_VP8.offer.sdp")).text
+        #expect(throws: NegotiationError.peerIsICELite) { try answered(Offer(parsing: text)) }
+        let inSection = try OfferText(OfferText.opus + ["a=ice-lite"]).offer
+        #expect(throws: NegotiationError.peerIsICELite) { try answered(inSection) }
+    }
+
+    @Test(
+        arguments: [
+            (MediaDirection.sendrecv, true, true, MediaDirection.sendrecv),
+            (.sendrecv, true, false, .recvonly),
+            (.sendrecv, false, true, .sendonly), (.sendonly, true, true, .recvonly),
+            (.recvonly, true, true, .sendonly),
+            (.inactive, true, true, .inactive), (.inactive, false, false, .inactive),
+            (.sendonly, false, true, nil),
+            (.recvonly, true, false, nil), (.sendrecv, false, false, nil),
+        ] as [(MediaDirection, Bool, Bool, MediaDirection?)]
+    )
+    func directionsAreMirroredAsFarAsAllowed(
+        offered: MediaDirection,
+        publish: Bool,
+        receive: Bool,
+        expected: MediaDirection?
+    ) throws {
+        let offer = try OfferText(OfferText.vp8 + ["a=\(offered.rawValue)"]).offer
+        let policy = AnswerPolicy(publish: publish ? [.video] : [], receive: receive ? [.video] : [])
+        let section = try answered(offer, policy: policy).session.sections[0]
+        #expect(section.accepted?.direction == expected)
+        #expect(section.rejection == (expected == nil ? .notAllowed : nil))
+        #expect(section.media?.receive.isEmpty == expected.map { !$0.receives })
+        #expect((section.media?.slot != nil) == (expected?.sends ?? false))
+    }
+
+    @Test(arguments: [
+        ("m=video 9 RTP/AVP 96", "a=sendonly", RejectionReason.unsupportedProtocol),
+        ("m=text 9 UDP/TLS/RTP/SAVPF 96", "a=sendonly", .unsupportedKind),
+        ("m=video 0 UDP/TLS/RTP/SAVPF 96", "a=sendonly", .stopped),
+        ("m=video 9 UDP/TLS/RTP/SAVPF 97", "a=sendonly", .noCommonCodec),
+    ])
+    func sectionsThatCannotBeServed(line: String, direction: String, reason: RejectionReason) throws {
+        let offer = try OfferText(OfferText.opus, [line, "a=rtpmap:96 VP8/90000", direction]).offer
+        let session = try answered(offer).session
+        #expect(session.sections.map { $0.rejection } == [nil, reason])
+    }
+
+    @Test func sectionsNeedTheTransportOfTheOthers() throws {
+        let text = OfferText(OfferText.opus, OfferText.opus).text
+        let unmuxed = try Offer(parsing: text.replacing("a=rtcp-mux\r\n", with: ""))
+        #expect(try answered(unmuxed).session.sections.map { $0.rejection } == [.noRTCPMux, .noRTCPMux])
+        let apart = try Offer(parsing: text.replacing("BUNDLE 0 1", with: "BUNDLE 0"))
+        #expect(try answered(apart).session.sections.map { $0.rejection } == [nil, .notBundled])
+        let (session, answer) = try answered(
+            Offer(parsing: text.replacing("a=group:BUNDLE 0 1\r\n", with: ""))
+        )
+        #expect(session.sections.map { $0.rejection } == [nil, .notBundled])
+        #expect(!answer.contains("BUNDLE"))
+    }
+
+    @Test func simulcastCanBeRefused() throws {
+        let policy = AnswerPolicy(acceptsSimulcast: false)
+        let chromium = try answered(Fixture.offer("chromium_VP8_sim.offer.sdp"), policy: policy).session
+        #expect(chromium.sections[1].media?.receive == [EncodingParameters()])
+        let firefox = try answered(Fixture.offer("firefox_VP8_sim.offer.sdp"), policy: policy).session
+        let first = EncodingParameters(ssrc: 1_964_912_392, rtxSSRC: 2_247_883_156)
+        #expect(firefox.sections[1].media?.receive == [first])
+    }
+
+    @Test func layersAreBoundedAndRestrictionsEchoed() throws {
+        let rids = ["a", "b", "c", "d", "e", "f"]
+        let offer = try OfferText(
+            OfferText.vp8 + [OfferTests.ridExtension]
+                + rids.map { "a=rid:\($0) send pt=\($0 == "b" ? 99 : 96);max-fs=99" }
+                + ["a=simulcast:send ~" + rids.joined(separator: ";"), "a=sendonly"]
+        ).offer
+        let (session, text) = try answered(offer)
+        #expect(session.sections[0].media?.receive.map { $0.rid } == ["a", "c", "d", "e"])
+        let answer = try SessionDescription(parsing: text).media[0]
+        #expect(answer.values("simulcast") == ["recv a;c;d;e"])
+        #expect(answer.values("rid")[0] == "a recv pt=96;max-fs=99")
+    }
+
+    @Test func redIsTakenOnlyWhereAskedForAndSound() throws {
+        let offer = try Fixture.offer("chromium_VP8.offer.sdp")
+        #expect(try answered(offer).session.sections[0].media?.codecs.map { $0.name } == [.opus])
+        let policy = AnswerPolicy(audioCodecs: [.red, .opus])
+        let (session, text) = try answered(offer, policy: policy)
+        #expect(session.sections[0].media?.codecs.map { $0.payloadType } == [63, 111])
+        #expect(text.contains("a=fmtp:63 111/111\r\n"))
+        let broken = try OfferText(
+            [
+                "m=audio 9 UDP/TLS/RTP/SAVPF 63 111", "a=rtpmap:63 red/48000/2", "a=fmtp:63 8/8",
+                "a=rtpmap:111 opus/48000/2",
+            ]
+        ).offer
+        #expect(
+            try answered(broken, policy: policy).session.sections[0].media?.codecs.map { $0.name } == [.opus]
+        )
+        let alone = try OfferText(["m=audio 9 UDP/TLS/RTP/SAVPF 63", "a=rtpmap:63 red/48000/2"]).offer
+        #expect(try answered(alone, policy: policy).session.sections[0].rejection == .noCommonCodec)
+    }
+
+    @Test func aPayloadTypeMeansOneThingOnTheTransport() throws {
+        let offer = try OfferText(
+            OfferText.vp8,
+            [
+                "m=video 9 UDP/TLS/RTP/SAVPF 96 98 97", "a=rtpmap:96 VP9/90000", "a=rtpmap:98 VP9/90000",
+                "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=98",
+            ],
+            ["m=audio 9 UDP/TLS/RTP/SAVPF 97", "a=rtpmap:97 opus/48000/2"]
+        ).offer
+        let session = try answered(offer).session
+        #expect(session.sections[1].media?.codecs.map { $0.payloadType } == [98])
+        #expect(session.sections[1].media?.codecs[0].rtxPayloadType == nil)
+        #expect(session.sections[2].rejection == .noCommonCodec)
+    }
+
+    @Test func formatParametersOfAPayloadTypeAreEqualEverywhere() throws {
+        let offer = try OfferText(
+            OfferText.opus + ["a=fmtp:111 minptime=10;useinbandfec=1", "a=recvonly"],
+            OfferText.opus + ["a=fmtp:111 minptime=20; stereo=1", "a=sendonly"],
+            OfferText.opus + ["a=sendonly"]
+        ).offer
+        let session = try answered(offer).session
+        let formats = session.media.map { $0.codecs[0].formatParameters }
+        #expect(formats == Array(repeating: "minptime=20;stereo=1;useinbandfec=1", count: 3))
+    }
+
+    @Test func extensionsFollowTheDirection() throws {
+        let lines = HeaderExtension.allCases.enumerated().map {
+            "a=extmap:\($0.offset + 1) \($0.element.uri)"
+        }
+        let rids = ["a=rid:q send", "a=rid:f send", "a=simulcast:send q;f", "a=rtcp-fb:96 transport-cc"]
+        func kinds(_ media: [String]) throws -> Set<HeaderExtension> {
+            Set(
+                try answered(OfferText(media + lines).offer).session.media.flatMap {
+                    $0.extensions.map { $0.kind }
+                }
+            )
+        }
+        let video = Set(HeaderExtension.allCases).subtracting([.audioLevel])
+        #expect(try kinds(OfferText.vp8 + rids + ["a=sendonly"]) == video)
+        let sent = video.subtracting([.rid, .repairedRid, .videoLayersAllocation])
+        #expect(try kinds(OfferText.vp8 + rids + ["a=recvonly"]) == sent)
+        #expect(
+            try kinds(OfferText.opus + ["a=rtcp-fb:111 transport-cc"]) == [
+                .mid, .transportSequence, .absoluteSendTime, .absoluteCaptureTime, .audioLevel,
+            ]
+        )
+        // Without its feedback message transport-cc has no reader.
+        #expect(try !kinds(OfferText.opus).contains(.transportSequence))
+    }
+
+    @Test func suffixesOfExtensionsAreMirrored() throws {
+        let (session, text) = try answered(Fixture.offer("firefox_VP8_sim.offer.sdp"))
+        #expect(text.contains("a=extmap:9/recvonly urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"))
+        #expect(session.sections[1].media?.extensions.contains { $0.kind == .playoutDelay } == false)
+    }
+
+    @Test func anExtensionIDMeansOneThingOnTheTransport() throws {
+        let offer = try OfferText(
+            OfferText.opus + ["a=extmap:1 \(HeaderExtension.mid.uri)"],
+            OfferText.opus + [
+                "a=extmap:1 \(HeaderExtension.audioLevel.uri)", "a=extmap:2 \(HeaderExtension.mid.uri)",
+            ]
+        ).offer
+        let session = try answered(offer).session
+        #expect(session.sections[1].media?.extensions == [HeaderExtensionID(.mid, id: 2)])
+    }
+
+    @Test func h264IsAcceptedByProfile() throws {
+        let profiles = ["42001f", "42e01f", "4d001f", "640c1f", "64001f", "6e001f", "f4001f", "zz001f"]
+        var lines = [
+            "m=video 9 UDP/TLS/RTP/SAVPF " + profiles.indices.map { "\(96 + $0)" }.joined(separator: " ")
+        ]
+        for (index, profile) in profiles.enumerated() {
+            lines.append("a=rtpmap:\(96 + index) H264/90000")
+            lines.append("a=fmtp:\(96 + index) level-asymmetry-allowed=1;profile-level-id=\(profile)")
+        }
+        let codecs = try answered(OfferText(lines).offer).session.sections[0].media?.codecs
+        #expect(codecs?.map { $0.payloadType } == [96, 97, 98, 99, 100])
+    }
+
+    @Test func av1OfProfileZeroAlone() throws {
+        let offer = try OfferText(
+            [
+                "m=video 9 UDP/TLS/RTP/SAVPF 45 46", "a=rtpmap:45 AV1/90000", "a=fmtp:45 profile=1",
+                "a=rtpmap:46 AV1/90000",
+            ]
+        ).offer
+        #expect(try answered(offer).session.sections[0].media?.codecs.map { $0.payloadType } == [46])
+    }
+}

@@ -1,0 +1,176 @@
+// A call on virtual time: one shard, some peers, their links. Moves from event to event; nothing sleeps.
+import PeerTransport
+import RTP
+import SFU
+import Seam
+
+public final class Call {
+    public let shard: Shard
+    public private(set) var now = Instant(microseconds: 1_000_000)
+    public private(set) var peers: [SimulatedPeer] = []
+    public private(set) var events: [(at: Instant, event: Event)] = []
+    /// Datagrams and messages that left the shard.
+    public private(set) var datagramsOut = 0
+    public private(set) var messagesOut = 0
+    public let seed: UInt64
+    private let outbox: Outbox
+    private let mail: Mail
+    private let certificate: DTLSCertificate
+    private static let clientCertificate = try? DTLSCertificate.generate()
+
+    /// What the outbox was emptied of, until the call carries it on.
+    private final class Mail {
+        var datagrams: [(path: NetworkPath, bytes: [UInt8])] = []
+        var messages = 0
+        var isBroken = false
+    }
+
+    public struct SetupError: Error {}
+
+    public init(
+        seed: UInt64, audioWindow: Interval = .zero, videoWindow: Interval = .milliseconds(1)
+    ) throws {
+        self.seed = seed
+        guard let certificate = Call.clientCertificate else { throw SetupError() }
+        self.certificate = certificate
+        let mail = Mail()
+        self.mail = mail
+        outbox = Outbox { outbox in
+            for i in 0..<outbox.messageCount {
+                let message = outbox.messages[i]
+                mail.messages += 1
+                var offset = 0
+                var segments = 0
+                while offset < message.length {
+                    let size = min(message.segmentSize, message.length - offset)
+                    let start = outbox.slab + message.offset + offset
+                    mail.datagrams.append((message.path, Array(UnsafeBufferPointer(start: start, count: size))))
+                    offset += size
+                    segments += 1
+                }
+                if segments != message.segments { mail.isBroken = true }
+            }
+        }
+        let configuration = ShardConfiguration(
+            worker: 0, certificate: certificate,
+            candidates: [
+                Candidate(network: .udp, address: "10.255.0.1", port: 7882, priority: 2_130_706_431, foundation: "1")
+            ], epoch: "simulated", ntpAtZero: 3_900_000_000 << 32, audioWindow: audioWindow, videoWindow: videoWindow)
+        shard = try Shard(configuration: configuration, random: .seeded(seed), outbox: outbox)
+    }
+
+    /// Whether every message had as many segments as it said.
+    public var isFraming: Bool { !mail.isBroken }
+
+    // MARK: Signaling
+
+    /// Adds a peer and lets `prepare` say what it publishes and receives; it joins at once.
+    @discardableResult
+    public func join(
+        _ name: String, room: String = "room", user: String? = nil, up: LinkConditions = .perfect,
+        down: LinkConditions = .perfect, prepare: (SimulatedPeer) -> Void
+    ) throws -> SimulatedPeer {
+        let peer = try SimulatedPeer(
+            name: name, certificate: certificate, number: UInt32(peers.count + 1), up: up, down: down,
+            seed: seed &+ UInt64(peers.count) &* 977)
+        prepare(peer)
+        peers.append(peer)
+        shard.apply(
+            .open(
+                OpenSession(
+                    session: peer.session, room: RoomID(room), participant: peer.participant,
+                    user: user.map { UserID($0) } ?? peer.user, remote: peer.remoteTransport)), at: now)
+        shard.apply(.configure(peer.session, peer.media()), at: now)
+        step()
+        return peer
+    }
+
+    public func apply(_ command: Command) {
+        shard.apply(command, at: now)
+        step()
+    }
+
+    /// The peer's new credentials go to the server, the server's to the peer.
+    public func restartICE(of peer: SimulatedPeer) {
+        apply(.restartICE(peer.session, peer.restartICE()))
+    }
+
+    // MARK: Time
+
+    /// Runs everything that happens within the interval.
+    public func run(for interval: Interval) {
+        let end = now + interval
+        while true {
+            var next = shard.nextDeadline
+            for peer in peers {
+                next = min(next, min(peer.nextDeadline, min(peer.up.nextArrival, peer.down.nextArrival)))
+            }
+            guard next <= end else { break }
+            now = max(now, next)
+            step()
+        }
+        now = end
+        step()
+    }
+
+    /// Runs until the condition holds; false when it did not within the interval.
+    public func run(atMost interval: Interval, until condition: () -> Bool) -> Bool {
+        let end = now + interval
+        while now < end {
+            if condition() { return true }
+            run(for: .milliseconds(5))
+        }
+        return condition()
+    }
+
+    private func step() {
+        for peer in peers {
+            peer.advance(to: now)
+            while var datagram = peer.up.receive(at: now) {
+                datagram.withUnsafeMutableBufferPointer { _ = shard.receive($0, on: peer.path, at: now) }
+            }
+        }
+        shard.advance(to: now)
+        outbox.flush()
+        carry()
+        shard.drainEvents { batch in
+            for event in batch {
+                events.append((now, event))
+                handle(event)
+            }
+        }
+        shard.drainPathChanges { _, _ in }
+    }
+
+    private func carry() {
+        for (path, bytes) in mail.datagrams {
+            datagramsOut += 1
+            peers.first { $0.path == path }?.down.send(bytes, at: now)
+        }
+        messagesOut += mail.messages
+        mail.messages = 0
+        mail.datagrams.removeAll(keepingCapacity: true)
+        for peer in peers {
+            while let datagram = peer.down.receive(at: now) { peer.receive(datagram, at: now) }
+        }
+    }
+
+    private func handle(_ event: Event) {
+        switch event {
+        case .sessionOpened(let id, let local), .iceRestarted(let id, let local):
+            peers.first { $0.session == id }?.opened(local)
+        default: break
+        }
+    }
+
+    /// The newest state of a peer's slots, by mid.
+    public func slots(of peer: SimulatedPeer) -> [String: SlotState] {
+        var states: [String: SlotState] = [:]
+        for (_, event) in events {
+            if case .slots(let id, let changed) = event, id == peer.session {
+                for state in changed { states[state.mid] = state }
+            }
+        }
+        return states
+    }
+}

@@ -1,0 +1,33 @@
+// A socket that a test plays the server of, and what goes over it.
+
+export class FakeSocket {
+  static all = [];
+  static get last() { return FakeSocket.all.at(-1); }
+  constructor(url, protocols) {
+    Object.assign(this, { url, protocols, sent: [], closedWith: null });
+    FakeSocket.all.push(this);
+  }
+  send(text) { this.sent.push(JSON.parse(text)); }
+  close(code) { this.closedWith = code; }
+  open() { return this.onopen?.(); }
+  say(...envelopes) { this.onmessage?.({ data: envelopes.map((one) => JSON.stringify(one)).join('\n') }); }
+  drop(code = 1006, reason = '') { this.onclose?.({ code, reason }); }
+  requests(type) { return this.sent.filter((one) => one.type === type); }
+}
+
+export const welcome = (more = {}) => ({
+  type: 'welcome', v: '1.0',
+  data: {
+    outcome: 'fresh', sid: 'se_1', pid: 'pa_me', uid: 'me', room: { id: 'r', rev: 1, epoch: 'e' }, role: 'speaker',
+    grants: { publish: ['camera', 'mic'] }, limits: { inflight: 64 }, hb: 10_000, ...more,
+  },
+});
+export const snapshot = (seq, participants = [], more = {}) =>
+  ({ seq, rev: 1, type: 'snapshot', data: { page: 1, of: 1, rev: 1, participants, ...more } });
+export const person = (pid, tracks = [], more = {}) =>
+  ({ pid, uid: `u_${pid}`, name: pid.toUpperCase(), role: 'speaker', kind: 'web', conn: 'active', tracks, joinedAt: 1, rev: 1, ...more });
+export const track = (tid, pid, more = {}) =>
+  ({ tid, pid, kind: 'video', source: 'camera', muted: false, codec: 'vp8', rev: 1, ...more });
+
+/** Lets promises settle; no time passes. */
+export const settle = async () => { for (let i = 0; i < 20; i++) await Promise.resolve(); };

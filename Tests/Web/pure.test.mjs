@@ -1,0 +1,127 @@
+// Pure parts of the SDK: backoff, frames, encodings, SDP, slots, words, views, statistics.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as sfu from '../../Sources/Signaling/Web/sdk/sfu.js';
+
+test('backoff is full jitter that doubles up to the cap', () => {
+  const most = (attempt, options) => sfu.backoff(attempt, { random: () => 0.999999, ...options });
+  assert.deepEqual([0, 1, 2, 3, 4, 5, 60].map((n) => most(n)), [249, 499, 999, 1999, 3999, 4999, 4999]);
+  assert.equal(sfu.backoff(9, { random: () => 0 }), 0);
+  assert.equal(most(20, { cap: 30_000 }), 29_999);
+});
+
+test('a frame holds envelopes separated by LF, and survives broken ones', () => {
+  assert.deepEqual(sfu.parseFrame('{"a":1}\n{"b":2}\n'), [{ a: 1 }, { b: 2 }]);
+  assert.deepEqual(sfu.parseFrame('{"a":1}\n{oops\n[1]\nnull\n7\n{"c":3}'), [{ a: 1 }, { c: 3 }]);
+  assert.deepEqual(sfu.parseFrame(''), []);
+});
+
+test('close codes say what to do by their hundreds', () => {
+  const rules = { 1000: 'end', 1001: 'resume', 1006: 'resume', 4000: 'resume', 4009: 'resume', 4013: 'resume', 4100: 'end', 4111: 'end', 4401: 'fix', 4426: 'fix' };
+  for (const [code, rule] of Object.entries(rules)) assert.equal(sfu.closeRule(Number(code)), rule, code);
+});
+
+test('the machine goes round and never leaves the end', () => {
+  const walk = (...events) => events.reduce(sfu.nextState, 'idle');
+  assert.equal(walk('connect', 'open', 'welcome', 'synced'), 'live');
+  assert.equal(walk('connect', 'open', 'welcome', 'synced', 'fail'), 'waiting');
+  assert.equal(walk('connect', 'fail', 'connect', 'open', 'fix', 'connect'), 'dialing');
+  assert.equal(walk('connect', 'synced'), 'dialing');
+  assert.equal(walk('connect', 'end', 'connect', 'open', 'welcome'), 'ended');
+});
+
+test('camera layers follow the resolution', () => {
+  const rids = (...size) => sfu.simulcastEncodings(...size).map((one) => one.rid);
+  assert.deepEqual(rids(1280, 720), ['q', 'h', 'f']);
+  assert.deepEqual(rids(720, 1280), ['q', 'h', 'f']);
+  assert.deepEqual(rids(960, 540), ['q', 'h', 'f']);
+  assert.deepEqual(rids(640, 360), ['q', 'h']);
+  assert.deepEqual(rids(320, 180), [undefined]);
+  const layers = sfu.simulcastEncodings(1280, 720);
+  assert.deepEqual(layers.map((one) => one.scaleResolutionDownBy), [4, 2, 1]);
+  assert.deepEqual(layers.map((one) => one.maxBitrate), [150_000, 500_000, 1_700_000]);
+  assert.equal(sfu.simulcastEncodings(1920, 1080).at(-1).maxBitrate, 2_500_000);
+  assert.equal(sfu.simulcastEncodings(1280, 720, { simulcast: false }).length, 1);
+  assert.deepEqual(sfu.simulcastEncodings(1280, 720, { scalabilityMode: 'L3T3_KEY' }), [{ scalabilityMode: 'L3T3_KEY', maxBitrate: 1_700_000 }]);
+  assert.ok(sfu.simulcastEncodings(1280, 720, { codec: 'av1' }).every((one) => one.scalabilityMode === 'L1T2'));
+  assert.ok(sfu.simulcastEncodings(1280, 720, { maxBitrate: 300_000 }).every((one) => one.maxBitrate <= 300_000));
+});
+
+test('a screen has a slow small layer and a full one', () => {
+  const layers = sfu.screenEncodings(1920, 1080);
+  assert.deepEqual(layers.map((one) => [one.rid, one.scaleResolutionDownBy]), [['q', 2], ['h', 1]]);
+  assert.equal(sfu.screenEncodings(640, 400).length, 1);
+});
+
+test('opus options go into the answer of our own sections only', () => {
+  const sdp = ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63', 'a=mid:0', 'a=rtpmap:111 opus/48000/2', 'a=fmtp:111 minptime=10;useinbandfec=0',
+    'm=audio 9 UDP/TLS/RTP/SAVPF 109', 'a=mid:7', 'a=rtpmap:109 opus/48000/2', 'a=fmtp:109 minptime=10', 'a=sendonly',
+    'm=video 9 UDP/TLS/RTP/SAVPF 96', 'a=mid:8', 'a=rtpmap:96 VP8/90000', ''].join('\r\n');
+  const changed = sfu.withOpusOptions(sdp, { 7: { dtx: true }, 8: { dtx: true } }).split('\r\n');
+  assert.ok(changed.includes('a=fmtp:111 minptime=10;useinbandfec=0'));
+  assert.ok(changed.includes('a=fmtp:109 minptime=10;useinbandfec=1;usedtx=1'));
+  assert.equal(changed.length, sdp.split('\r\n').length);
+  const stereo = sfu.withOpusOptions(sdp, { 0: { stereo: true } });
+  assert.match(stereo, /a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1;maxaveragebitrate=128000\r\n/);
+  const without = 'm=audio 9 X 96\r\na=mid:1\r\na=rtpmap:96 opus/48000/2\r\na=recvonly\r\n';
+  assert.equal(sfu.withOpusOptions(without, { 1: { dtx: true } }),
+    'm=audio 9 X 96\r\na=mid:1\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1;usedtx=1\r\na=recvonly\r\n');
+});
+
+test('video slots grow by four, never shrink, and stop at 49', () => {
+  assert.deepEqual([[4, 1], [4, 5], [8, 6], [4, 49], [48, 60], [16, 0]].map(([have, need]) => sfu.slotsToOffer(have, need)), [4, 8, 8, 49, 49, 16]);
+});
+
+test('a free slot and a full one are read', () => {
+  assert.deepEqual(sfu.normalizeSlot({ mid: '3', kind: 'video', paused: true, reason: 'none' }),
+    { mid: '3', kind: 'video', tid: null, pid: null, layer: null, width: 0, height: 0, paused: true, reason: 'none' });
+  assert.deepEqual(sfu.normalizeSlot({ mid: '3', kind: 'video', tid: 't', pid: 'p', layer: { s: 1, width: 640, height: 360 }, paused: false, reason: 'viewport' }),
+    { mid: '3', kind: 'video', tid: 't', pid: 'p', layer: 1, width: 640, height: 360, paused: false, reason: 'viewport' });
+});
+
+test('reasons are words', () => {
+  const say = (reason, more = {}) => sfu.describe({ width: 640, height: 360, reason, ...more });
+  assert.equal(say('viewport'), '360p: that is all this tile needs');
+  assert.equal(say('bandwidth'), '360p: your connection has no room for more');
+  assert.equal(say('bandwidth', { paused: true }), 'Paused: your connection is too slow for it');
+  assert.match(say('codec', { codec: 'h264' }), /this browser has no H\.264/);
+  assert.equal(say('none', { width: 720, height: 1280 }), '720p: the best there is');
+  for (const reason of ['keyframe', 'hidden', 'unsubscribed', 'muted', 'publisher']) assert.ok(say(reason).length > 5);
+  assert.equal(sfu.describe({ sending: [{ width: 320, height: 180, active: true }, { width: 0, height: 0, active: false }] }, true), 'Sending 180p');
+});
+
+test('a view has one wish per publication, and says what nobody shows', () => {
+  const wish = (tid, w, visible, priority = 100, maxFps = 0) => ({ tid, w, h: w / 2, visible, priority, maxFps });
+  assert.deepEqual(sfu.collectView([wish('a', 100, false), wish('a', 400, true, 50), wish('b', 10, true, 100, 5)], ['a', 'c']), [
+    { tid: 'a', w: 400, h: 200, visible: true, priority: 100 },
+    { tid: 'b', w: 10, h: 5, visible: true, priority: 100, maxFps: 5 },
+    { tid: 'c', w: 0, h: 0, visible: false, priority: 0 },
+  ]);
+});
+
+test('rates come from two reports', () => {
+  const report = (at, received, sent) => new Map([
+    ['in', { id: 'in', type: 'inbound-rtp', kind: 'video', trackIdentifier: 'x', timestamp: at, bytesReceived: received, packetsReceived: 90, packetsLost: 10, codecId: 'c', frameWidth: 640, frameHeight: 360, framesPerSecond: 24.6, jitter: 0.012 }],
+    ['out', { id: 'out', type: 'outbound-rtp', mid: '8', rid: 'f', timestamp: at, bytesSent: sent, frameWidth: 1280, frameHeight: 720, active: true, codecId: 'c', qualityLimitationReason: 'cpu' }],
+    ['low', { id: 'low', type: 'outbound-rtp', mid: '8', rid: 'q', timestamp: at, bytesSent: 0, frameWidth: 320, frameHeight: 180 }],
+    ['c', { id: 'c', type: 'codec', mimeType: 'video/VP8' }],
+    ['pair', { id: 'pair', type: 'candidate-pair', nominated: true, state: 'succeeded', currentRoundTripTime: 0.031, availableOutgoingBitrate: 900_000, localCandidateId: 'l' }],
+    ['l', { id: 'l', type: 'local-candidate', protocol: 'tcp' }],
+  ]);
+  const mids = new Map([['x', '3']]);
+  const first = sfu.digestStats(report(1000, 0, 0), undefined, mids);
+  const second = sfu.digestStats(report(2000, 62_500, 125_000), first.next, mids);
+  assert.equal(first.receive.get('3').kbps, 0);
+  const { kbps, fps, lossPercent, codec, jitterMs } = second.receive.get('3');
+  assert.deepEqual({ kbps, fps, lossPercent, codec, jitterMs }, { kbps: 500, fps: 25, lossPercent: 10, codec: 'vp8', jitterMs: 12 });
+  assert.deepEqual(second.send.get('8').map((layer) => layer.rid), ['q', 'f']);
+  assert.equal(second.send.get('8')[1].limit, 'cpu');
+  assert.deepEqual([second.rttMs, second.protocol, second.availableSendKbps, second.sendKbps], [31, 'tcp', 900, 1000]);
+});
+
+test('the socket lives beside the module, or where the application says', () => {
+  assert.equal(sfu.socketURL({ room: 'a b' }, 'https://h/sdk/sfu.js'), 'wss://h/v1/rooms/a%20b/signal');
+  assert.equal(sfu.socketURL({ room: 'r' }, 'http://h:8080/call/sdk/sfu.js'), 'ws://h:8080/call/v1/rooms/r/signal');
+  assert.equal(sfu.socketURL({ room: 'r', server: 'https://x' }, 'http://h/sdk/sfu.js'), 'wss://x/v1/rooms/r/signal');
+  assert.equal(sfu.socketURL({ url: 'wss://y/z' }, 'http://h/'), 'wss://y/z');
+});
