@@ -32,15 +32,20 @@ let package = Package(
         .target(name: "RTP", swiftSettings: settings),
         // floor 2: one peer; the seam; the text of sessions
         .target(
-            name: "PeerTransport", dependencies: ["RTP", "CSRTP", "COpenSSL"], swiftSettings: settings),
+            name: "PeerTransport",
+            dependencies: ["RTP", "CSRTP", "COpenSSL"],
+            swiftSettings: settings
+        ),
         .target(name: "Seam", dependencies: ["RTP"], swiftSettings: settings),
         .target(name: "SDP", dependencies: ["RTP"], swiftSettings: settings),
         // floor 3: forwarding
         .target(name: "SFU", dependencies: ["PeerTransport", "RTP", "Seam"], swiftSettings: settings),
         // floor 4: threads and sockets; HTTP and rooms
         .target(
-            name: "MediaIO", dependencies: ["SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
-            swiftSettings: settings),
+            name: "MediaIO",
+            dependencies: ["SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
+            swiftSettings: settings
+        ),
         .target(
             name: "Signaling",
             dependencies: [
@@ -62,39 +67,58 @@ let package = Package(
                 .product(name: "JWTKit", package: "jwt-kit"),
             ],
             exclude: ["Web"],
-            swiftSettings: settings),
+            swiftSettings: settings
+        ),
         // floor 5: the binary
         .executableTarget(
             name: "CLI",
             dependencies: [
-                "Signaling", "MediaIO", "Seam", "RTP",
+                "Signaling", "MediaIO", "PeerTransport", "Seam", "RTP",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
-            swiftSettings: settings),
+            swiftSettings: settings
+        ),
         // tests mirror sources; Simulation carries whole calls on virtual time
         .target(
-            name: "Simulation", dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
-            path: "Tests/Simulation", swiftSettings: settings),
+            name: "Simulation",
+            dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
+            path: "Tests/Simulation",
+            swiftSettings: settings
+        ),
         .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
         .testTarget(
-            name: "SDPTests", dependencies: ["SDP", "RTP"], resources: [.copy("Fixtures")],
-            swiftSettings: settings),
+            name: "SDPTests",
+            dependencies: ["SDP", "RTP"],
+            resources: [.copy("Fixtures")],
+            swiftSettings: settings
+        ),
         .testTarget(
-            name: "PeerTransportTests", dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL"],
-            swiftSettings: settings),
+            name: "PeerTransportTests",
+            dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL"],
+            swiftSettings: settings
+        ),
         .testTarget(
-            name: "SFUTests", dependencies: ["SFU", "PeerTransport", "RTP", "Seam"], swiftSettings: settings),
+            name: "SFUTests",
+            dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
+            swiftSettings: settings
+        ),
         .testTarget(
-            name: "ScenarioTests", dependencies: ["Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
-            swiftSettings: settings),
+            name: "ScenarioTests",
+            dependencies: ["Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
+            swiftSettings: settings
+        ),
         .testTarget(
-            name: "MediaIOTests", dependencies: ["MediaIO", "SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
-            swiftSettings: settings),
+            name: "MediaIOTests",
+            dependencies: ["MediaIO", "SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SignalingTests",
             dependencies: [
@@ -111,7 +135,8 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             resources: [.copy("Fixtures")],
-            swiftSettings: settings),
+            swiftSettings: settings
+        ),
         .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

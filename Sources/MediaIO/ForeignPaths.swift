@@ -35,8 +35,13 @@ final class ForeignPaths {
         let memory = UnsafeMutablePointer<Entry>.allocate(capacity: size)
         memory.initialize(
             repeating: Entry(
-                path: NetworkPath(remote: .unspecified, remotePort: 0), owner: -1, confirmed: 0, used: 0),
-            count: size)
+                path: NetworkPath(remote: .unspecified, remotePort: 0),
+                owner: -1,
+                confirmed: 0,
+                used: 0
+            ),
+            count: size
+        )
         return memory
     }
 
@@ -94,7 +99,11 @@ final class ForeignPaths {
             count += 1
         }
         entries[i] = Entry(
-            path: path, owner: Int16(truncatingIfNeeded: owner), confirmed: seconds, used: seconds)
+            path: path,
+            owner: Int16(truncatingIfNeeded: owner),
+            confirmed: seconds,
+            used: seconds
+        )
     }
 
     /// Forgets the path where this worker owns it; -1: whoever does.

@@ -41,7 +41,11 @@ final class HandOver {
     /// since a path may change hands.
     @inline(__always)
     func takesMedia(
-        _ bytes: UnsafePointer<UInt8>, length: Int, on path: NetworkPath, at arrival: Instant, now: Instant
+        _ bytes: UnsafePointer<UInt8>,
+        length: Int,
+        on path: NetworkPath,
+        at arrival: Instant,
+        now: Instant
     ) -> Bool {
         if isAlone || bytes[0] < 4 { return false }
         let owner = foreign.owner(of: path, at: now)
@@ -58,7 +62,11 @@ final class HandOver {
     /// Passes on a STUN message that names a session of another worker. Anybody can write one: half of the ring
     /// stays free for media.
     func passCheck(
-        _ bytes: UnsafePointer<UInt8>, length: Int, on path: NetworkPath, at arrival: Instant, now: Instant,
+        _ bytes: UnsafePointer<UInt8>,
+        length: Int,
+        on path: NetworkPath,
+        at arrival: Instant,
+        now: Instant,
         to owner: Int
     ) {
         guard outbound.indices.contains(owner), let ring = outbound[owner] else {
@@ -67,8 +75,13 @@ final class HandOver {
         }
         let asks = foreign.wantsConfirmation(of: path, from: owner, at: now)
         let isIn = ring.push(
-            bytes, length: length, path: path, arrival: arrival, wantsConfirmation: asks,
-            leaving: ring.capacity / 2)
+            bytes,
+            length: length,
+            path: path,
+            arrival: arrival,
+            wantsConfirmation: asks,
+            leaving: ring.capacity / 2
+        )
         if isIn { tally.counters.handOversOut += 1 } else { tally.handOverFull += 1 }
     }
 
@@ -130,7 +143,9 @@ final class HandOver {
     /// Tells those who asked in this loop, and only about paths that passed an authenticated check here.
     func answerConfirmations() {
         for (path, from) in questions where own.contains(path) {
-            if !mailboxes[from].post(.path(path, owner: index, .confirmed)) { tally.counters.mailboxFull += 1 }
+            if !mailboxes[from].post(.path(path, owner: index, .confirmed)) {
+                tally.counters.mailboxFull += 1
+            }
         }
         questions.removeAll(keepingCapacity: true)
     }

@@ -64,8 +64,12 @@ final class HandOverRing: @unchecked Sendable {
     ///
     /// - Parameter leaving: slots that must stay free, so that one kind of traffic cannot starve another.
     func push(
-        _ bytes: UnsafePointer<UInt8>, length: Int, path: NetworkPath, arrival: Instant,
-        wantsConfirmation: Bool = false, leaving reserve: Int = 0
+        _ bytes: UnsafePointer<UInt8>,
+        length: Int,
+        path: NetworkPath,
+        arrival: Instant,
+        wantsConfirmation: Bool = false,
+        leaving reserve: Int = 0
     ) -> Bool {
         guard length >= 0, length <= slotBytes else { return false }
         if free <= reserve {
@@ -75,8 +79,13 @@ final class HandOverRing: @unchecked Sendable {
         let slot = memory + (produced & mask) * stride
         slot.storeBytes(
             of: HandOverHeader(
-                path: path, arrival: arrival, length: length, wantsConfirmation: wantsConfirmation),
-            as: HandOverHeader.self)
+                path: path,
+                arrival: arrival,
+                length: length,
+                wantsConfirmation: wantsConfirmation
+            ),
+            as: HandOverHeader.self
+        )
         (slot + HandOverRing.bytesOffset).copyMemory(from: bytes, byteCount: length)
         produced += 1
         return true
@@ -101,15 +110,17 @@ final class HandOverRing: @unchecked Sendable {
     ///
     /// - Returns: how many.
     func consume(
-        limit: Int, _ body: (HandOverHeader, UnsafeMutablePointer<UInt8>) -> Void
+        limit: Int,
+        _ body: (HandOverHeader, UnsafeMutablePointer<UInt8>) -> Void
     ) -> Int {
-        if seenTail == consumed { seenTail = tail.load(ordering: .acquiring) }
+        if seenTail - consumed < limit { seenTail = tail.load(ordering: .acquiring) }
         let count = min(limit, seenTail - consumed)
         for i in 0..<max(0, count) {
             let slot = memory + ((consumed + i) & mask) * stride
             body(
                 slot.load(as: HandOverHeader.self),
-                (slot + HandOverRing.bytesOffset).assumingMemoryBound(to: UInt8.self))
+                (slot + HandOverRing.bytesOffset).assumingMemoryBound(to: UInt8.self)
+            )
         }
         consumed += max(0, count)
         return max(0, count)

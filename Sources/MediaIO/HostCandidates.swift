@@ -21,8 +21,11 @@ struct NetworkInterface: Equatable {
                     $0.withMemoryRebound(to: CChar.self, capacity: 16) { String(cString: $0) }
                 }
                 return NetworkInterface(
-                    name: name, address: IPAddress(raw.address), isLoopback: raw.is_loopback != 0,
-                    isUp: raw.is_up != 0)
+                    name: name,
+                    address: IPAddress(raw.address),
+                    isLoopback: raw.is_loopback != 0,
+                    isUp: raw.is_up != 0
+                )
             }
         }
     }
@@ -49,7 +52,9 @@ enum HostCandidates {
     ///
     /// - Parameter listen: what the sockets are bound to, ports resolved.
     static func endpoints(
-        listen: [SocketAddress], announced: [String], interfaces: [NetworkInterface]
+        listen: [SocketAddress],
+        announced: [String],
+        interfaces: [NetworkInterface]
     ) -> [Endpoint] {
         var result: [Endpoint] = []
         func add(_ address: String, _ port: UInt16) {
@@ -89,17 +94,26 @@ enum HostCandidates {
         for (index, endpoint) in endpoints.enumerated() {
             result.append(
                 Candidate(
-                    network: .udp, address: endpoint.address, port: endpoint.port,
-                    priority: priority(localPreference: 65_535 - index), foundation: "\(2 * index + 1)"))
+                    network: .udp,
+                    address: endpoint.address,
+                    port: endpoint.port,
+                    priority: priority(localPreference: 65_535 - index),
+                    foundation: "\(2 * index + 1)"
+                )
+            )
         }
         guard withTCP else { return result }
         for (index, endpoint) in endpoints.enumerated() {
             // RFC 6544 §4.2: direction preference 4 for passive host candidates, in the upper 3 bits.
             result.append(
                 Candidate(
-                    network: .tcp, address: endpoint.address, port: endpoint.port,
+                    network: .tcp,
+                    address: endpoint.address,
+                    port: endpoint.port,
                     priority: priority(localPreference: 4 << 13 | (8191 - index)),
-                    foundation: "\(2 * index + 2)"))
+                    foundation: "\(2 * index + 2)"
+                )
+            )
         }
         return result
     }

@@ -48,7 +48,11 @@ final class MovedStream: Sendable {
     let seat: StreamSeat
 
     init(
-        descriptor: Int32, remote: SocketAddress, local: IPAddress, firstFrame: [UInt8], deadline: Instant,
+        descriptor: Int32,
+        remote: SocketAddress,
+        local: IPAddress,
+        firstFrame: [UInt8],
+        deadline: Instant,
         seat: StreamSeat
     ) {
         self.descriptor = Atomic(descriptor)

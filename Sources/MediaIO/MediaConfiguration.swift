@@ -65,15 +65,24 @@ public struct MediaConfiguration: Sendable {
     public var sendBufferBytes: Int
     /// How long an ICE-TCP connection may take until its first authenticated check.
     public var streamCheckTimeout: Interval
+    /// How often each worker reports `Event.counters`.
+    public var counterInterval = Limits.MediaIO.counterInterval
     /// nil: the system's randomness. A seed is for tests only.
     public var seed: UInt64?
 
     public init(
-        certificate: DTLSCertificate, epoch: String, listen: [ListenAddress], announced: [String] = [],
-        workers: Int = 0, pinsWorkers: Bool = false, acceptsTCP: Bool = true, usesSegmentation: Bool = true,
+        certificate: DTLSCertificate,
+        epoch: String,
+        listen: [ListenAddress],
+        announced: [String] = [],
+        workers: Int = 0,
+        pinsWorkers: Bool = false,
+        acceptsTCP: Bool = true,
+        usesSegmentation: Bool = true,
         receiveBufferBytes: Int = Limits.MediaIO.receiveBufferBytes,
         sendBufferBytes: Int = Limits.MediaIO.sendBufferBytes,
-        streamCheckTimeout: Interval = Limits.MediaIO.streamCheckTimeout, seed: UInt64? = nil
+        streamCheckTimeout: Interval = Limits.MediaIO.streamCheckTimeout,
+        seed: UInt64? = nil
     ) {
         self.certificate = certificate
         self.epoch = epoch

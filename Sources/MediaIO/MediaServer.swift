@@ -28,6 +28,9 @@ public final class MediaServer: MediaPlane {
     public let port: UInt16
     /// What peers are offered.
     public let candidates: [Candidate]
+    /// The smallest receive buffer that the kernel granted, bytes as asked for; less than configured means that
+    /// `net.core.rmem_max` is lower.
+    public let grantedReceiveBufferBytes: Int
 
     public var workerCount: Int { workers.count }
 
@@ -40,12 +43,18 @@ public final class MediaServer: MediaPlane {
         let (plan, parts) = try MediaServer.open(configuration, workers: count, ledger: ledger)
         candidates = HostCandidates.candidates(
             at: HostCandidates.endpoints(
-                listen: plan.addresses, announced: configuration.announced, interfaces: NetworkInterface.all()),
-            withTCP: configuration.acceptsTCP)
+                listen: plan.addresses,
+                announced: configuration.announced,
+                interfaces: NetworkInterface.all()
+            ),
+            withTCP: configuration.acceptsTCP
+        )
         guard !candidates.isEmpty else { throw MediaError.noCandidate }
         listening = plan.addresses.map(\.text)
         port = plan.addresses.first?.port ?? 0
         pinsWorkers = configuration.pinsWorkers
+        // The kernel counts its own overhead: it grants twice what was asked for.
+        grantedReceiveBufferBytes = parts.flatMap(\.sockets).map { $0.grantedReceiveBuffer / 2 }.min() ?? 0
 
         router = SessionRouter(workers: count)
         hub = EventHub(workers: count, router: router, epoch: configuration.epoch)
@@ -53,18 +62,27 @@ public final class MediaServer: MediaPlane {
         for _ in 0..<count { mailboxes.append(try Mailbox()) }
         self.mailboxes = mailboxes
         let shared = WorkerShared(
-            mailboxes: mailboxes, rings: MediaServer.makeRings(workers: count), hub: hub, ledger: ledger)
+            mailboxes: mailboxes,
+            rings: MediaServer.makeRings(workers: count),
+            hub: hub,
+            ledger: ledger
+        )
         let ntpAtZero = MonotonicClock.ntpAtZero
         var workers: [Worker] = []
         for (index, part) in parts.enumerated() {
             let shardConfiguration = ShardConfiguration(
-                worker: index, certificate: configuration.certificate, candidates: candidates,
-                epoch: configuration.epoch, ntpAtZero: ntpAtZero)
+                worker: index,
+                certificate: configuration.certificate,
+                candidates: candidates,
+                epoch: configuration.epoch,
+                ntpAtZero: ntpAtZero
+            )
             let random = configuration.seed.map { RandomSource.seeded($0 &+ UInt64(index)) } ?? .system
             workers.append(
                 try Worker(parts: part, shared: shared) { outbox in
                     try Shard(configuration: shardConfiguration, random: random, outbox: outbox)
-                })
+                }
+            )
         }
         self.workers = workers
     }
@@ -83,7 +101,9 @@ public final class MediaServer: MediaPlane {
     /// Opens everything, or nothing. Where the port is free to choose, another one is tried when somebody takes it
     /// between the look and the bind.
     private static func open(
-        _ configuration: MediaConfiguration, workers: Int, ledger: StreamLedger
+        _ configuration: MediaConfiguration,
+        workers: Int,
+        ledger: StreamLedger
     ) throws(MediaError) -> (PortPlan, [WorkerParts]) {
         var attempts = configuration.listen.contains { $0.port == 0 } ? 16 : 1
         while true {
@@ -93,7 +113,14 @@ public final class MediaServer: MediaPlane {
                 var parts: [WorkerParts] = []
                 for index in 0..<workers {
                     parts.append(
-                        try makeParts(index, of: workers, plan: plan, configuration: configuration, ledger: ledger))
+                        try makeParts(
+                            index,
+                            of: workers,
+                            plan: plan,
+                            configuration: configuration,
+                            ledger: ledger
+                        )
+                    )
                 }
                 return (plan, parts)
             } catch {
@@ -103,25 +130,42 @@ public final class MediaServer: MediaPlane {
     }
 
     private static func makeParts(
-        _ index: Int, of workers: Int, plan: PortPlan, configuration: MediaConfiguration, ledger: StreamLedger
+        _ index: Int,
+        of workers: Int,
+        plan: PortPlan,
+        configuration: MediaConfiguration,
+        ledger: StreamLedger
     ) throws(MediaError) -> WorkerParts {
         let tally = IOTally()
         let options = UDPSocket.Options(
-            sharesPort: workers > 1, usesSegmentation: configuration.usesSegmentation,
-            receiveBufferBytes: configuration.receiveBufferBytes, sendBufferBytes: configuration.sendBufferBytes)
+            sharesPort: workers > 1,
+            usesSegmentation: configuration.usesSegmentation,
+            receiveBufferBytes: configuration.receiveBufferBytes,
+            sendBufferBytes: configuration.sendBufferBytes
+        )
         let poll = try WorkerPoll()
         return WorkerParts(
-            index: index, poll: poll, sockets: try plan.openSockets(options, tally: tally),
+            index: index,
+            poll: poll,
+            sockets: try plan.openSockets(options, tally: tally),
             listeners: configuration.acceptsTCP ? try plan.openListeners(sharesPort: workers > 1) : [],
             streams: StreamTable(
-                poll: poll, ledger: ledger, checkTimeout: configuration.streamCheckTimeout, tally: tally),
-            tally: tally, salt: clinux_random())
+                poll: poll,
+                ledger: ledger,
+                checkTimeout: configuration.streamCheckTimeout,
+                tally: tally
+            ),
+            tally: tally,
+            salt: clinux_random(),
+            counterInterval: configuration.counterInterval
+        )
     }
 
     private static func makeRings(workers: Int) -> [[HandOverRing?]] {
         let slots = min(
             max(Limits.MediaIO.handOverSlots / workers, Limits.MediaIO.handOverSlotsPerPairMinimum),
-            Limits.MediaIO.handOverSlotsPerPairMaximum)
+            Limits.MediaIO.handOverSlotsPerPairMaximum
+        )
         return (0..<workers).map { from in
             (0..<workers).map { to in from == to ? nil : HandOverRing(capacity: slots) }
         }
@@ -140,7 +184,8 @@ public final class MediaServer: MediaPlane {
                 let cpu = pinsWorkers ? clinux_cpu_at(Int32(worker.index)) : -1
                 do throws(MediaError) {
                     life.threads.append(
-                        try WorkerThread(name: "sfu-media-\(worker.index)", cpu: cpu) { worker.run() })
+                        try WorkerThread(name: "sfu-media-\(worker.index)", cpu: cpu) { worker.run() }
+                    )
                 } catch {
                     end(&life)
                     throw error

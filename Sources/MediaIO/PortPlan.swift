@@ -15,7 +15,11 @@ struct PortPlan {
         var addresses: [SocketAddress] = []
         var freePort: UInt16 = 0
         for listen in configuration.listen {
-            var address = SocketAddress(address: listen.address, port: listen.port, scope: UInt32(listen.scope))
+            var address = SocketAddress(
+                address: listen.address,
+                port: listen.port,
+                scope: UInt32(listen.scope)
+            )
             if address.port == 0 { address.port = freePort }
             let probe = PortPlan.probe(address, isStream: false)
             if case .failure(let error) = probe, !listen.isRequired,

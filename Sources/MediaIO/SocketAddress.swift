@@ -30,7 +30,12 @@ struct SocketAddress: Hashable, Sendable {
 
     var raw: clinux_address {
         clinux_address(
-            high: address.high, low: address.low, scope: scope, port: port, is_ipv6: address.isIPv6 ? 1 : 0)
+            high: address.high,
+            low: address.low,
+            scope: scope,
+            port: port,
+            is_ipv6: address.isIPv6 ? 1 : 0
+        )
     }
 
     /// `1.2.3.4:5` or `[::1]:5`.
@@ -53,7 +58,9 @@ extension IPAddress {
     var text: String {
         var raw = SocketAddress(address: self, port: 0).raw
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
-            guard let base = buffer.baseAddress, clinux_address_format(&raw, base, 64) == 0 else { return "?" }
+            guard let base = buffer.baseAddress, clinux_address_format(&raw, base, 64) == 0 else {
+                return "?"
+            }
             return String(cString: base)
         }
     }

@@ -41,7 +41,11 @@ final class StreamConnection {
     private var reportedDrops: UInt64 = 0
 
     init(
-        descriptor: Int32, path: NetworkPath, remote: SocketAddress, deadline: Instant, seat: StreamSeat
+        descriptor: Int32,
+        path: NetworkPath,
+        remote: SocketAddress,
+        deadline: Instant,
+        seat: StreamSeat
     ) {
         self.descriptor = descriptor
         self.path = path

@@ -75,15 +75,27 @@ final class StreamTable {
             return .accepted
         }
         _ = clinux_tcp_tune(
-            descriptor, Int32(Limits.MediaIO.streamUnsentBytes), Int32(Limits.MediaIO.streamSendBufferBytes))
+            descriptor,
+            Int32(Limits.MediaIO.streamUnsentBytes),
+            Int32(Limits.MediaIO.streamSendBufferBytes)
+        )
         tally.counters.streamsAccepted += 1
         _ = add(
-            descriptor: descriptor, remote: remote, local: IPAddress(raw), deadline: now + checkTimeout, seat: seat)
+            descriptor: descriptor,
+            remote: remote,
+            local: IPAddress(raw),
+            deadline: now + checkTimeout,
+            seat: seat
+        )
         return .accepted
     }
 
     private func add(
-        descriptor: Int32, remote: SocketAddress, local: IPAddress, deadline: Instant, seat: StreamSeat
+        descriptor: Int32,
+        remote: SocketAddress,
+        local: IPAddress,
+        deadline: Instant,
+        seat: StreamSeat
     ) -> StreamConnection? {
         if freeSlots.isEmpty && streams.count <= Int(StreamTable.slotMask) {
             freeSlots.append(streams.count)
@@ -98,8 +110,12 @@ final class StreamTable {
         generations[slot] = (generations[slot] + 1) & 0x3ffff
         let number = generations[slot] << Int32(StreamTable.slotBits) | Int32(slot)
         let path = NetworkPath(
-            remote: remote.address, remotePort: remote.port, local: local,
-            scope: remote.address.isLinkLocal ? UInt16(clamping: remote.scope) : 0, connection: number)
+            remote: remote.address,
+            remotePort: remote.port,
+            local: local,
+            scope: remote.address.isLinkLocal ? UInt16(clamping: remote.scope) : 0,
+            connection: number
+        )
         guard poll.watches(descriptor, token: WorkerPoll.stream(number)) else {
             clinux_close(descriptor)
             freeSlots.append(slot)
@@ -107,7 +123,12 @@ final class StreamTable {
             return nil
         }
         let stream = StreamConnection(
-            descriptor: descriptor, path: path, remote: remote, deadline: deadline, seat: seat)
+            descriptor: descriptor,
+            path: path,
+            remote: remote,
+            deadline: deadline,
+            seat: seat
+        )
         streams[slot] = stream
         count += 1
         unchecked += 1
@@ -181,8 +202,13 @@ final class StreamTable {
         poll.unwatch(stream.descriptor)
         tally.counters.streamsMoved += 1
         let moved = MovedStream(
-            descriptor: stream.descriptor, remote: stream.remote, local: stream.path.local,
-            firstFrame: stream.firstFrame, deadline: stream.deadline, seat: stream.seat)
+            descriptor: stream.descriptor,
+            remote: stream.remote,
+            local: stream.path.local,
+            firstFrame: stream.firstFrame,
+            deadline: stream.deadline,
+            seat: stream.seat
+        )
         return (moved, owner)
     }
 
@@ -191,8 +217,12 @@ final class StreamTable {
         let descriptor = moved.take()
         guard descriptor >= 0,
             let stream = add(
-                descriptor: descriptor, remote: moved.remote, local: moved.local, deadline: moved.deadline,
-                seat: moved.seat)
+                descriptor: descriptor,
+                remote: moved.remote,
+                local: moved.local,
+                deadline: moved.deadline,
+                seat: moved.seat
+            )
         else { return }
         stream.resume(withFirstFrame: moved.firstFrame)
         var owner = -1
@@ -268,7 +298,10 @@ final class StreamTable {
         guard isWaiting != stream.watchesWritable else { return }
         stream.watchesWritable = isWaiting
         poll.change(
-            stream.descriptor, token: WorkerPoll.stream(stream.path.connection), isWritableToo: isWaiting)
+            stream.descriptor,
+            token: WorkerPoll.stream(stream.path.connection),
+            isWritableToo: isWaiting
+        )
     }
 
     // MARK: time

@@ -34,7 +34,8 @@ final class UDPSocket {
     let grantedReceiveBuffer: Int
     let grantedSendBuffer: Int
 
-    typealias Transmit = (_ descriptor: Int32, _ batch: OpaquePointer?, _ first: UInt32, _ count: UInt32) -> Int32
+    typealias Transmit = (_ descriptor: Int32, _ batch: OpaquePointer?, _ first: UInt32, _ count: UInt32) ->
+        Int32
 
     private struct Pending {
         var bytes: UnsafePointer<UInt8>
@@ -59,7 +60,10 @@ final class UDPSocket {
     private var nextPause = Limits.MediaIO.segmentationPause
 
     init(
-        binding address: SocketAddress, options: Options, tally: IOTally, transmit: @escaping Transmit = clinux_send
+        binding address: SocketAddress,
+        options: Options,
+        tally: IOTally,
+        transmit: @escaping Transmit = clinux_send
     ) throws(MediaError) {
         isWildcard = address.address.isUnspecified
         var flags = Int32(CLINUX_UDP_TIMESTAMP)
@@ -73,7 +77,9 @@ final class UDPSocket {
         }
         let named = clinux_socket_name(descriptor, &raw)
         bound = SocketAddress(raw)
-        grantedReceiveBuffer = Int(clinux_receive_buffer(descriptor, Int32(clamping: options.receiveBufferBytes)))
+        grantedReceiveBuffer = Int(
+            clinux_receive_buffer(descriptor, Int32(clamping: options.receiveBufferBytes))
+        )
         grantedSendBuffer = Int(clinux_send_buffer(descriptor, Int32(clamping: options.sendBufferBytes)))
         kernelSegments = options.usesSegmentation && clinux_udp_segment_supported(descriptor) == 1
         guard named == 0, let batch = clinux_send_batch_new(UInt32(Limits.MediaIO.sendSlots)) else {
@@ -109,7 +115,13 @@ final class UDPSocket {
         let bytes = slab + message.offset
         let size = message.segmentSize
         guard message.segments > 1, size > 0, message.length > size else {
-            append(bytes, length: message.length, segmentSize: message.length, segments: 1, path: message.path)
+            append(
+                bytes,
+                length: message.length,
+                segmentSize: message.length,
+                segments: 1,
+                path: message.path
+            )
             return
         }
         var chunk = min(Limits.Media.segmentsPerSend, max(1, Limits.MediaIO.segmentedBytes / size))
@@ -123,41 +135,86 @@ final class UDPSocket {
         while offset < message.length {
             let length = min(chunk * size, message.length - offset)
             append(
-                bytes + offset, length: length, segmentSize: size, segments: (length + size - 1) / size,
-                path: message.path)
+                bytes + offset,
+                length: length,
+                segmentSize: size,
+                segments: (length + size - 1) / size,
+                path: message.path
+            )
             offset += length
         }
     }
 
     @inline(__always)
     private func append(
-        _ bytes: UnsafePointer<UInt8>, length: Int, segmentSize: Int, segments: Int, path: NetworkPath
+        _ bytes: UnsafePointer<UInt8>,
+        length: Int,
+        segmentSize: Int,
+        segments: Int,
+        path: NetworkPath
     ) {
         if pendingCount == Limits.MediaIO.sendSlots { flush() }
         fill(
-            batch, slot: pendingCount, bytes: bytes, length: length, segmentSize: segments > 1 ? segmentSize : 0,
-            path: path)
+            batch,
+            slot: pendingCount,
+            bytes: bytes,
+            length: length,
+            segmentSize: segments > 1 ? segmentSize : 0,
+            path: path
+        )
         pending[pendingCount] = Pending(
-            bytes: bytes, length: length, segmentSize: segmentSize, segments: segments, path: path)
+            bytes: bytes,
+            length: length,
+            segmentSize: segmentSize,
+            segments: segments,
+            path: path
+        )
         pendingCount += 1
     }
 
     @inline(__always)
     private func fill(
-        _ batch: OpaquePointer, slot: Int, bytes: UnsafePointer<UInt8>, length: Int, segmentSize: Int,
+        _ batch: OpaquePointer,
+        slot: Int,
+        bytes: UnsafePointer<UInt8>,
+        length: Int,
+        segmentSize: Int,
         path: NetworkPath
     ) {
         var remote = clinux_address(
-            high: path.remote.high, low: path.remote.low, scope: UInt32(path.scope), port: path.remotePort,
-            is_ipv6: path.remote.isIPv6 ? 1 : 0)
+            high: path.remote.high,
+            low: path.remote.low,
+            scope: UInt32(path.scope),
+            port: path.remotePort,
+            is_ipv6: path.remote.isIPv6 ? 1 : 0
+        )
         if isWildcard && !path.local.isUnspecified && path.local.isIPv6 == path.remote.isIPv6 {
             var local = clinux_address(
-                high: path.local.high, low: path.local.low, scope: 0, port: 0,
-                is_ipv6: path.local.isIPv6 ? 1 : 0)
+                high: path.local.high,
+                low: path.local.low,
+                scope: 0,
+                port: 0,
+                is_ipv6: path.local.isIPv6 ? 1 : 0
+            )
             clinux_send_batch_set(
-                batch, UInt32(slot), bytes, UInt32(length), UInt32(segmentSize), &remote, &local)
+                batch,
+                UInt32(slot),
+                bytes,
+                UInt32(length),
+                UInt32(segmentSize),
+                &remote,
+                &local
+            )
         } else {
-            clinux_send_batch_set(batch, UInt32(slot), bytes, UInt32(length), UInt32(segmentSize), &remote, nil)
+            clinux_send_batch_set(
+                batch,
+                UInt32(slot),
+                bytes,
+                UInt32(length),
+                UInt32(segmentSize),
+                &remote,
+                nil
+            )
         }
     }
 
@@ -222,8 +279,13 @@ final class UDPSocket {
         while offset < message.length && slots < Limits.Media.segmentsPerSend {
             let length = min(message.segmentSize, message.length - offset)
             fill(
-                single, slot: slots, bytes: message.bytes + offset, length: length, segmentSize: 0,
-                path: message.path)
+                single,
+                slot: slots,
+                bytes: message.bytes + offset,
+                length: length,
+                segmentSize: 0,
+                path: message.path
+            )
             offset += length
             slots += 1
         }

@@ -24,6 +24,7 @@ struct WorkerParts {
     var streams: StreamTable
     var tally: IOTally
     var salt: UInt64
+    var counterInterval: Interval
 }
 
 // @unchecked Sendable: made on the thread that starts the server, then handed to its own thread, which alone uses
@@ -42,6 +43,7 @@ final class Worker: @unchecked Sendable {
     private let shared: WorkerShared
     private let mailbox: Mailbox
     private let handOver: HandOver
+    private let counterInterval: Interval
 
     private var socketReady: [Bool]
     private var readableStreams: [Int32] = []
@@ -57,7 +59,9 @@ final class Worker: @unchecked Sendable {
 
     /// - Parameter makeShard: gets the outbox that this worker empties.
     init(
-        parts: WorkerParts, shared: WorkerShared, makeShard: (Outbox) throws -> Shard
+        parts: WorkerParts,
+        shared: WorkerShared,
+        makeShard: (Outbox) throws -> Shard
     ) throws {
         index = parts.index
         poll = parts.poll
@@ -65,13 +69,16 @@ final class Worker: @unchecked Sendable {
         listeners = parts.listeners
         streams = parts.streams
         tally = parts.tally
+        counterInterval = parts.counterInterval
         self.shared = shared
         mailbox = shared.mailboxes[parts.index]
         let sender = Sender(sockets: parts.sockets, streams: parts.streams, tally: parts.tally)
         self.sender = sender
         outbox = Outbox { sender.send($0) }
         batch = try ReceiveBatch(
-            slots: Limits.MediaIO.receiveSlots, slotBytes: Limits.MediaIO.receiveSlotBytes)
+            slots: Limits.MediaIO.receiveSlots,
+            slotBytes: Limits.MediaIO.receiveSlotBytes
+        )
         handOver = HandOver(index: parts.index, shared: shared, tally: parts.tally, salt: parts.salt)
         socketReady = Array(repeating: false, count: parts.sockets.count)
         shard = try makeShard(outbox)
@@ -89,7 +96,7 @@ final class Worker: @unchecked Sendable {
     /// Runs until a `.stop` comes.
     func run() {
         now = MonotonicClock.now
-        nextCounters = now + Limits.MediaIO.counterInterval
+        nextCounters = now + counterInterval
         while stopping == nil {
             wait()
             let filled = receive()
@@ -182,9 +189,11 @@ final class Worker: @unchecked Sendable {
             }
             let remote = IPAddress(datagram.pointee.remote)
             let path = NetworkPath(
-                remote: remote, remotePort: datagram.pointee.remote.port,
+                remote: remote,
+                remotePort: datagram.pointee.remote.port,
                 local: IPAddress(datagram.pointee.local),
-                scope: remote.isLinkLocal ? UInt16(clamping: datagram.pointee.remote.scope) : 0)
+                scope: remote.isLinkLocal ? UInt16(clamping: datagram.pointee.remote.scope) : 0
+            )
             let arrival = MonotonicClock.arrival(stamp: datagram.pointee.arrival, offset: offset, now: now)
             tally.counters.bytesReceived += UInt64(length)
             if segment < length { tally.counters.mergedReceives += 1 }
@@ -200,7 +209,10 @@ final class Worker: @unchecked Sendable {
 
     @inline(__always)
     private func receive(
-        _ bytes: UnsafeMutablePointer<UInt8>, length: Int, on path: NetworkPath, at arrival: Instant
+        _ bytes: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        on path: NetworkPath,
+        at arrival: Instant
     ) {
         guard length <= Limits.Media.datagramBytes else {
             tally.malformed += 1
@@ -208,7 +220,10 @@ final class Worker: @unchecked Sendable {
         }
         if handOver.takesMedia(bytes, length: length, on: path, at: arrival, now: now) { return }
         let result = shard.receive(
-            UnsafeMutableBufferPointer(start: bytes, count: length), on: path, at: arrival)
+            UnsafeMutableBufferPointer(start: bytes, count: length),
+            on: path,
+            at: arrival
+        )
         if case .belongsTo(let owner) = result {
             handOver.passCheck(bytes, length: length, on: path, at: arrival, now: now, to: owner)
         }
@@ -217,8 +232,10 @@ final class Worker: @unchecked Sendable {
     private func takeHandOvers() {
         hasMoreWork = handOver.take { header, bytes in
             let result = shard.receive(
-                UnsafeMutableBufferPointer(start: bytes, count: header.length), on: header.path,
-                at: header.arrival)
+                UnsafeMutableBufferPointer(start: bytes, count: header.length),
+                on: header.path,
+                at: header.arrival
+            )
             if result != .handled { tally.handOverUnknown += 1 }
         }
     }
@@ -323,7 +340,7 @@ final class Worker: @unchecked Sendable {
             if !events.isEmpty { shared.hub.deliver(events, from: index) }
         }
         guard now >= nextCounters else { return }
-        nextCounters = now + Limits.MediaIO.counterInterval
+        nextCounters = now + counterInterval
         handOver.sweep(at: now)
         var counters = shard.counters
         tally.counters.add(to: &counters)

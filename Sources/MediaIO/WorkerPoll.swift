@@ -53,7 +53,9 @@ final class WorkerPoll {
     func wait(_ interval: Interval) -> Int {
         let microseconds = min(max(0, interval.microseconds), 3_600_000_000)
         return max(
-            0, Int(clinux_poll_wait(descriptor, events, Int32(WorkerPoll.capacity), microseconds * 1000)))
+            0,
+            Int(clinux_poll_wait(descriptor, events, Int32(WorkerPoll.capacity), microseconds * 1000))
+        )
     }
 
     /// The i-th of what the last `wait` found.

@@ -18,11 +18,14 @@ final class WorkerThread: @unchecked Sendable {
     init(name: String, cpu: Int32 = -1, _ run: @escaping @Sendable () -> Void) throws(MediaError) {
         let body = Unmanaged.passRetained(Body(run))
         raw = clinux_thread_start(
-            name, cpu,
+            name,
+            cpu,
             { context in
                 guard let context else { return }
                 Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
-            }, body.toOpaque())
+            },
+            body.toOpaque()
+        )
         guard raw != nil else {
             body.release()
             throw MediaError.system("thread \(name)", systemReason(-EAGAIN))

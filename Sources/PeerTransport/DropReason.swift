@@ -13,7 +13,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case rtpMalformed, rtpUnknownStream, rtpUnknownPayloadType, rtpDuplicate, rtpTooLate, rtpPaddingOnly
     case rtcpMalformed, streamLimit
     // forwarding
-    case noSubscriber, muted, layerNotSelected, awaitingKeyFrame, tooLateForMapping, pathNotReady, consentExpired
+    case noSubscriber, muted, layerNotSelected, awaitingKeyFrame, tooLateForMapping, pathNotReady,
+        consentExpired
     case packetTooLarge, codecMismatch
     // workers
     case handOverFull, handOverUnknown

@@ -36,7 +36,10 @@ public struct NetworkPath: Hashable, Sendable {
     public var connection: Int32
 
     public init(
-        remote: IPAddress, remotePort: UInt16, local: IPAddress = .unspecified, scope: UInt16 = 0,
+        remote: IPAddress,
+        remotePort: UInt16,
+        local: IPAddress = .unspecified,
+        scope: UInt16 = 0,
         connection: Int32 = -1
     ) {
         self.remote = remote

@@ -49,7 +49,12 @@ public final class Outbox {
     @inline(__always)
     public func commit(length: Int, segmentSize: Int, segments: Int, on path: NetworkPath) {
         messages[messageCount] = Message(
-            path: path, offset: byteCount, length: length, segmentSize: segmentSize, segments: segments)
+            path: path,
+            offset: byteCount,
+            length: length,
+            segmentSize: segmentSize,
+            segments: segments
+        )
         messageCount += 1
         byteCount += length
     }

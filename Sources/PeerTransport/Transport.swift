@@ -16,14 +16,15 @@ public final class Transport {
     private var hasStarted = false
     private var hasEnded = false
 
-    /// Where we send; nil until a path is validated.
-    public private(set) var selectedPath: NetworkPath?
-    /// Keys are installed, the fingerprint matched and consent is fresh.
-    public private(set) var canSend = false
-    /// Only once keys are installed and the fingerprint matched.
-    public private(set) var srtp: SRTPContext?
-    /// When `advance` wants to be called next; changes with every call but those that bring media.
-    public private(set) var nextDeadline: Instant
+    // Stored apart from their public faces: what other modules can see is checked for exclusive access at each use.
+    private var selected: NetworkPath?
+    private var keys: SRTPContext?
+    /// The same without a reference count to move on the packet's road; `keys` keeps it alive.
+    private var unprotector: Unmanaged<SRTPContext>?
+    private var maySend = false
+    /// When media last came on the selected path; ICE is told before it is asked anything.
+    private var heardAt = Instant.never
+    private var deadline: Instant
 
     /// - Parameter integrity: one HMAC context may serve all transports of a shard; nil: an own one.
     public init(
@@ -39,10 +40,18 @@ public final class Transport {
         self.remote = remote
         dtls = try DTLSEndpoint(context: context, role: role)
         ice = ICEAgent(local: local, remote: remote.ice, at: now)
-        nextDeadline = ice.nextDeadline
+        deadline = ice.nextDeadline
     }
 
     public var localCredentials: ICECredentials { ice.localCredentials }
+    /// Where we send; nil until a path is validated.
+    public var selectedPath: NetworkPath? { selected }
+    /// Keys are installed, the fingerprint matched and consent is fresh.
+    public var canSend: Bool { maySend }
+    /// Only once keys are installed and the fingerprint matched.
+    public var srtp: SRTPContext? { keys }
+    /// When `advance` wants to be called next; changes with every call but those that bring media.
+    public var nextDeadline: Instant { deadline }
     /// Why DTLS failed, for logs.
     public var handshakeFailure: DTLSFailure? { dtls.failure }
     /// Paths that passed an authenticated check and may carry this peer's datagrams.
@@ -78,16 +87,17 @@ public final class Transport {
         at now: Instant
     ) -> Received {
         guard length >= 12 else { return .dropped(.rtpMalformed) }
-        let isSelected = path == selectedPath
+        let isSelected = path == selected
         guard isSelected || ice.isValidated(path) else { return .dropped(.unknownPath) }
-        guard let srtp else { return .dropped(.srtpBeforeKeys) }
+        guard let unprotector else { return .dropped(.srtpBeforeKeys) }
         // RFC 5761 §4: RTCP packet types 192–223.
         let isRTCP = bytes[1] >= 192 && bytes[1] <= 223
-        let result =
-            isRTCP ? srtp.unprotectRTCP(bytes, length: length) : srtp.unprotectRTP(bytes, length: length)
+        let result = unprotector._withUnsafeGuaranteedRef {
+            isRTCP ? $0.unprotectRTCP(bytes, length: length) : $0.unprotectRTP(bytes, length: length)
+        }
         switch result {
         case .ok(let clear):
-            if isSelected { ice.heardOnSelectedPath(at: now) } else { heard(on: path, at: now) }
+            if isSelected { heardAt = now } else { heard(on: path, at: now) }
             return isRTCP ? .rtcp(length: clear) : .rtp(length: clear)
         case .authentication: return .dropped(.srtpAuthentication)
         case .replay: return .dropped(.srtpReplay)
@@ -99,6 +109,7 @@ public final class Transport {
     /// Off the fast path: authentic media on a path that is not the selected one.
     @inline(never)
     private func heard(on path: NetworkPath, at now: Instant) {
+        ice.heardOnSelectedPath(at: heardAt)
         guard case .selected(let path, let isReconnected) = ice.heard(on: path, at: now) else { return }
         select(path)
         if isReconnected { changes.append(.reconnected) }
@@ -114,12 +125,12 @@ public final class Transport {
         into outbox: Outbox
     ) {
         let room = 64
-        guard canSend, let srtp, let path = selectedPath, length >= 8,
+        guard maySend, let keys, let path = selected, length >= 8,
             length <= Limits.Media.datagramBytes - room
         else { return }
         let place = outbox.reserve(length + room)
         place.update(from: packet, count: length)
-        let protected = srtp.protectRTCP(place, length: length)
+        let protected = keys.protectRTCP(place, length: length)
         if protected > 0 { outbox.commit(length: protected, on: path) }
     }
 
@@ -134,6 +145,7 @@ public final class Transport {
         into outbox: Outbox
     ) -> Received {
         guard let message = STUNMessage(bytes, length: length) else { return .dropped(.stunMalformed) }
+        ice.heardOnSelectedPath(at: heardAt)
         let on = ice.receivedMessage(message, on: path, at: now, integrity: integrity)
         reply(on.reply, to: message, on: path, into: outbox)
         if let forgotten = on.forgotten { changes.append(.pathForgotten(forgotten)) }
@@ -141,7 +153,7 @@ public final class Transport {
         if let retired = on.retired { changes.append(.usernameFragmentRetired(retired)) }
         if on.isSelected { select(path) }
         if on.isReconnected { changes.append(.reconnected) }
-        if selectedPath != nil, !hasStarted { startHandshake(at: now, into: outbox) }
+        if selected != nil, !hasStarted { startHandshake(at: now, into: outbox) }
         settle()
         guard let drop = on.drop else { return .consumed }
         return .dropped(drop)
@@ -158,8 +170,8 @@ public final class Transport {
         let generation: ICEGeneration?
         switch reply {
         case .none: return
-        case .success(let keys): (kind, generation) = (.bindingSuccess, keys)
-        case .failure(_, let keys): (kind, generation) = (.bindingFailure, keys)
+        case .success(let signer): (kind, generation) = (.bindingSuccess, signer)
+        case .failure(_, let signer): (kind, generation) = (.bindingFailure, signer)
         }
         var writer = STUNWriter(
             outbox.reserve(request.length),
@@ -195,7 +207,7 @@ public final class Transport {
         into outbox: Outbox
     ) -> Received {
         guard datagram.count >= 13 else { return .dropped(.dtlsMalformed) }
-        guard hasStarted, path == selectedPath || ice.isValidated(path) else {
+        guard hasStarted, path == selected || ice.isValidated(path) else {
             return .dropped(.dtlsBeforeCheck)
         }
         guard !hasEnded else { return .dropped(.pathNotReady) }
@@ -207,7 +219,7 @@ public final class Transport {
     }
 
     private func transmit(_ datagram: UnsafeBufferPointer<UInt8>, into outbox: Outbox) {
-        guard ice.maySend, let path = selectedPath, let bytes = datagram.baseAddress, datagram.count > 0,
+        guard ice.maySend, let path = selected, let bytes = datagram.baseAddress, datagram.count > 0,
             datagram.count <= 1 << 16
         else { return }
         outbox.reserve(datagram.count).update(from: bytes, count: datagram.count)
@@ -218,9 +230,9 @@ public final class Transport {
         guard !hasEnded else { return }
         switch dtls.state {
         case .handshaking: break
-        case .connected: if srtp == nil { installKeys(into: outbox) }
+        case .connected: if keys == nil { installKeys(into: outbox) }
         case .closed: end(.peerClosed)
-        case .failed: end(srtp == nil ? .handshakeFailed : .peerClosed)
+        case .failed: end(keys == nil ? .handshakeFailed : .peerClosed)
         }
     }
 
@@ -231,7 +243,8 @@ public final class Transport {
             return end(.fingerprintMismatch)
         }
         guard let context = try? dtls.makeSRTPContext() else { return end(.handshakeFailed) }
-        srtp = context
+        keys = context
+        unprotector = .passUnretained(context)
         changes.append(.connected)
     }
 
@@ -248,6 +261,7 @@ public final class Transport {
     }
 
     private func advanceICE(to now: Instant) {
+        ice.heardOnSelectedPath(at: heardAt)
         while true {
             switch ice.advance(to: now) {
             case .nothing: return
@@ -282,8 +296,8 @@ public final class Transport {
         guard !hasEnded else { return }
         let on = ice.connectionClosed(connection, at: now)
         if let forgotten = on.forgotten { changes.append(.pathForgotten(forgotten)) }
-        if let selected = on.selected { select(selected) }
-        if on.hasNoPath { selectedPath = nil }
+        if let path = on.selected { select(path) }
+        if on.hasNoPath { selected = nil }
         if on.isDisconnected { changes.append(.disconnected) }
         settle()
     }
@@ -303,23 +317,31 @@ public final class Transport {
 
     private func stop() {
         hasEnded = true
-        srtp = nil
+        unprotector = nil
+        keys = nil
         ice.end()
         settle()
     }
 
     private func select(_ path: NetworkPath) {
-        selectedPath = path
+        selected = path
+        heardAt = .never
         changes.append(.pathSelected(path))
     }
 
     /// Derives what others read from what the parts say now.
     private func settle() {
-        canSend = !hasEnded && srtp != nil && ice.maySend
+        maySend = !hasEnded && keys != nil && ice.maySend
         guard !hasEnded else {
-            nextDeadline = .distantFuture
+            deadline = .distantFuture
             return
         }
-        nextDeadline = min(ice.nextDeadline, dtls.nextDeadline)
+        deadline = min(ice.nextDeadline, dtls.nextDeadline)
     }
+}
+
+extension Instant {
+    /// Before all that a clock shows.
+    /// Before all that a clock shows.
+    fileprivate static let never = Instant(microseconds: .min)
 }

@@ -1,4 +1,5 @@
-// Big-endian loads and stores on raw bytes. Knows no packet format; every bound is the caller's to check first.
+// Big-endian loads and stores on raw bytes. Knows no packet format; every bound is the caller's to check
+// first.
 
 /// Network byte order. Offsets are bytes; nothing here checks a bound.
 public enum ByteOrder {

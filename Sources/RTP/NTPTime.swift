@@ -47,7 +47,8 @@ public struct NTPTime: Equatable, Hashable, Sendable {
         let seconds = difference >> 32
         let fraction = UInt64(truncatingIfNeeded: difference) & 0xFFFF_FFFF
         return Interval(
-            microseconds: seconds * 1_000_000 + Int64((fraction * 1_000_000 + 1 << 31) >> 32))
+            microseconds: seconds * 1_000_000 + Int64((fraction * 1_000_000 + 1 << 31) >> 32)
+        )
     }
 
     public func advanced(by interval: Interval) -> NTPTime {

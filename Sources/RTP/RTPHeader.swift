@@ -5,7 +5,8 @@ public struct RTPHeader: Equatable, Sendable {
     public static let fixedLength = 12
 
     public var marker: Bool
-    /// The P bit. Behind SRTP the padding itself can be read only after decryption: `paddingLength(in:length:)`.
+    /// The P bit. Behind SRTP the padding itself can be read only after decryption:
+    /// `paddingLength(in:length:)`.
     public var hasPadding: Bool
     public var hasExtension: Bool
     /// 0–127

@@ -1,12 +1,16 @@
-// Writes RTP headers (RFC 3550 §5.1) into memory of the caller. Must not know streams, subscribers or codecs.
+// Writes RTP headers (RFC 3550 §5.1) into memory of the caller. Must not know streams or codecs.
 
 /// Stateless writers; the caller guarantees the room that each one names.
 public enum RTPWriter {
     /// Writes 12 bytes, without CSRCs. The X and P bits are set by `setExtensionBit` and `setPaddingBit`.
     @inlinable
     public static func writeFixedHeader(
-        to packet: UnsafeMutablePointer<UInt8>, marker: Bool, payloadType: UInt8, sequenceNumber: UInt16,
-        timestamp: UInt32, ssrc: UInt32
+        to packet: UnsafeMutablePointer<UInt8>,
+        marker: Bool,
+        payloadType: UInt8,
+        sequenceNumber: UInt16,
+        timestamp: UInt32,
+        ssrc: UInt32
     ) {
         packet[0] = 0x80
         packet[1] = (marker ? 0x80 : 0) | payloadType & 0x7F
@@ -25,7 +29,9 @@ public enum RTPWriter {
     /// Returns the new length. Needs `length + count` bytes of room.
     @inlinable
     public static func appendPadding(
-        _ packet: UnsafeMutablePointer<UInt8>, length: Int, count: UInt8
+        _ packet: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        count: UInt8
     ) -> Int {
         guard count > 0 else { return length }
         let end = length + Int(count)

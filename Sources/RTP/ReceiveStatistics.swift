@@ -1,4 +1,5 @@
-// What a receiver report says about one incoming stream (RFC 3550 §6.4.1, A.1, A.3, A.8). Must not know RTCP's timing.
+// What a receiver report says about one incoming stream (RFC 3550 §6.4.1, A.1, A.3, A.8). Must not know
+// RTCP's timing.
 
 /// Loss and jitter of one SSRC. Packets recovered by retransmission stay lost here: don't pass them in.
 public struct ReceiveStatistics: Sendable {
@@ -81,12 +82,15 @@ public struct ReceiveStatistics: Sendable {
         let lost = expectedInterval - receivedInterval
         let fraction = expectedInterval > 0 && lost > 0 ? min(255, (lost << 8) / expectedInterval) : 0
         return ReportBlock(
-            ssrc: ssrc, fractionLost: UInt8(truncatingIfNeeded: fraction),
+            ssrc: ssrc,
+            fractionLost: UInt8(truncatingIfNeeded: fraction),
             cumulativeLost: min(max(cumulativeLost, -0x80_0000), 0x7F_FFFF),
-            extendedHighestSequence: extendedHighestSequence, jitter: jitter,
+            extendedHighestSequence: extendedHighestSequence,
+            jitter: jitter,
             lastSenderReport: lastSenderReport,
             delaySinceLastSenderReport: lastSenderReport == 0
-                ? 0 : NTPTime.shortUnits(now - lastSenderReportArrival))
+                ? 0 : NTPTime.shortUnits(now - lastSenderReportArrival)
+        )
     }
 
     private mutating func restart(_ sequence: UInt16) {

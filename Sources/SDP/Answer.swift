@@ -75,7 +75,8 @@ private struct AnswerWriter {
     let names: [String: StreamName]
     /// Key frames can be asked for layer by layer, since a publication has several.
     var asksPerLayer = false
-    /// Accepted mids in the order of the BUNDLE group, so that the offer's transport section stays the answer's.
+    /// Accepted mids in the order of the BUNDLE group, so that the offer's transport section stays the
+    /// answer's.
     var mids: [String] = []
     /// The section with the candidates: it carries the transport of the others (RFC 8843 §7).
     var transportMid: String? { mids.first }
@@ -170,7 +171,8 @@ private struct AnswerWriter {
         return attributes
     }
 
-    /// Without "~": a layer that the peer starts switched off may be switched on without a new offer.
+    /// Keeps "~": Chromium switches a layer on that the answer does not call paused, whatever its sender had
+    /// said.
     private func ridAttributes(_ rids: [OfferedRid]) -> [Attribute] {
         guard !rids.isEmpty else { return [] }
         var attributes = rids.map { rid in
@@ -182,7 +184,8 @@ private struct AnswerWriter {
             let suffix = restrictions.isEmpty ? "" : " " + restrictions.joined(separator: ";")
             return Attribute("rid", "\(rid.id) recv\(suffix)")
         }
-        attributes.append(Attribute("simulcast", "recv " + rids.map { $0.id }.joined(separator: ";")))
+        let list = rids.map { ($0.isPaused ? "~" : "") + $0.id }.joined(separator: ";")
+        attributes.append(Attribute("simulcast", "recv \(list)"))
         return attributes
     }
 

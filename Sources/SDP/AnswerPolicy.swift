@@ -1,4 +1,5 @@
-// What we are willing to answer. A value that the gateway fills from its configuration, the token and the endpoint.
+// What we are willing to answer. A value that the gateway fills from its configuration, the token and the
+// endpoint.
 import RTP
 
 public struct AnswerPolicy: Sendable, Hashable {
@@ -13,8 +14,8 @@ public struct AnswerPolicy: Sendable, Hashable {
     public var acceptsSimulcast: Bool
     /// Header extensions that are accepted where they are offered.
     public var extensions: Set<HeaderExtension>
-    /// All or nothing, as WHIP demands (RFC 9725): an m-section that cannot be accepted, and that the peer has not
-    /// stopped itself, fails the offer.
+    /// All or nothing, as WHIP demands (RFC 9725): an m-section that cannot be accepted, and that the peer
+    /// has not stopped itself, fails the offer.
     public var requiresEverySection: Bool
 
     public init(

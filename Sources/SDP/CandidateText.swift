@@ -1,5 +1,5 @@
-// Candidates as text (RFC 8839 §5.1): ours are written, the peer's are only looked at, since an ICE-lite agent
-// answers where checks come from.
+// Candidates as text (RFC 8839 §5.1): ours are written, the peer's are only looked at, since an ICE-lite
+// agent answers where checks come from.
 import RTP
 
 extension Candidate {
@@ -11,8 +11,8 @@ extension Candidate {
             + " typ host\(suffix)"
     }
 
-    /// Whether `text` has the form of a candidate: with or without "a=" and "candidate:" in front, of any type,
-    /// transport and kind of address. An empty text means the end of candidates and is not one.
+    /// Whether `text` has the form of a candidate: with or without "a=" and "candidate:" in front, of any
+    /// type, transport and kind of address. An empty text means the end of candidates and is not one.
     public static func isWellFormed(_ text: some StringProtocol) -> Bool {
         var body = Substring(text)
         for prefix in ["a=", "candidate:"] where body.utf8.starts(with: prefix.utf8) {

@@ -37,7 +37,8 @@ struct CodecReader {
         if formats[type] == nil { formats[type] = String(rest) }
     }
 
-    /// `a=rtcp-fb:<pt or *> <value> [<parameter>]` (RFC 4585 §4.2); values that we do not speak are passed over.
+    /// `a=rtcp-fb:<pt or *> <value> [<parameter>]` (RFC 4585 §4.2); values that we do not speak are passed
+    /// over.
     mutating func readFeedback(_ attribute: Attribute) throws(SDPError) {
         let (target, rest) = Text.head(try attribute.requiredValue())
         let fields = Text.fields(rest)
@@ -68,7 +69,8 @@ struct CodecReader {
         return (type, rest)
     }
 
-    /// The known codecs of the m-line in its order. Payload types 64–95 cannot be told from RTCP (RFC 5761 §4).
+    /// The known codecs of the m-line in its order. Payload types 64–95 cannot be told from RTCP (RFC 5761
+    /// §4).
     func codecs(of kind: MediaKind, formats list: [String]) -> [CodecParameters] {
         var listed: [UInt8] = []
         for format in list {

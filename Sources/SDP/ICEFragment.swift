@@ -1,4 +1,5 @@
-// application/trickle-ice-sdpfrag (RFC 8840 §9): what a WHIP or WHEP client sends by PATCH, and our answer to a restart.
+// application/trickle-ice-sdpfrag (RFC 8840 §9): what a WHIP or WHEP client sends by PATCH, and our answer to
+// a restart.
 import RTP
 
 /// Trickled candidates, or new credentials for an ICE restart.
@@ -97,7 +98,8 @@ public struct ICEFragment: Sendable, Hashable {
         }
     }
 
-    /// The answer to a restart (RFC 9725 §4.3.3): our new credentials and candidates, under the transport's section.
+    /// The answer to a restart (RFC 9725 §4.3.3): our new credentials and candidates, under the transport's
+    /// section.
     ///
     /// - Parameters:
     ///   - session: the negotiation in force; its first accepted section carries the transport.

@@ -4,7 +4,7 @@ import RTP
 /// Decides every m-section of an offer (RFC 8829 §5.3).
 ///
 /// - Parameters:
-///   - previous: the accepted sections of the last negotiation of this peer; a mid that still receives keeps its SSRCs.
+///   - previous: the accepted sections of this peer's last negotiation; a mid that still receives keeps its SSRCs.
 ///   - rng: where new SSRCs come from.
 public func negotiate(
     _ offer: Offer,
@@ -213,7 +213,8 @@ private struct Negotiator {
 }
 
 extension HeaderExtension {
-    /// `received`: packets of the peer carry it; `sent`: packets of ours do; `rids`: the peer marks layers with rids.
+    /// `received`: packets of the peer carry it; `sent`: packets of ours do; `rids`: the peer marks layers
+    /// with rids.
     fileprivate func isUseful(for kind: MediaKind, received: Bool, sent: Bool, rids: Bool) -> Bool {
         switch self {
         case .mid, .transportSequence, .absoluteSendTime, .absoluteCaptureTime: received || sent
@@ -240,8 +241,8 @@ extension MediaSection {
 }
 
 extension NegotiatedSession {
-    /// Gives a payload type the same format parameters in every section: libwebrtc refuses a transport where they
-    /// differ. Publications come first, since what the answer says there steers the peer's encoder.
+    /// Gives a payload type the same format parameters in every section: libwebrtc refuses a transport where
+    /// they differ. Publications come first, since what the answer says there steers the peer's encoder.
     fileprivate mutating func conformFormatParameters() {
         var merged: [UInt8: String] = [:]
         let accepted = sections.compactMap { $0.accepted }

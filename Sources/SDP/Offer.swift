@@ -1,4 +1,5 @@
-// What a peer offers, read from its description: one transport and its m-sections. Knows nothing of what we accept.
+// What a peer offers, read from its description: one transport and its m-sections. Knows nothing of what we
+// accept.
 import RTP
 
 /// The peer's directions, or ours where the context says so (RFC 8866 §6.7).
@@ -127,7 +128,7 @@ public struct Offer: Sendable, Hashable {
         try self.init(SessionDescription(parsing: text))
     }
 
-    /// The setup role of the answer: passive, so that the choice of the SRTP profile is ours, unless the peer can only
-    /// be passive itself.
+    /// The setup role of the answer: passive, so that the choice of the SRTP profile is ours, unless the peer
+    /// can only be passive itself.
     public var answeringSetup: SetupRole { remote.setup == .passive ? .active : .passive }
 }

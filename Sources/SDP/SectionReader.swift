@@ -71,8 +71,8 @@ struct SectionReader {
         trackID = fields.count > 1 ? String(fields[1]) : nil
     }
 
-    /// `a=extmap:<id>[/<direction>] <uri> [<attributes>]` (RFC 8285 §8). Ids from 4096 ask the answerer to choose;
-    /// nobody needs that, so they are passed over like unknown extensions.
+    /// `a=extmap:<id>[/<direction>] <uri> [<attributes>]` (RFC 8285 §8). Ids from 4096 ask the answerer to
+    /// choose; nobody needs that, so they are passed over like unknown extensions.
     private mutating func readExtension(_ attribute: Attribute) throws(SDPError) {
         let fields = Text.fields(try attribute.requiredValue())
         guard fields.count >= 2 else { throw attribute.malformed }

@@ -1,4 +1,5 @@
-// A session description (RFC 8866) as values, close to its text: lines, not meaning. Writing is the inverse of parsing.
+// A session description (RFC 8866) as values, close to its text: lines, not meaning. Writing is the inverse
+// of parsing.
 
 /// `o=`, with its numbers as text: nothing here depends on them.
 public struct Origin: Sendable, Hashable {

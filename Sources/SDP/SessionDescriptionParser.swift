@@ -1,9 +1,10 @@
-// Text to SessionDescription: bounds, line ends, the order of lines. Total: every text gives a value or an SDPError.
+// Text to SessionDescription: bounds, line ends, the order of lines. Total: every text gives a value or an
+// SDPError.
 import RTP
 
 extension SessionDescription {
-    /// Reads a description. Line ends are CRLF or LF; blank lines may follow the last line. Attributes are accepted
-    /// anywhere on the session level, all other lines where RFC 8866 §9 has them.
+    /// Reads a description. Line ends are CRLF or LF; blank lines may follow the last line. Attributes are
+    /// accepted anywhere on the session level, all other lines where RFC 8866 §9 has them.
     public init(parsing text: String) throws(SDPError) {
         let lines = try TextLine.lines(
             of: text,
@@ -22,7 +23,8 @@ struct TextLine {
     var bytes: ArraySlice<UInt8>
     var number: Int
 
-    /// Cuts a text into its lines. Works on an array of bytes: many times faster than on the views of a string.
+    /// Cuts a text into its lines. Works on an array of bytes: many times faster than on the views of a
+    /// string.
     static func lines(of text: String, bytes limit: Int, count: Int) throws(SDPError) -> [TextLine] {
         guard text.utf8.count <= limit else { throw SDPError(line: 0, problem: .tooLarge) }
         var bytes = Array(text.utf8)[...]
@@ -186,7 +188,8 @@ private struct SessionDescriptionParser {
 }
 
 extension MediaDescription {
-    /// `m=<media> <port>[/<count>] <proto> <fmt> …` (RFC 8866 §5.14). The count is of no use to RTP over one port.
+    /// `m=<media> <port>[/<count>] <proto> <fmt> …` (RFC 8866 §5.14). The count is of no use to RTP over one
+    /// port.
     init(_ line: TextLine) throws(SDPError) {
         let fields = Text.fields(Substring(line.value))
         guard fields.count >= 4, fields.allSatisfy({ Text.isVisible($0) }),

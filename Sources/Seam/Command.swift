@@ -30,8 +30,12 @@ public struct OpenSession: Codable, Sendable, Equatable {
     public var receivesOwnUser: Bool
 
     public init(
-        session: SessionID, room: RoomID, participant: ParticipantID, user: UserID,
-        remote: RemoteTransport, receivesOwnUser: Bool = false
+        session: SessionID,
+        room: RoomID,
+        participant: ParticipantID,
+        user: UserID,
+        remote: RemoteTransport,
+        receivesOwnUser: Bool = false
     ) {
         self.session = session
         self.room = room
@@ -55,7 +59,10 @@ public struct SectionMedia: Codable, Sendable, Equatable {
     public var muted: Bool
 
     public init(
-        section: MediaSection, publication: PublicationID? = nil, source: Source? = nil, muted: Bool = false
+        section: MediaSection,
+        publication: PublicationID? = nil,
+        source: Source? = nil,
+        muted: Bool = false
     ) {
         self.section = section
         self.publication = publication
@@ -100,7 +107,11 @@ public struct Wishes: Codable, Sendable, Equatable {
         public var maxFrameRate: UInt8
 
         public init(
-            width: UInt16, height: UInt16, visible: Bool = true, priority: UInt8 = 100, maxFrameRate: UInt8 = 0
+            width: UInt16,
+            height: UInt16,
+            visible: Bool = true,
+            priority: UInt8 = 100,
+            maxFrameRate: UInt8 = 0
         ) {
             self.width = width
             self.height = height
@@ -116,7 +127,9 @@ public struct Wishes: Codable, Sendable, Equatable {
     public var tiles: [PublicationID: Tile]
 
     public init(
-        scope: Scope = .all, overrides: [PublicationID: Bool] = [:], tiles: [PublicationID: Tile] = [:]
+        scope: Scope = .all,
+        overrides: [PublicationID: Bool] = [:],
+        tiles: [PublicationID: Tile] = [:]
     ) {
         self.scope = scope
         self.overrides = overrides

@@ -100,8 +100,14 @@ public struct SlotState: Codable, Sendable, Equatable {
     public var reason: Reason
 
     public init(
-        mid: String, kind: MediaKind, publication: PublicationID? = nil, participant: ParticipantID? = nil,
-        spatialLayer: UInt8? = nil, width: UInt16 = 0, height: UInt16 = 0, paused: Bool = false,
+        mid: String,
+        kind: MediaKind,
+        publication: PublicationID? = nil,
+        participant: ParticipantID? = nil,
+        spatialLayer: UInt8? = nil,
+        width: UInt16 = 0,
+        height: UInt16 = 0,
+        paused: Bool = false,
         reason: Reason = .none
     ) {
         self.mid = mid
@@ -150,7 +156,10 @@ public struct WorkerCounters: Codable, Sendable, Equatable {
     public var gauges: [String: Int64]
 
     public init(
-        worker: Int, counts: [String: UInt64] = [:], drops: [String: UInt64] = [:], gauges: [String: Int64] = [:]
+        worker: Int,
+        counts: [String: UInt64] = [:],
+        drops: [String: UInt64] = [:],
+        gauges: [String: Int64] = [:]
     ) {
         self.worker = worker
         self.counts = counts
@@ -168,7 +177,10 @@ public struct MediaState: Codable, Sendable, Equatable {
         public var attachments: [String: [UInt8]]
 
         public init(
-            open: OpenSession, media: SessionMedia?, transport: TransportState, attachments: [String: [UInt8]]
+            open: OpenSession,
+            media: SessionMedia?,
+            transport: TransportState,
+            attachments: [String: [UInt8]]
         ) {
             self.open = open
             self.media = media

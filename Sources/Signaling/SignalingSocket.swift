@@ -33,7 +33,10 @@ public struct SignalingRequest: Sendable, Equatable {
     public var traceparent: String?
 
     public init(
-        room: String, remoteAddress: String, origin: String? = nil, userAgent: String? = nil,
+        room: String,
+        remoteAddress: String,
+        origin: String? = nil,
+        userAgent: String? = nil,
         traceparent: String? = nil
     ) {
         self.room = room

@@ -8,8 +8,10 @@ extension MediaIOTests {
     @Suite struct ForeignPathsTests {
         private func path(_ n: Int) -> NetworkPath {
             NetworkPath(
-                remote: IPAddress(v4: UInt32(0x0a00_0000 + n / 50)), remotePort: UInt16(1000 + n % 50),
-                local: loopback)
+                remote: IPAddress(v4: UInt32(0x0a00_0000 + n / 50)),
+                remotePort: UInt16(1000 + n % 50),
+                local: loopback
+            )
         }
 
         private let start = Instant(microseconds: 5_000_000_000)

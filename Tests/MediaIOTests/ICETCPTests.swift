@@ -82,7 +82,9 @@ extension MediaIOTests {
             let forged = try StreamClient(to: fixture.address)
             forged.write(
                 StreamClient.framed(
-                    try Check.request(local.ice, mark: 1, password: "wrongwrongwrongwrongwrong")))
+                    try Check.request(local.ice, mark: 1, password: "wrongwrongwrongwrongwrong")
+                )
+            )
             let proven = try StreamClient(to: fixture.address)
             proven.write(StreamClient.framed(try Check.request(local.ice, mark: 2)))
             #expect(Check.mapped(try #require(proven.readFrame()), mark: 2) != nil)
@@ -121,7 +123,7 @@ extension MediaIOTests {
             let fixture = try ServerFixture(workers: 1)
             for _ in 0..<Limits.MediaIO.uncheckedStreamsPerSource * 3 {
                 let client = try StreamClient(to: fixture.address)
-                client.write([1, 2, 3])
+                client.write([0xff, 0xff, 3])
                 #expect(client.isClosedByServer())
             }
             let counts = try #require(fixture.counters()?.counts)

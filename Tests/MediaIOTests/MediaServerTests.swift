@@ -10,7 +10,10 @@ import Testing
 extension MediaIOTests {
     @Suite struct MediaServerTests {
         private func ask(
-            _ client: UDPSocket, _ server: SocketAddress, _ ice: ICECredentials, mark: UInt8
+            _ client: UDPSocket,
+            _ server: SocketAddress,
+            _ ice: ICECredentials,
+            mark: UInt8
         ) throws -> SocketAddress? {
             let request = try Check.request(ice, mark: mark)
             let path = NetworkPath(remote: server.address, remotePort: server.port)
@@ -26,7 +29,9 @@ extension MediaIOTests {
         }
 
         @Test func aCheckIsAnsweredFromTheAddressItWasSentTo() throws {
-            let fixture = try ServerFixture(workers: 1) { $0.listen = [ListenAddress(address: .unspecified, port: 0)] }
+            let fixture = try ServerFixture(workers: 1) {
+                $0.listen = [ListenAddress(address: .unspecified, port: 0)]
+            }
             let local = try fixture.open("s1", room: "r")
             #expect(local.setup == .passive)
             let client = try makeSocket()
@@ -49,6 +54,23 @@ extension MediaIOTests {
             let six = try makeSocket(loopback6)
             let server = SocketAddress(address: loopback6, port: port)
             #expect(try ask(six, server, local.ice, mark: 2) == six.bound)
+        }
+
+        @Test func mergedDatagramsAreTakenApart() throws {
+            let fixture = try ServerFixture(workers: 1)
+            let local = try fixture.open("s", room: "r")
+            let client = try makeSocket(loopback, UDPSocket.Options(mergesReceives: false))
+            let requests = try (1...4).map { try Check.request(local.ice, mark: UInt8($0)) }
+            let path = NetworkPath(remote: loopback, remotePort: fixture.server.port)
+            send([(requests.flatMap { $0 }, requests[0].count, path)], through: client)
+            let answers = try receiveAll(client, bytes: 4 * 64)
+            #expect(answers.count == 4)
+            for (answer, mark) in zip(answers, 1...4) {
+                #expect(Check.mapped(answer.bytes, mark: UInt8(mark)) == client.bound)
+            }
+            let counts = try #require(fixture.counters()?.counts)
+            #expect(counts["udp_datagrams_received"] == 4)
+            #expect(counts["udp_merged_receives"] == 1)
         }
 
         /// The kernel spreads the clients by their ports; each session lives on one worker whatever it does.
@@ -76,7 +98,10 @@ extension MediaIOTests {
                 #expect(try ask(socket, fixture.address, local.ice, mark: UInt8(100 + i)) == socket.bound)
             }
             let second = try #require(fixture.counters())
-            #expect(second.drops["unknownPath"] == nil, "a datagram came to a worker that did not know the path")
+            #expect(
+                second.drops["unknownPath"] == nil,
+                "a datagram came to a worker that did not know the path"
+            )
             #expect(second.drops["handOverUnknown"] == nil)
             #expect(second.counts["hand_overs_out"] == checksPassed * 3)
         }
@@ -101,7 +126,8 @@ extension MediaIOTests {
             let long = pattern(1501)
             send(
                 [(unknown, unknown.count, path), ([0x80, 0, 0, 1], 4, path), (long, long.count, path)],
-                through: client)
+                through: client
+            )
             // The first answer is that of the last question.
             #expect(try ask(client, fixture.address, local.ice, mark: 5) == client.bound)
             let drops = try #require(fixture.counters()?.drops)
@@ -120,7 +146,8 @@ extension MediaIOTests {
                         if case .state(let state) = event { return state }
                         return nil
                     }.first
-                })
+                }
+            )
             #expect(Set(state.sessions.map(\.open.session.rawValue)) == Set((0..<6).map { "s\($0)" }))
             #expect(state.epoch == "test")
         }

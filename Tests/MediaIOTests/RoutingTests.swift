@@ -69,8 +69,13 @@ extension MediaIOTests {
             let descriptor = clinux_eventfd()
             let seat = try #require(ledger.admit(loopback))
             var moved: MovedStream? = MovedStream(
-                descriptor: descriptor, remote: SocketAddress(address: loopback, port: 1), local: loopback,
-                firstFrame: [], deadline: .zero, seat: seat)
+                descriptor: descriptor,
+                remote: SocketAddress(address: loopback, port: 1),
+                local: loopback,
+                firstFrame: [],
+                deadline: .zero,
+                seat: seat
+            )
             #expect(fcntl(descriptor, F_GETFD) >= 0)
             #expect(moved != nil)
             moved = nil
@@ -81,7 +86,8 @@ extension MediaIOTests {
     @Suite struct StreamLedgerTests {
         @Test func boundsPerSourceAndInAll() throws {
             let ledger = StreamLedger(
-                bounds: .init(connections: 6, perSource: 4, unchecked: 5, uncheckedPerSource: 2))
+                bounds: .init(connections: 6, perSource: 4, unchecked: 5, uncheckedPerSource: 2)
+            )
             let (a, b, c) = (IPAddress(v4: 1), IPAddress(v4: 2), IPAddress(v4: 3))
             var seats: [StreamSeat] = []
             func admit(_ source: IPAddress) -> Bool {
@@ -118,15 +124,24 @@ extension MediaIOTests {
     @Suite struct SessionRouterTests {
         private func open(_ session: String, _ room: String) -> OpenSession {
             OpenSession(
-                session: SessionID(session), room: RoomID(room), participant: ParticipantID(session),
+                session: SessionID(session),
+                room: RoomID(room),
+                participant: ParticipantID(session),
                 user: UserID(session),
                 remote: RemoteTransport(
-                    ice: ICECredentials(usernameFragment: "u", password: "p"), fingerprints: [], setup: .active))
+                    ice: ICECredentials(usernameFragment: "u", password: "p"),
+                    fingerprints: [],
+                    setup: .active
+                )
+            )
         }
 
         private let local = LocalTransport(
-            ice: ICECredentials(usernameFragment: "u", password: "p"), candidates: [], fingerprints: [],
-            setup: .passive)
+            ice: ICECredentials(usernameFragment: "u", password: "p"),
+            candidates: [],
+            fingerprints: [],
+            setup: .passive
+        )
 
         @Test func roomsStayTogetherAndSpreadBySeats() {
             let router = SessionRouter(workers: 3)
@@ -176,7 +191,8 @@ extension MediaIOTests {
                 return SessionMedia(
                     generation: 1,
                     sections: names.map { SectionMedia(section: section, publication: PublicationID($0)) },
-                    cname: "c")
+                    cname: "c"
+                )
             }
             #expect(router.configure(SessionID("s"), media(["p1", "p2"])) == 1)
             #expect(router.worker(of: PublicationID("p1")) == 1)
@@ -198,12 +214,22 @@ extension MediaIOTests {
                 sessions: names.map {
                     MediaState.Session(
                         open: OpenSession(
-                            session: SessionID($0), room: RoomID("r"), participant: ParticipantID("p"),
+                            session: SessionID($0),
+                            room: RoomID("r"),
+                            participant: ParticipantID("p"),
                             user: UserID("u"),
                             remote: RemoteTransport(
-                                ice: ICECredentials(usernameFragment: "u", password: "p"), fingerprints: [],
-                                setup: .active)), media: nil, transport: .new, attachments: [:])
-                })
+                                ice: ICECredentials(usernameFragment: "u", password: "p"),
+                                fingerprints: [],
+                                setup: .active
+                            )
+                        ),
+                        media: nil,
+                        transport: .new,
+                        attachments: [:]
+                    )
+                }
+            )
         }
 
         @Test func aReportIsOneAndNothingOvertakesIt() {
@@ -227,7 +253,8 @@ extension MediaIOTests {
     }
 
     @Suite struct HostCandidateTests {
-        private func interface(_ name: String, _ address: String, loopback: Bool = false, up: Bool = true) throws
+        private func interface(_ name: String, _ address: String, loopback: Bool = false, up: Bool = true)
+            throws
             -> NetworkInterface
         {
             let parsed = try #require(SocketAddress(parsing: address))
@@ -246,17 +273,28 @@ extension MediaIOTests {
             let both = HostCandidates.endpoints(listen: [four, six], announced: [], interfaces: interfaces)
             #expect(both.map(\.address) == ["203.0.113.5", "10.0.0.5", "2001:db8::5"])
             let bound = HostCandidates.endpoints(
-                listen: [SocketAddress(address: loopback, port: 1)], announced: [], interfaces: interfaces)
+                listen: [SocketAddress(address: loopback, port: 1)],
+                announced: [],
+                interfaces: interfaces
+            )
             #expect(bound == [.init(address: "127.0.0.1", port: 1)])
             let natted = HostCandidates.endpoints(
-                listen: [four, six], announced: ["198.51.100.7", "sfu.example.org", "198.51.100.7"],
-                interfaces: interfaces)
+                listen: [four, six],
+                announced: ["198.51.100.7", "sfu.example.org", "198.51.100.7"],
+                interfaces: interfaces
+            )
             #expect(natted.map(\.address) == ["198.51.100.7", "sfu.example.org"])
             let alone = HostCandidates.endpoints(
-                listen: [four], announced: [], interfaces: Array(interfaces.prefix(3)))
+                listen: [four],
+                announced: [],
+                interfaces: Array(interfaces.prefix(3))
+            )
             #expect(alone.map(\.address) == ["172.17.0.1"], "better a bridge than nothing")
             let none = HostCandidates.endpoints(
-                listen: [four], announced: [], interfaces: Array(interfaces.prefix(2)))
+                listen: [four],
+                announced: [],
+                interfaces: Array(interfaces.prefix(2))
+            )
             #expect(none.map(\.address) == ["127.0.0.1"])
         }
 
@@ -274,12 +312,15 @@ extension MediaIOTests {
 
         @Test func listenAddresses() throws {
             #expect(
-                try ListenAddress.parse("127.0.0.1:7882") == [ListenAddress(address: loopback, port: 7882)])
+                try ListenAddress.parse("127.0.0.1:7882") == [ListenAddress(address: loopback, port: 7882)]
+            )
             #expect(try ListenAddress.parse("[::1]:1") == [ListenAddress(address: loopback6, port: 1)])
             let all = try ListenAddress.parse(":7882")
             #expect(all.map(\.address) == [.unspecified, IPAddress(v6High: 0, low: 0)])
             #expect(all.map(\.isRequired) == [true, false])
-            for bad in ["", "127.0.0.1", "::1:80", "[::1]", "host:80", "1.2.3.4:99999", "[1.2.3.4]:5", "[]:5"] {
+            for bad in [
+                "", "127.0.0.1", "::1:80", "[::1]", "host:80", "1.2.3.4:99999", "[1.2.3.4]:5", "[]:5",
+            ] {
                 #expect(throws: MediaError.self, "\(bad)") { try ListenAddress.parse(bad) }
             }
         }

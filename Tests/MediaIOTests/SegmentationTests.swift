@@ -66,16 +66,21 @@ extension MediaIOTests {
             let tally = IOTally()
             var calls = 0
             let sender = try UDPSocket(
-                binding: SocketAddress(address: loopback, port: 0), options: .init(), tally: tally,
+                binding: SocketAddress(address: loopback, port: 0),
+                options: .init(),
+                tally: tally,
                 transmit: { descriptor, batch, first, count in
                     calls += 1
                     return calls == 1 ? -error : clinux_send(descriptor, batch, first, count)
-                })
+                }
+            )
             let receiver = try makeSocket(loopback, Self.unmerged)
             let bytes = pattern(5 * 1000 + 10)
             let next = pattern(3 * 800, seed: 3)
             send(
-                [(bytes, 1000, makePath(to: receiver)), (next, 800, makePath(to: receiver))], through: sender)
+                [(bytes, 1000, makePath(to: receiver)), (next, 800, makePath(to: receiver))],
+                through: sender
+            )
             let got = try receiveAll(receiver, bytes: bytes.count + next.count)
             #expect(got.map(\.bytes) == cut(bytes, 1000) + cut(next, 800))
             #expect(tally.counters.segmentationRefused == 1)
@@ -88,7 +93,9 @@ extension MediaIOTests {
             let tally = IOTally()
             var attempts = 0
             let sender = try UDPSocket(
-                binding: SocketAddress(address: loopback, port: 0), options: .init(), tally: tally,
+                binding: SocketAddress(address: loopback, port: 0),
+                options: .init(),
+                tally: tally,
                 transmit: { descriptor, batch, first, count in
                     // Each refused message is the only one of its call, so a count of 1 is the segmented one.
                     if count == 1 {
@@ -96,7 +103,8 @@ extension MediaIOTests {
                         return -EIO
                     }
                     return clinux_send(descriptor, batch, first, count)
-                })
+                }
+            )
             let receiver = try makeSocket(loopback, Self.unmerged)
             let rounds = Limits.MediaIO.segmentationRefusals + 50
             var received: [[UInt8]] = []
@@ -120,7 +128,9 @@ extension MediaIOTests {
             let tally = IOTally()
             var calls = 0
             let sender = try UDPSocket(
-                binding: SocketAddress(address: loopback, port: 0), options: .init(), tally: tally,
+                binding: SocketAddress(address: loopback, port: 0),
+                options: .init(),
+                tally: tally,
                 transmit: { descriptor, batch, first, count in
                     calls += 1
                     switch calls {
@@ -128,11 +138,13 @@ extension MediaIOTests {
                     case 2: return clinux_send(descriptor, batch, first, min(count, 2))
                     default: return -EAGAIN
                     }
-                })
+                }
+            )
             let receiver = try makeSocket(loopback, Self.unmerged)
             send(
                 [(pattern(400), 100, makePath(to: receiver)), (pattern(300), 100, makePath(to: receiver))],
-                through: sender)
+                through: sender
+            )
             #expect(calls == 3)
             #expect(tally.counters.datagramsSent == 2)
             #expect(tally.socketFull == 5)

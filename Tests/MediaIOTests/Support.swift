@@ -30,7 +30,9 @@ func waitReadable(_ descriptor: Int32, seconds: Double = 20) -> Bool {
 }
 
 func makeSocket(
-    _ address: IPAddress = loopback, port: UInt16 = 0, _ options: UDPSocket.Options = .init(),
+    _ address: IPAddress = loopback,
+    port: UInt16 = 0,
+    _ options: UDPSocket.Options = .init(),
     tally: IOTally = IOTally()
 ) throws -> UDPSocket {
     try UDPSocket(binding: SocketAddress(address: address, port: port), options: options, tally: tally)
@@ -61,8 +63,13 @@ func receiveAll(_ socket: UDPSocket, bytes wanted: Int) throws -> [ReceivedBuffe
             total += bytes.count
             result.append(
                 ReceivedBuffer(
-                    bytes: bytes, segmentSize: Int(raw.segment_size), remote: SocketAddress(raw.remote),
-                    local: IPAddress(raw.local), stamp: raw.arrival))
+                    bytes: bytes,
+                    segmentSize: Int(raw.segment_size),
+                    remote: SocketAddress(raw.remote),
+                    local: IPAddress(raw.local),
+                    stamp: raw.arrival
+                )
+            )
         }
     }
     return result
@@ -78,8 +85,11 @@ func send(_ messages: [(bytes: [UInt8], segmentSize: Int, path: NetworkPath)], t
         let place = outbox.reserve(bytes.count)
         for i in bytes.indices { place[i] = bytes[i] }
         outbox.commit(
-            length: bytes.count, segmentSize: segmentSize,
-            segments: (bytes.count + segmentSize - 1) / segmentSize, on: path)
+            length: bytes.count,
+            segmentSize: segmentSize,
+            segments: (bytes.count + segmentSize - 1) / segmentSize,
+            on: path
+        )
     }
     outbox.flush()
 }
@@ -109,7 +119,9 @@ final class EventLog: Sendable {
         while true {
             if let found = search(all) { return found }
             let left = end - MonotonicClock.now
-            guard left > .zero, waitReadable(wakeup, seconds: Double(left.microseconds) / 1e6) else { return nil }
+            guard left > .zero, waitReadable(wakeup, seconds: Double(left.microseconds) / 1e6) else {
+                return nil
+            }
             clinux_eventfd_clear(wakeup)
         }
     }
@@ -122,8 +134,13 @@ final class ServerFixture {
 
     init(workers: Int, _ adjust: (inout MediaConfiguration) -> Void = { _ in }) throws {
         var configuration = MediaConfiguration(
-            certificate: try .generate(), epoch: "test", listen: try ListenAddress.parse("127.0.0.1:0"),
-            workers: workers, seed: 7)
+            certificate: try .generate(),
+            epoch: "test",
+            listen: try ListenAddress.parse("127.0.0.1:0"),
+            workers: workers,
+            seed: 7
+        )
+        configuration.counterInterval = .milliseconds(50)
         adjust(&configuration)
         server = try MediaServer(configuration: configuration)
         let log = self.log
@@ -138,10 +155,16 @@ final class ServerFixture {
     /// Opens a session in a room and returns what it would answer to the peer.
     func open(_ name: String, room: String) throws -> LocalTransport {
         let open = OpenSession(
-            session: SessionID(name), room: RoomID(room), participant: ParticipantID(name), user: UserID(name),
+            session: SessionID(name),
+            room: RoomID(room),
+            participant: ParticipantID(name),
+            user: UserID(name),
             remote: RemoteTransport(
                 ice: ICECredentials(usernameFragment: "peer", password: "aaaaaaaaaaaaaaaaaaaaaaaa"),
-                fingerprints: [Fingerprint(algorithm: "sha-256", digest: pattern(32))], setup: .active))
+                fingerprints: [Fingerprint(algorithm: "sha-256", digest: pattern(32))],
+                setup: .active
+            )
+        )
         try #require(server.send(.open(open)))
         let local = log.wait { events in
             events.compactMap { event -> LocalTransport? in
@@ -158,7 +181,9 @@ final class ServerFixture {
         let workers = server.workerCount
         let newest = log.wait { events -> [Int: WorkerCounters]? in
             var newest: [Int: WorkerCounters] = [:]
-            for case .counters(let counters) in events.dropFirst(before) { newest[counters.worker] = counters }
+            for case .counters(let counters) in events.dropFirst(before) {
+                newest[counters.worker] = counters
+            }
             return newest.count == workers ? newest : nil
         }
         guard let newest else { return nil }
@@ -234,7 +259,9 @@ final class StreamClient {
     func write(_ bytes: [UInt8]) {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = rest.withUnsafeBytes {
+                send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count <= 0 { return }
             rest = rest.dropFirst(count)
         }

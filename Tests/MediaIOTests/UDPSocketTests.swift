@@ -45,7 +45,9 @@ extension MediaIOTests {
             let client = try makeSocket()
             let asked = IPAddress(v4: 0x7f00_0003)
             send(
-                [(pattern(64), 64, NetworkPath(remote: asked, remotePort: server.bound.port))], through: client)
+                [(pattern(64), 64, NetworkPath(remote: asked, remotePort: server.bound.port))],
+                through: client
+            )
             let question = try #require(try receiveAll(server, bytes: 64).first)
             #expect(question.local == asked)
 
@@ -54,10 +56,14 @@ extension MediaIOTests {
                     (
                         pattern(80), 80,
                         NetworkPath(
-                            remote: question.remote.address, remotePort: question.remote.port,
-                            local: question.local)
+                            remote: question.remote.address,
+                            remotePort: question.remote.port,
+                            local: question.local
+                        )
                     )
-                ], through: server)
+                ],
+                through: server
+            )
             let answer = try #require(try receiveAll(client, bytes: 80).first)
             #expect(answer.remote == SocketAddress(address: asked, port: server.bound.port))
         }
@@ -68,7 +74,8 @@ extension MediaIOTests {
             #expect(server.bound.address.isIPv6)
             send(
                 [(pattern(300), 300, NetworkPath(remote: loopback6, remotePort: server.bound.port))],
-                through: client)
+                through: client
+            )
             let question = try #require(try receiveAll(server, bytes: 300).first)
             #expect(question.local == loopback6)
             #expect(question.remote == client.bound)
@@ -78,9 +85,14 @@ extension MediaIOTests {
                     (
                         pattern(900), 300,
                         NetworkPath(
-                            remote: client.bound.address, remotePort: client.bound.port, local: loopback6)
+                            remote: client.bound.address,
+                            remotePort: client.bound.port,
+                            local: loopback6
+                        )
                     )
-                ], through: server)
+                ],
+                through: server
+            )
             let answer = try receiveAll(client, bytes: 900)
             #expect(answer.flatMap(\.bytes) == pattern(900))
             #expect(answer.allSatisfy { $0.remote.address == loopback6 })
@@ -96,9 +108,12 @@ extension MediaIOTests {
 
         @Test func aTakenPortSaysWhichAndWhy() throws {
             let first = try makeSocket()
-            let error = #expect(throws: MediaError.self) { _ = try makeSocket(loopback, port: first.bound.port) }
+            let error = #expect(throws: MediaError.self) {
+                _ = try makeSocket(loopback, port: first.bound.port)
+            }
             #expect(
-                error?.description == "cannot open UDP 127.0.0.1:\(first.bound.port): Address already in use")
+                error?.description == "cannot open UDP 127.0.0.1:\(first.bound.port): Address already in use"
+            )
         }
 
         @Test func anUnreachableRemoteDoesNotStopTheOthers() throws {
@@ -111,7 +126,9 @@ extension MediaIOTests {
                 [
                     (pattern(10, seed: 1), 10, makePath(to: receiver)), (pattern(10, seed: 2), 10, bad),
                     (pattern(10, seed: 3), 10, makePath(to: receiver)),
-                ], through: sender)
+                ],
+                through: sender
+            )
             let got = try receiveAll(receiver, bytes: 20)
             #expect(got.map(\.bytes) == [pattern(10, seed: 1), pattern(10, seed: 3)])
             #expect(tally.socketError == 1)
@@ -124,11 +141,14 @@ extension MediaIOTests {
             var calls = 0
             // Takes three messages, then is full.
             let sender = try UDPSocket(
-                binding: SocketAddress(address: loopback, port: 0), options: .init(), tally: tally,
+                binding: SocketAddress(address: loopback, port: 0),
+                options: .init(),
+                tally: tally,
                 transmit: { descriptor, batch, first, count in
                     calls += 1
                     return calls == 1 ? clinux_send(descriptor, batch, first, min(count, 3)) : -error
-                })
+                }
+            )
             let message = (pattern(2000), 500, makePath(to: receiver))
             send([message, message, message, message, (pattern(10), 10, message.2)], through: sender)
             #expect(calls == 2)

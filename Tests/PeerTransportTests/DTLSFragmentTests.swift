@@ -14,7 +14,7 @@ struct DTLSFragmentTests {
             0xfe99,
             UInt32(SSL_EXT_CLIENT_HELLO),
             addLargeExtension,
-            nil,
+            freeLargeExtension,
             nil,
             nil,
             nil
@@ -78,14 +78,19 @@ private func addLargeExtension(
     _ alert: UnsafeMutablePointer<Int32>?,
     _ argument: UnsafeMutableRawPointer?
 ) -> Int32 {
-    out?.pointee = UnsafePointer(largeExtension)
+    let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: 1200)
+    for i in 0..<1200 { bytes[i] = UInt8(truncatingIfNeeded: i &* 7) }
+    out?.pointee = UnsafePointer(bytes)
     length?.pointee = 1200
     return 1
 }
 
-/// Lives as long as the process, as OpenSSL reads it after the callback.
-nonisolated(unsafe) private let largeExtension: UnsafeMutablePointer<UInt8> = {
-    let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: 1200)
-    for i in 0..<1200 { bytes[i] = UInt8(truncatingIfNeeded: i &* 7) }
-    return bytes
-}()
+private func freeLargeExtension(
+    _ ssl: OpaquePointer?,
+    _ type: UInt32,
+    _ context: UInt32,
+    _ out: UnsafePointer<UInt8>?,
+    _ argument: UnsafeMutableRawPointer?
+) {
+    out?.deallocate()
+}

@@ -125,14 +125,30 @@ struct SRTPContextTests {
         #expect(pair.far.unprotected(rtp: sealed(131_073, by: pair.near)).result == .replay)
     }
 
-    @Test func senderReportBeforeTheFirstPacketAfterAWrap() throws {
+    @Test(arguments: SRTPProfile.allCases)
+    func senderReportBeforeTheFirstPacketAfterAWrap(profile: SRTPProfile) throws {
         var random = SRTPTestRandom(state: 17)
-        let pair = try SRTPPair(.aes128CMSHA1_80, random: &random)
+        let pair = try SRTPPair(profile, random: &random)
         let report = srtpBytes("80c9000100000001")
         #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
+        // A forgery that is tried with ROC 1 must not leave it behind.
+        let forged = SRTPTestPacket(sequence: 40, ssrc: 1, payload: random.bytes(60))
+        #expect(pair.far.unprotected(rtp: forged.bytes).result == .authentication)
         #expect(pair.far.unprotected(rtp: sealed(65539, by: pair.near)).result == .ok(16))
         #expect(pair.far.unprotected(rtp: sealed(65540, by: pair.near)).result == .ok(16))
         #expect(pair.far.unprotected(rtp: sealed(65540, by: pair.near)).result == .replay)
+        #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
+    }
+
+    @Test(arguments: SRTPProfile.allCases)
+    func failedGuessLeavesTheRolloverCounterAlone(profile: SRTPProfile) throws {
+        var random = SRTPTestRandom(state: 19)
+        let pair = try SRTPPair(profile, random: &random)
+        let report = srtpBytes("80c9000100000001")
+        #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
+        let forged = SRTPTestPacket(sequence: 40, ssrc: 1, payload: random.bytes(60))
+        #expect(pair.far.unprotected(rtp: forged.bytes).result == .authentication)
+        #expect(pair.far.unprotected(rtp: sealed(50, by: pair.near)).result == .ok(16), "ROC 0")
         #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
     }
 

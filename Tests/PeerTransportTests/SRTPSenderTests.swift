@@ -30,6 +30,41 @@ struct SRTPSenderTests {
         #expect(indices.allSatisfy { $0 > 1 << 16 }, "the rollover counter must have moved, seed \(seed)")
     }
 
+    @Test(arguments: SRTPProfile.allCases, [UInt64(11), 12])
+    func reportsEqualLibsrtp(profile: SRTPProfile, seed: UInt64) throws {
+        var random = SRTPTestRandom(state: seed)
+        let pair = try SRTPPair(profile, random: &random)
+        let oracle = SRTPOracle(profile, key: pair.nearKey, salt: pair.nearSalt)
+        let ssrc = random.bytes(4)
+        for n in 0..<400 {
+            let words = Int.random(in: 0...300, using: &random)
+            let report = [0x80, 201, UInt8(words >> 8), UInt8(words & 255)] + ssrc + random.bytes(4 * words)
+            let ours = pair.near.protected(rtcp: report)
+            try #require(ours == oracle.protected(rtcp: report), "seed \(seed), report \(n)")
+            try #require(pair.far.unprotected(rtcp: ours).bytes == report, "seed \(seed), report \(n)")
+        }
+    }
+
+    @Test func reportsStopAtTheLastIndex() throws {
+        var random = SRTPTestRandom(state: 13)
+        let key = random.bytes(16)
+        let keys = try #require(
+            SRTPSessionKeys(
+                masterKey: key,
+                masterSalt: Array(key.dropLast(4)),
+                profile: .aeadAES128GCM,
+                kind: .rtcp
+            )
+        )
+        let sender = try #require(SRTPSender(profile: .aeadAES128GCM, keys: keys))
+        defer { sender.free() }
+        var report = srtpBytes("80c9000100000001") + [UInt8](repeating: 0, count: 64)
+        #expect(sender.protectRTCP(&report, length: 8, index: 0x8000_0000) == 0)
+        #expect(sender.protectRTCP(&report, length: 7, index: 1) == 0)
+        #expect(sender.protectRTCP(&report, length: 8, index: 0x7fff_ffff) == 28)
+        #expect(Array(report[24..<28]) == [0xff, 0xff, 0xff, 0xff])
+    }
+
     /// Every packet over four wraps, so that ROC bytes of IV and HMAC are right.
     @Test(arguments: SRTPProfile.allCases)
     func rolloverCounter(profile: SRTPProfile) throws {

@@ -173,6 +173,15 @@ final class SRTPOracle {
 
     deinit { if let session { srtp_dealloc(session) } }
 
+    func protected(rtcp bytes: [UInt8]) -> [UInt8] {
+        var buffer = bytes + [UInt8](repeating: 0, count: 64)
+        var length = Int32(bytes.count)
+        guard let session, srtp_protect_rtcp(session, &buffer, &length) == srtp_err_status_ok else {
+            return []
+        }
+        return Array(buffer[..<Int(length)])
+    }
+
     func protected(_ bytes: [UInt8]) -> [UInt8] {
         var buffer = bytes + [UInt8](repeating: 0, count: 64)
         var length = Int32(bytes.count)

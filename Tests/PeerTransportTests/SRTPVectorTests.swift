@@ -122,4 +122,25 @@ struct SRTPVectorTests {
         let protected = packet.protected(by: sender, ssrc: 0x5501_a0b2, index: 0xf17b)
         #expect(srtpHex(protected) == "8040f17b8041f8d35501a0b2" + expected)
     }
+
+    /// RFC 7714 §17.1.
+    @Test func gcmReport() throws {
+        let keys = SRTPSessionKeys(
+            encryption: (0..<16).map { $0 },
+            authentication: [],
+            salt: srtpBytes("517569642070726f2071756f")
+        )
+        let sender = try #require(SRTPSender(profile: .aeadAES128GCM, keys: keys))
+        defer { sender.free() }
+        let sealed = """
+            81c8000d4d61727363e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32dc676a5f1730d6fda4ce09b4686303ded\
+            0bb9275bc84aa45896cf4d2fc5abf87245d9eade800005d4
+            """
+        let plain = """
+            81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61deadbeefdeadbeefdeadbeefdeadbeefdeadbeef
+            """
+        var packet = srtpBytes(plain) + [UInt8](repeating: 0, count: 64)
+        let length = sender.protectRTCP(&packet, length: srtpBytes(plain).count, index: 0x5d4)
+        #expect(srtpHex(packet[..<length]) == sealed)
+    }
 }

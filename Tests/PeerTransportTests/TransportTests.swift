@@ -255,13 +255,20 @@ private typealias Check = SimulatedICEClient.Check
         #expect(end.changes == [.pathValidated(end.path(2)), .pathSelected(end.path(2))])
         end.changes = []
         _ = end.receive(end.ice.check(), on: end.path(1), at: pair.now)
-        let packet = try TransportPair.rtp(from: pair.client, sequence: 1)
-        _ = end.receive(packet, on: end.path(1), at: pair.now + .milliseconds(2001))
+        // As long as the selected path speaks, others may too.
+        let early = try TransportPair.rtp(from: pair.client, sequence: 1)
+        _ = end.receive(early, on: end.path(2), at: pair.now + .milliseconds(1900))
+        let packet = try TransportPair.rtp(from: pair.client, sequence: 2)
+        _ = end.receive(packet, on: end.path(1), at: pair.now + .milliseconds(3900))
+        end.poll()
+        #expect(end.changes.isEmpty)
+        let late = try TransportPair.rtp(from: pair.client, sequence: 3)
+        _ = end.receive(late, on: end.path(1), at: pair.now + .milliseconds(3901))
         end.poll()
         #expect(end.changes == [.pathSelected(end.path(1))])
         // A replayed packet is no sign of life.
         end.changes = []
-        _ = end.receive(packet, on: end.path(2), at: pair.now + .seconds(6))
+        _ = end.receive(packet, on: end.path(2), at: pair.now + .seconds(8))
         end.poll()
         #expect(end.changes.isEmpty)
     }

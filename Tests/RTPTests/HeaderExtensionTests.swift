@@ -12,7 +12,9 @@ import Testing
     }
 
     private func parse(
-        _ profile: UInt16, _ body: [UInt8], map other: HeaderExtensionMap? = nil
+        _ profile: UInt16,
+        _ body: [UInt8],
+        map other: HeaderExtensionMap? = nil
     ) throws -> ExtensionValues {
         let bytes = packet(profile, body)
         let header = try #require(withBytes(bytes) { RTPHeader(parsing: $0, length: $1) })
@@ -26,7 +28,9 @@ import Testing
     @Test func namesAreTheRegisteredOnes() {
         #expect(Set(HeaderExtension.allCases.map(\.uri)).count == HeaderExtension.allCases.count)
         #expect(HeaderExtension.allCases.count <= 16, "`ExtensionValues.present` has 16 bits")
-        #expect(HeaderExtension.allCases.map { Int($0.rawValue) } == Array(0..<HeaderExtension.allCases.count))
+        #expect(
+            HeaderExtension.allCases.map { Int($0.rawValue) } == Array(0..<HeaderExtension.allCases.count)
+        )
         #expect(HeaderExtension.mid.uri == "urn:ietf:params:rtp-hdrext:sdes:mid")
         #expect(HeaderExtension.rid.uri == "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id")
         #expect(HeaderExtension.repairedRid.uri == "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id")
@@ -34,7 +38,8 @@ import Testing
         #expect(HeaderExtension.videoOrientation.uri == "urn:3gpp:video-orientation")
         #expect(
             HeaderExtension.transportSequence.uri
-                == "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01")
+                == "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+        )
         for kind in [HeaderExtension.absoluteSendTime, .absoluteCaptureTime, .playoutDelay, .colorSpace] {
             #expect(kind.uri.hasPrefix("http://www.webrtc.org/experiments/rtp-hdrext/"))
         }
@@ -61,7 +66,8 @@ import Testing
         // §4.2: three elements of 1, 2 and 4 bytes, two bytes of padding in between.
         let body = hex("0051 aa 61bbcc 00 00 73 01020304")
         let map = HeaderExtensionMap([
-            HeaderExtensionID(.mid, id: 5), HeaderExtensionID(.rid, id: 6), HeaderExtensionID(.colorSpace, id: 7),
+            HeaderExtensionID(.mid, id: 5), HeaderExtensionID(.rid, id: 6),
+            HeaderExtensionID(.colorSpace, id: 7),
         ])
         let shifted = Array(body.dropFirst()) + [0]
         var fixed = shifted
@@ -78,7 +84,8 @@ import Testing
         // §4.3: elements of 0, 1 and 4 bytes.
         let body = hex("0500 0601bb 00 0704 01020304 00")
         let map = HeaderExtensionMap([
-            HeaderExtensionID(.mid, id: 5), HeaderExtensionID(.rid, id: 6), HeaderExtensionID(.colorSpace, id: 7),
+            HeaderExtensionID(.mid, id: 5), HeaderExtensionID(.rid, id: 6),
+            HeaderExtensionID(.colorSpace, id: 7),
         ])
         for profile: UInt16 in [0x1000, 0x100F] {
             let values = try parse(profile, body, map: map)
@@ -94,7 +101,8 @@ import Testing
         // Two-byte form, ids 1–13 in the order of the cases.
         let body = hex(
             "0102 3132 0201 66 0303 717273 0402 1234 0503 abcdef 0610 0102030405060708 fffffffffffffff0"
-                + "0701 9e 0801 02 0903 00000a 0a01 01 0b02 0505 0c03 c10172 0d01 00")
+                + "0701 9e 0801 02 0903 00000a 0a01 01 0b02 0505 0c03 c10172 0d01 00"
+        )
         let padded = body + [UInt8](repeating: 0, count: -body.count & 3)
         let values = try parse(0x1000, padded)
         #expect(!values.isMalformed)
@@ -116,7 +124,10 @@ import Testing
 
     @Test func audioLevelVector() throws {
         let values = try parse(
-            0xBEDE, hex("109e0000"), map: HeaderExtensionMap([HeaderExtensionID(.audioLevel, id: 1)]))
+            0xBEDE,
+            hex("109e0000"),
+            map: HeaderExtensionMap([HeaderExtensionID(.audioLevel, id: 1)])
+        )
         #expect(values.hasVoiceActivity)
         #expect(values.audioLevel == 30)
         #expect(ExtensionValues().audioLevel == 127)
@@ -152,15 +163,23 @@ import Testing
         #expect(values.transportSequence == 2)
     }
 
-    @Test(arguments: [ExtensionForm.oneByte, .twoByte]) func writerAndParserAgree(form: ExtensionForm) throws {
+    @Test(arguments: [ExtensionForm.oneByte, .twoByte]) func writerAndParserAgree(form: ExtensionForm) throws
+    {
         let mid: [UInt8] = [0x76, 0x30]
         let bytes = written { p in
             RTPWriter.writeFixedHeader(
-                to: p, marker: false, payloadType: 111, sequenceNumber: 1, timestamp: 2, ssrc: 3)
+                to: p,
+                marker: false,
+                payloadType: 111,
+                sequenceNumber: 1,
+                timestamp: 2,
+                ssrc: 3
+            )
             var writer = ExtensionWriter(at: p + 12, capacity: 64, form: form)
             let results = [
                 withBytes(mid) { value, count in writer.append(id: 1, value, count: count) },
-                writer.append16(id: 4, 0xFFFE), writer.append24(id: 5, 0x12_3456), writer.append8(id: 7, 0x85),
+                writer.append16(id: 4, 0xFFFE), writer.append24(id: 5, 0x12_3456),
+                writer.append8(id: 7, 0x85),
             ]
             #expect(results == [true, true, true, true])
             let size = writer.finish()

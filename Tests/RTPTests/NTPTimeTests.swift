@@ -37,7 +37,8 @@ import Testing
     @Test func roundTripOfRFC3550Figure2() throws {
         // A = b710:8000, DLSR = 0005:4000, LSR = b705:2000 → 6.125 s
         let trip = try #require(
-            NTPTime.roundTrip(now: 0xB710_8000, lastReport: 0xB705_2000, delay: 0x0005_4000))
+            NTPTime.roundTrip(now: 0xB710_8000, lastReport: 0xB705_2000, delay: 0x0005_4000)
+        )
         #expect(trip == Interval(microseconds: 6_125_000))
         #expect(NTPTime.roundTrip(now: 5, lastReport: 0, delay: 0) == nil)
         #expect(NTPTime.roundTrip(now: 100, lastReport: 90, delay: 20) == .zero)

@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct RTPHeaderTests {
     private let full = hex(
-        "b2e0 1234 01020304 aabbccdd 00000001 00000002 bede0001 10aa0000 f00df00d 00000004")
+        "b2e0 1234 01020304 aabbccdd 00000001 00000002 bede0001 10aa0000 f00df00d 00000004"
+    )
 
     private func parse(_ bytes: [UInt8]) -> RTPHeader? {
         withBytes(bytes) { RTPHeader(parsing: $0, length: $1) }
@@ -81,7 +82,8 @@ import Testing
             let bytes: [UInt8] = [0x80, UInt8(second)]
             #expect(
                 withBytes(bytes) { RTPHeader.isRTCP($0, length: $1) } == (192...223).contains(second),
-                "\(second)")
+                "\(second)"
+            )
         }
         #expect(!withBytes([0x80]) { RTPHeader.isRTCP($0, length: $1) })
     }
@@ -89,8 +91,13 @@ import Testing
     @Test func writerAndParserAgree() throws {
         let bytes = written { p in
             RTPWriter.writeFixedHeader(
-                to: p, marker: true, payloadType: 96, sequenceNumber: 65535, timestamp: 0xFFFF_FFFE,
-                ssrc: 0x8000_0001)
+                to: p,
+                marker: true,
+                payloadType: 96,
+                sequenceNumber: 65535,
+                timestamp: 0xFFFF_FFFE,
+                ssrc: 0x8000_0001
+            )
             p[12] = 0x55
             return RTPWriter.appendPadding(p, length: 13, count: 7)
         }
@@ -103,7 +110,13 @@ import Testing
     @Test func noPaddingIsNoChange() {
         let bytes = written { p in
             RTPWriter.writeFixedHeader(
-                to: p, marker: false, payloadType: 1, sequenceNumber: 2, timestamp: 3, ssrc: 4)
+                to: p,
+                marker: false,
+                payloadType: 1,
+                sequenceNumber: 2,
+                timestamp: 3,
+                ssrc: 4
+            )
             return RTPWriter.appendPadding(p, length: 12, count: 0)
         }
         #expect(bytes == hex("80010002 00000003 00000004"))

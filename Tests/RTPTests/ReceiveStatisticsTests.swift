@@ -2,10 +2,14 @@ import RTP
 import Testing
 
 @Suite struct ReceiveStatisticsTests {
-    private func at(_ milliseconds: Int64) -> Instant { Instant(microseconds: 7_000_000 + milliseconds * 1000) }
+    private func at(_ milliseconds: Int64) -> Instant {
+        Instant(microseconds: 7_000_000 + milliseconds * 1000)
+    }
 
     private func report(
-        _ statistics: inout ReceiveStatistics, _ ssrc: UInt32, _ now: Instant
+        _ statistics: inout ReceiveStatistics,
+        _ ssrc: UInt32,
+        _ now: Instant
     ) throws -> ReportBlock {
         let block = statistics.makeReportBlock(ssrc: ssrc, at: now)
         return try #require(block)
@@ -16,7 +20,11 @@ import Testing
         let nothing = statistics.makeReportBlock(ssrc: 1, at: at(0))
         #expect(nothing == nil)
         for number in 100..<200 where number % 10 != 9 {
-            statistics.receive(sequence: UInt16(number), timestamp: UInt32(number * 900), at: at(Int64(number)))
+            statistics.receive(
+                sequence: UInt16(number),
+                timestamp: UInt32(number * 900),
+                at: at(Int64(number))
+            )
         }
         let first = try report(&statistics, 1, at(300))
         // 199 is missing but not expected yet: 9 of 99.
@@ -24,7 +32,11 @@ import Testing
         #expect(first.cumulativeLost == 9)
         #expect(first.fractionLost == 9 * 256 / 99)
         for number in 199..<299 {
-            statistics.receive(sequence: UInt16(number), timestamp: UInt32(number * 900), at: at(Int64(number)))
+            statistics.receive(
+                sequence: UInt16(number),
+                timestamp: UInt32(number * 900),
+                at: at(Int64(number))
+            )
         }
         let second = try report(&statistics, 1, at(400))
         #expect(second.fractionLost == 0 && second.cumulativeLost == 9)
@@ -44,7 +56,11 @@ import Testing
     @Test func theHighestNumberCountsItsWraps() {
         var statistics = ReceiveStatistics(clockRate: 48_000)
         for number in 65_000..<(65_536 * 2 + 10) {
-            statistics.receive(sequence: UInt16(truncatingIfNeeded: number), timestamp: UInt32(number), at: at(0))
+            statistics.receive(
+                sequence: UInt16(truncatingIfNeeded: number),
+                timestamp: UInt32(number),
+                at: at(0)
+            )
         }
         // Extended from the first number's own cycle.
         #expect(statistics.extendedHighestSequence == 65_536 * 2 + 9)
@@ -60,7 +76,10 @@ import Testing
         for number in 0..<200 {
             let late: Int64 = number % 2 == 1 ? 5 : 0
             statistics.receive(
-                sequence: UInt16(number), timestamp: UInt32(number * 160), at: at(Int64(number) * 20 + late))
+                sequence: UInt16(number),
+                timestamp: UInt32(number * 160),
+                at: at(Int64(number) * 20 + late)
+            )
             if number > 0 { expected += 40 - ((expected + 8) >> 4) }
             #expect(statistics.jitter == UInt32(expected >> 4), "\(number)")
         }
@@ -109,8 +128,14 @@ import Testing
         #expect(before.lastSenderReport == 0 && before.delaySinceLastSenderReport == 0)
         statistics.receive(
             SenderReport(
-                ssrc: 9, ntpTime: NTPTime(rawValue: 0x0000_1111_2222_3333), rtpTimestamp: 0, packetCount: 0,
-                octetCount: 0), at: at(1000))
+                ssrc: 9,
+                ntpTime: NTPTime(rawValue: 0x0000_1111_2222_3333),
+                rtpTimestamp: 0,
+                packetCount: 0,
+                octetCount: 0
+            ),
+            at: at(1000)
+        )
         let after = try report(&statistics, 9, at(1500))
         #expect(after.ssrc == 9 && after.lastSenderReport == 0x1111_2222)
         #expect(after.delaySinceLastSenderReport == 0x8000)
@@ -123,7 +148,8 @@ import Testing
             statistics.receive(
                 sequence: UInt16.random(in: 0...65535, using: &random),
                 timestamp: UInt32.random(in: 0 ... .max, using: &random),
-                at: Instant(microseconds: Int64.random(in: .min ... .max, using: &random) >> 2))
+                at: Instant(microseconds: Int64.random(in: .min ... .max, using: &random) >> 2)
+            )
             if Int.random(in: 0..<50, using: &random) == 0 {
                 _ = statistics.makeReportBlock(ssrc: 1, at: .zero)
             }

@@ -63,7 +63,10 @@ struct SeededGenerator: RandomNumberGenerator {
 
 /// Random strings, and mutations of good ones: a byte changed, cut off, or extended.
 func fuzz(
-    seed: UInt64, iterations: Int = 100_000, maxLength: Int = 64, corpus: [[UInt8]],
+    seed: UInt64,
+    iterations: Int = 100_000,
+    maxLength: Int = 64,
+    corpus: [[UInt8]],
     _ body: (UnsafeMutablePointer<UInt8>, Int) -> Void
 ) {
     var random = SeededGenerator(seed: seed)

@@ -4,7 +4,8 @@ import Testing
 @Suite struct VideoLayersAllocationTests {
     /// Three streams L1T3 with resolutions, 720p at the top.
     private let vector = hex(
-        "21 a8 3c 5a9601 c801ac02f403 e807dc0bc413 013f00b31e 027f01671e 04ff02cf1e")
+        "21 a8 3c 5a9601 c801ac02f403 e807dc0bc413 013f00b31e 027f01671e 04ff02cf1e"
+    )
 
     private func parse(_ bytes: [UInt8]) -> VideoLayersAllocation? {
         withBytes(bytes) { VideoLayersAllocation.parse($0, length: $1) }
@@ -20,7 +21,8 @@ import Testing
             for layer in 0..<3 {
                 #expect(
                     it.bitrate(stream: stream, spatialLayer: 0, temporalLayer: layer)
-                        == expected[stream][layer])
+                        == expected[stream][layer]
+                )
             }
             #expect(it.width(stream: stream, spatialLayer: 0) == [320, 640, 1280][stream])
             #expect(it.height(stream: stream, spatialLayer: 0) == [180, 360, 720][stream])
@@ -34,7 +36,10 @@ import Testing
         // Behind the bit rates, byte 18, the resolutions may be missing as a whole.
         let withoutResolutions = vector.count - 15
         for length in 0..<vector.count {
-            #expect((parse(Array(vector.prefix(length))) != nil) == (length == withoutResolutions), "\(length)")
+            #expect(
+                (parse(Array(vector.prefix(length))) != nil) == (length == withoutResolutions),
+                "\(length)"
+            )
         }
     }
 

@@ -2,7 +2,8 @@ import RTP
 import SDP
 import Testing
 
-/// Answers to the offers of real clients, checked against the offer's text and not against the negotiation's values.
+/// Answers to the offers of real clients, checked against the offer's text and not against the negotiation's
+/// values.
 @Suite struct AnswerTests {
     @Test(arguments: Fixture.offers)
     func everyClientGetsAnAcceptableAnswer(name: String) throws {
@@ -33,7 +34,8 @@ import Testing
     func everyAnswerOfAClientIsReadable(name: String) throws {
         let description = try SessionDescription(parsing: Fixture.text(name))
         #expect(description.media.allSatisfy { !$0.formats.isEmpty })
-        // Our own offers would be answered like this; "extmap:undefined" is a script's mistake in one of them.
+        // Our own offers would be answered like this; "extmap:undefined" is a script's mistake in one of
+        // them.
         if name == "firefox_VP8_sim.answer.sdp" {
             #expect(throws: SDPError(line: 71, problem: .malformedAttribute("extmap"))) {
                 try Offer(description)

@@ -154,7 +154,7 @@ import Testing
         let (session, text) = try answered(offer)
         #expect(session.sections[0].media?.receive.map { $0.rid } == ["a", "c", "d", "e"])
         let answer = try SessionDescription(parsing: text).media[0]
-        #expect(answer.values("simulcast") == ["recv a;c;d;e"])
+        #expect(answer.values("simulcast") == ["recv ~a;c;d;e"])
         #expect(answer.values("rid")[0] == "a recv pt=96;max-fs=99")
     }
 

@@ -2,37 +2,34 @@ import RTP
 import SDP
 import Testing
 
-/// Every text gives a value or an SDPError; every offer gives an answer that can be read, or a NegotiationError.
+/// Every text gives a value or an SDPError; every offer gives an answer that can be read, or a
+/// NegotiationError.
 @Suite struct RobustnessTests {
-    /// Reads, and where that works negotiates and reads what was written.
+    /// Reads, and where that works negotiates and reads what was written: there an SDPError fails the test.
     private func survives(_ text: String) throws -> Bool {
-        _ = try? ICEFragment(parsing: text)
-        let offer: Offer
-        do {
-            let description = try SessionDescription(parsing: text)
-            #expect(try SessionDescription(parsing: description.text).text == description.text)
-            offer = try Offer(description)
-        } catch {  // an SDPError: nothing else is thrown
-            return false
-        }
+        guard let offer = try? Offer(parsing: text) else { return false }
         do {
             let answer = try SessionDescription(parsing: answered(offer).text)
             #expect(answer.media.count == offer.sections.count)
+            return true
         } catch is NegotiationError {
             return false
         }
-        return true
     }
 
     @Test(arguments: Fixture.all)
     func truncationAtEveryLine(name: String) throws {
-        let lines = try Fixture.text(name).utf8.split(separator: 10, omittingEmptySubsequences: false)
-        for count in lines.indices {
-            _ = try survives(lines.prefix(count).map { String($0) ?? "" }.joined(separator: "\n"))
+        let bytes = Array(try Fixture.text(name).utf8)
+        for (index, byte) in bytes.enumerated() where byte == 10 {
+            let text = String(decoding: bytes[...index], as: UTF8.self)
+            _ = try survives(text)
+            _ = try? ICEFragment(parsing: text)
+            guard let description = try? SessionDescription(parsing: text) else { continue }
+            #expect(description.text == text)
         }
     }
 
-    @Test(arguments: ["chromium_VP8_sim.offer.sdp", "firefox_VP8_sim.offer.sdp", "gst_offer.sdp"])
+    @Test(arguments: ["gst_whip_offer.sdp", "firefox_AV1.answer.sdp"])
     func truncationAtEveryByte(name: String) throws {
         let bytes = Array(try Fixture.text(name).utf8)
         for count in bytes.indices { _ = try survives(String(decoding: bytes.prefix(count), as: UTF8.self)) }
@@ -42,7 +39,9 @@ import Testing
     func randomMutations(name: String) throws {
         let original = Array(try Fixture.text(name).utf8)
         var accepted = 0
-        for seed in UInt64(0)..<300 {
+        // Some 9 000 rounds in all; the one large fixture gets fewer.
+        let rounds: UInt64 = original.count > 8_000 ? 50 : name.hasSuffix("answer.sdp") ? 200 : 300
+        for seed in 0..<rounds {
             var rng = SeededGenerator(seed: seed)
             var bytes = original
             for _ in 0..<Int.random(in: 1...4, using: &rng) { mutate(&bytes, using: &rng) }
@@ -88,7 +87,9 @@ import Testing
             let bytes = (0..<Int.random(in: 0...200, using: &rng)).map { _ in
                 UInt8.random(in: 0...255, using: &rng)
             }
-            #expect(try !survives(String(decoding: bytes, as: UTF8.self)))
+            let text = String(decoding: bytes, as: UTF8.self)
+            #expect(try !survives(text))
+            _ = try? ICEFragment(parsing: text)
         }
     }
 }

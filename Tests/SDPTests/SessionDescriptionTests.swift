@@ -96,7 +96,7 @@ import Testing
             ("m=audio 9 UDP/TLS/RTP/SAVPF", " 1", 129, "", 5, .tooMany("payload types")),
             ("a=", "x", 8191, "", 5, .lineTooLong),
             ("", "a", 262_145, "", 0, .tooLarge),
-            ("", "\n", 16_384, "a=x", 0, .tooMany("lines")),
+            ("", "a=x\n", 16_384, "", 0, .tooMany("lines")),
             ("", "a=x\n", 1025, "", 1029, .tooMany("attributes")),
             ("", "b=AS:1\n", 1024, "", 1028, .tooMany("lines")),
             ("", "m=audio 9 RTP/SAVPF 0\n", 129, "", 133, .tooMany("m-sections")),

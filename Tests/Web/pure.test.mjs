@@ -1,5 +1,6 @@
 // Pure parts of the SDK: backoff, frames, encodings, SDP, slots, words, views, statistics.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import * as sfu from '../../Sources/Signaling/Web/sdk/sfu.js';
 
@@ -124,4 +125,15 @@ test('the socket lives beside the module, or where the application says', () => 
   assert.equal(sfu.socketURL({ room: 'r' }, 'http://h:8080/call/sdk/sfu.js'), 'ws://h:8080/call/v1/rooms/r/signal');
   assert.equal(sfu.socketURL({ room: 'r', server: 'https://x' }, 'http://h/sdk/sfu.js'), 'wss://x/v1/rooms/r/signal');
   assert.equal(sfu.socketURL({ url: 'wss://y/z' }, 'http://h/'), 'wss://y/z');
+});
+
+test('the types declare what the module exports, and its methods', () => {
+  const types = readFileSync(new URL('../../Sources/Signaling/Web/sdk/sfu.d.ts', import.meta.url), 'utf8');
+  const declared = [...types.matchAll(/^export declare (?:const|class|function) (\w+)/gm)].map((match) => match[1]);
+  assert.deepEqual(declared.sort(), Object.keys(sfu).sort());
+  for (const [, name, body] of types.matchAll(/^export declare class (\w+)[^{]*\{\n([\s\S]*?)^\}/gm)) {
+    for (const [, method] of body.matchAll(/^ {2}(\w+)(?:<.*>)?\(/gm)) {
+      assert.equal(typeof (method === 'constructor' ? sfu[name] : sfu[name].prototype[method]), 'function', `${name}.${method}`);
+    }
+  }
 });

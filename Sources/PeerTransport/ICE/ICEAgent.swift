@@ -198,7 +198,6 @@ public struct ICEAgent {
     // MARK: Media
 
     /// Something that only the peer can have made came on the selected path.
-    @inline(__always)
     mutating func heardOnSelectedPath(at now: Instant) {
         if let selected = paths.selected { paths.heard(selected, at: now) }
     }

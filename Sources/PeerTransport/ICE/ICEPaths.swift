@@ -52,7 +52,9 @@ struct ICEPaths {
         return (entries.count - 1, true, forgotten)
     }
 
-    mutating func heard(_ index: Int, at now: Instant) { entries[index].heardAt = now }
+    mutating func heard(_ index: Int, at now: Instant) {
+        entries[index].heardAt = max(entries[index].heardAt, now)
+    }
 
     /// Selecting a path of a newer generation lets those of older ones run out.
     mutating func select(_ index: Int, at now: Instant) {

@@ -167,7 +167,13 @@ public final class SRTPContext {
             if mayHaveWrapped, outcome == .authentication {
                 rolloverGuesses -= 1
                 _ = original.update(fromContentsOf: copy)
-                outcome = unprotectWithRollover(session, packet, length, ssrc)
+                outcome = unprotectWithRollover(
+                    session,
+                    packet,
+                    length,
+                    ssrc,
+                    isShared: stream >= 0 && session == inboundRTCP
+                )
             }
             if case .ok = outcome {
                 if stream < 0 { remember(ssrc, hasRTP: true) } else { remoteStreams[stream].hasRTP = true }
@@ -176,24 +182,32 @@ public final class SRTPContext {
         }
     }
 
+    /// - Parameter isShared: RTCP has made the SSRC known to this session.
     private func unprotectWithRollover(
         _ session: OpaquePointer,
         _ packet: UnsafeMutablePointer<UInt8>,
         _ length: Int,
-        _ ssrc: UInt32
+        _ ssrc: UInt32,
+        isShared: Bool
     ) -> SRTPResult {
-        var policy = LibSRTP.policy(profile.isAEAD ? .both : .rtp, profile)
-        policy.ssrc.type = ssrc_specific
-        policy.ssrc.value = ssrc
-        policy.key = remoteMaster.baseAddress
-        guard srtp_add_stream(session, &policy) == srtp_err_status_ok else { return .authentication }
+        if !isShared {
+            var policy = LibSRTP.policy(profile.isAEAD ? .both : .rtp, profile)
+            policy.ssrc.type = ssrc_specific
+            policy.ssrc.value = ssrc
+            policy.key = remoteMaster.baseAddress
+            guard srtp_add_stream(session, &policy) == srtp_err_status_ok else { return .authentication }
+        }
         var outcome = SRTPResult.authentication
         if srtp_set_stream_roc(session, ssrc, 1) == srtp_err_status_ok {
             var count = Int32(length)
             outcome = LibSRTP.result(srtp_unprotect(session, packet, &count), count)
         }
         if case .ok = outcome { return outcome }
-        srtp_remove_stream(session, ssrc.bigEndian)
+        if isShared {
+            srtp_set_stream_roc(session, ssrc, 0)
+        } else {
+            srtp_remove_stream(session, ssrc.bigEndian)
+        }
         return outcome
     }
 
@@ -204,7 +218,10 @@ public final class SRTPContext {
     }
 
     private static func makeSender(
-        _ profile: SRTPProfile, _ key: [UInt8], _ salt: [UInt8], _ kind: SRTPSessionKeys.Kind
+        _ profile: SRTPProfile,
+        _ key: [UInt8],
+        _ salt: [UInt8],
+        _ kind: SRTPSessionKeys.Kind
     ) throws -> SRTPSender {
         guard var keys = SRTPSessionKeys(masterKey: key, masterSalt: salt, profile: profile, kind: kind)
         else { throw SRTPError.keyLength }

@@ -19,7 +19,11 @@ extension SRTPSessionKeys {
         guard
             let encryption = deriveSRTPKey(masterKey, masterSalt, label: label, length: profile.keyLength),
             let authentication = deriveSRTPKey(
-                masterKey, masterSalt, label: label + 1, length: authenticationLength),
+                masterKey,
+                masterSalt,
+                label: label + 1,
+                length: authenticationLength
+            ),
             let salt = deriveSRTPKey(masterKey, masterSalt, label: label + 2, length: profile.saltLength)
         else { return nil }
         self.encryption = encryption

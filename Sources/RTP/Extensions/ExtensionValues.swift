@@ -47,7 +47,9 @@ public struct ExtensionValues: Sendable {
     /// Reads the extension block of a packet whose header is `header`.
     /// Unknown ids and elements of a wrong length are skipped; of a repeated element the last counts.
     public static func parse(
-        _ packet: UnsafePointer<UInt8>, header: RTPHeader, map: borrowing HeaderExtensionMap
+        _ packet: UnsafePointer<UInt8>,
+        header: RTPHeader,
+        map: borrowing HeaderExtensionMap
     ) -> ExtensionValues {
         var values = ExtensionValues()
         let end = header.extensionOffset + header.extensionLength
@@ -90,11 +92,16 @@ public struct ExtensionValues: Sendable {
     }
 
     private mutating func take(
-        _ packet: UnsafePointer<UInt8>, _ offset: Int, _ length: Int, _ kind: HeaderExtension?
+        _ packet: UnsafePointer<UInt8>,
+        _ offset: Int,
+        _ length: Int,
+        _ kind: HeaderExtension?
     ) {
         guard let kind else { return }
         let range = ByteRange(
-            offset: UInt16(truncatingIfNeeded: offset), length: UInt16(truncatingIfNeeded: length))
+            offset: UInt16(truncatingIfNeeded: offset),
+            length: UInt16(truncatingIfNeeded: length)
+        )
         switch kind {
         case .mid: mid = range
         case .rid: rid = range

@@ -8,7 +8,7 @@ public struct HeaderExtensionMap: Sendable {
     /// Id of each `HeaderExtension.rawValue`, 0 where not negotiated.
     @usableFromInline var ids: InlineArray<13, UInt8>
 
-    @usableFromInline static let unknown: UInt8 = 0xFF
+    static let unknown: UInt8 = 0xFF
 
     /// Of two ids for one meaning, or two meanings for one id, the first counts; id 0 is ignored.
     public init(_ negotiated: [HeaderExtensionID]) {
@@ -53,8 +53,10 @@ public enum ExtensionForm: Sendable, Equatable {
     /// Ids 1–255, 0–255 bytes each (§4.3). Only for peers that agreed on `a=extmap-allow-mixed`.
     case twoByte
 
-    public static let oneByteProfile: UInt16 = 0xBEDE
-    public static let twoByteProfile: UInt16 = 0x1000
+    @inlinable
+    public static var oneByteProfile: UInt16 { 0xBEDE }
+    @inlinable
+    public static var twoByteProfile: UInt16 { 0x1000 }
 
     /// Whether an element fits this form.
     @inlinable

@@ -73,7 +73,10 @@ public struct VideoLayersAllocation: Sendable {
     }
 
     private mutating func readTemporalLayers(
-        _ bytes: UnsafePointer<UInt8>, _ length: Int, _ offset: inout Int, _ masks: InlineArray<4, UInt8>
+        _ bytes: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ offset: inout Int,
+        _ masks: InlineArray<4, UInt8>
     ) -> Bool {
         var position = 0
         for stream in 0..<streamCount {
@@ -89,7 +92,9 @@ public struct VideoLayersAllocation: Sendable {
     }
 
     private mutating func readBitrates(
-        _ bytes: UnsafePointer<UInt8>, _ length: Int, _ offset: inout Int
+        _ bytes: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ offset: inout Int
     ) -> Bool {
         for place in 0..<16 {
             for layer in 0..<Int(temporalLayerCounts[place]) {
@@ -112,7 +117,9 @@ public struct VideoLayersAllocation: Sendable {
     }
 
     private mutating func readResolutions(
-        _ bytes: UnsafePointer<UInt8>, _ length: Int, _ start: Int
+        _ bytes: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ start: Int
     ) -> Bool {
         guard start < length else { return true }
         hasResolutions = true
@@ -121,7 +128,8 @@ public struct VideoLayersAllocation: Sendable {
             guard offset + 5 <= length else { return false }
             widths[place] = UInt16(truncatingIfNeeded: min(Int(ByteOrder.load16(bytes, offset)) + 1, 0xFFFF))
             heights[place] = UInt16(
-                truncatingIfNeeded: min(Int(ByteOrder.load16(bytes, offset + 2)) + 1, 0xFFFF))
+                truncatingIfNeeded: min(Int(ByteOrder.load16(bytes, offset + 2)) + 1, 0xFFFF)
+            )
             frameRates[place] = bytes[offset + 4]
             offset += 5
         }

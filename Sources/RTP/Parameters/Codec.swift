@@ -42,8 +42,13 @@ public struct CodecParameters: Codable, Sendable, Hashable {
     public var feedback: RTCPFeedback
 
     public init(
-        payloadType: UInt8, name: CodecName, clockRate: UInt32, channels: UInt8 = 1,
-        formatParameters: String = "", rtxPayloadType: UInt8? = nil, feedback: RTCPFeedback = []
+        payloadType: UInt8,
+        name: CodecName,
+        clockRate: UInt32,
+        channels: UInt8 = 1,
+        formatParameters: String = "",
+        rtxPayloadType: UInt8? = nil,
+        feedback: RTCPFeedback = []
     ) {
         self.payloadType = payloadType
         self.name = name

@@ -1,4 +1,5 @@
-// Whether two payload types, numbered by two peers, name the same bitstream. Levels and preferences are not looked at.
+// Whether two payload types, numbered by two peers, name the same bitstream. Levels and preferences are not
+// looked at.
 
 extension CodecParameters {
     /// One parameter of the `a=fmtp` value; names are compared without case (RFC 8866 §6.15).
@@ -51,16 +52,17 @@ public enum H264Profile: Sendable, Hashable {
         }
     }
 
-    /// Whether a decoder of this profile decodes streams of `other` (H.264 annex A.2). What the baseline has beyond
-    /// the constrained baseline (slices out of order, redundant pictures) no WebRTC encoder writes, so both count alike.
+    /// Whether a decoder of this profile decodes streams of `other` (H.264 annex A.2). What the baseline has
+    /// beyond the constrained baseline (slices out of order, redundant pictures) no WebRTC encoder writes, so
+    /// both count alike.
     public func decodes(_ other: H264Profile) -> Bool {
         if other == .baseline || other == .constrainedBaseline { return true }
         return self == other || self == .high
     }
 }
 
-/// Whether both name the same codec configuration: name, clock, channels, profile and, for H.264, the packetization
-/// mode. Payload types, feedback, levels and all other parameters may differ.
+/// Whether both name the same codec configuration: name, clock, channels, profile and, for H.264, the
+/// packetization mode. Payload types, feedback, levels and all other parameters may differ.
 public func isCompatible(_ a: CodecParameters, _ b: CodecParameters) -> Bool {
     guard a.name == b.name, a.clockRate == b.clockRate, a.channels == b.channels else { return false }
     switch a.name {
@@ -74,8 +76,8 @@ public func isCompatible(_ a: CodecParameters, _ b: CodecParameters) -> Bool {
     }
 }
 
-/// Whether a peer that negotiated `receiver` can decode what is sent as `stream`. Wider than `isCompatible`: an H.264
-/// decoder takes streams of lesser profiles, and packetization mode 1 includes mode 0.
+/// Whether a peer that negotiated `receiver` can decode what is sent as `stream`. Wider than `isCompatible`:
+/// an H.264 decoder takes streams of lesser profiles, and packetization mode 1 includes mode 0.
 public func isDecodable(_ stream: CodecParameters, by receiver: CodecParameters) -> Bool {
     if isCompatible(stream, receiver) { return true }
     guard stream.name == .h264, receiver.name == .h264, stream.clockRate == receiver.clockRate,

@@ -38,8 +38,12 @@ public struct MediaSection: Codable, Sendable, Hashable {
     public var slot: SlotParameters?
 
     public init(
-        mid: String, kind: MediaKind, codecs: [CodecParameters], extensions: [HeaderExtensionID],
-        receive: [EncodingParameters] = [], slot: SlotParameters? = nil
+        mid: String,
+        kind: MediaKind,
+        codecs: [CodecParameters],
+        extensions: [HeaderExtensionID],
+        receive: [EncodingParameters] = [],
+        slot: SlotParameters? = nil
     ) {
         self.mid = mid
         self.kind = kind

@@ -67,7 +67,10 @@ public struct LocalTransport: Codable, Sendable, Hashable {
     public var setup: SetupRole
 
     public init(
-        ice: ICECredentials, candidates: [Candidate], fingerprints: [Fingerprint], setup: SetupRole
+        ice: ICECredentials,
+        candidates: [Candidate],
+        fingerprints: [Fingerprint],
+        setup: SetupRole
     ) {
         self.ice = ice
         self.candidates = candidates

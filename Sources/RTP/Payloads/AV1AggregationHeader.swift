@@ -17,7 +17,10 @@ public struct AV1AggregationHeader: Equatable, Sendable {
         let byte = payload[0]
         guard byte & 0x88 != 0x88 else { return nil }
         return AV1AggregationHeader(
-            continuesOBU: byte & 0x80 != 0, isContinued: byte & 0x40 != 0,
-            elementCount: byte >> 4 & 0x03, startsCodedVideoSequence: byte & 0x08 != 0)
+            continuesOBU: byte & 0x80 != 0,
+            isContinued: byte & 0x40 != 0,
+            elementCount: byte >> 4 & 0x03,
+            startsCodedVideoSequence: byte & 0x08 != 0
+        )
     }
 }

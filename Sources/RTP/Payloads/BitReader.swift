@@ -1,4 +1,5 @@
-// Bits of a byte string, most significant first. Knows no syntax; reads past the end yield zeros and are remembered.
+// Bits of a byte string, most significant first. Knows no syntax; reads past the end yield zeros and are
+// remembered.
 
 struct BitReader {
     private let bytes: UnsafePointer<UInt8>

@@ -1,5 +1,5 @@
-// The dependency descriptor header extension (AV1 RTP specification, appendix A): one packet's frame, its layers and
-// references. Must not know which targets anybody wants.
+// The dependency descriptor header extension (AV1 RTP specification, appendix A): one packet's frame, its
+// layers and references. Must not know which targets anybody wants.
 
 /// A parsed dependency descriptor; small enough for the stack, no heap.
 public struct DependencyDescriptor: Sendable {
@@ -27,6 +27,9 @@ public struct DependencyDescriptor: Sendable {
     public internal(set) var width: UInt16 = 0
     public internal(set) var height: UInt16 = 0
 
+    /// The decode target of exactly this frame's layers; -1: none.
+    public internal(set) var target = -1
+
     /// Where the mask is or would be, and the bits in use; for `rewrite`.
     var maskPosition = 0
     var usedBits = 0
@@ -43,12 +46,16 @@ public struct DependencyDescriptor: Sendable {
     /// Parses one extension value.
     ///
     /// - Parameters:
-    ///   - structure: the newest structure of the stream. A descriptor without one of its own is read with it.
-    ///   - isNewest: whether this packet is newer than all before. Only then does it change `structure`: a late
-    ///     packet's structure or mask is used for that packet alone.
+    ///   - structure: the newest structure of the stream. A descriptor without one of its own is read with
+    ///     it.
+    ///   - isNewest: whether this packet is newer than all before. Only then does it change `structure`: a
+    ///     late packet's structure or mask is used for that packet alone.
     /// - Returns: nil: malformed, no structure has come yet, or the template id is not in it.
     public static func parse(
-        _ bytes: UnsafePointer<UInt8>, length: Int, structure: inout DependencyStructure, isNewest: Bool
+        _ bytes: UnsafePointer<UInt8>,
+        length: Int,
+        structure: inout DependencyStructure,
+        isNewest: Bool
     ) -> DependencyDescriptor? {
         guard length >= 3 else { return nil }
         var it = DependencyDescriptor()
@@ -86,7 +93,9 @@ public struct DependencyDescriptor: Sendable {
 
     /// extended_descriptor_fields() behind the structure, and the frame's own definition.
     private mutating func readExtended(
-        _ bytes: UnsafePointer<UInt8>, _ length: Int, _ structure: inout DependencyStructure
+        _ bytes: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ structure: inout DependencyStructure
     ) -> Bool {
         if !hasStructure { maskPosition = 29 }
         var bits = BitReader(bytes, length: length)
@@ -128,6 +137,7 @@ public struct DependencyDescriptor: Sendable {
         targetCount = structure.decodeTargetCount
         spatialLayer = structure.templateLayers[index] >> 4
         temporalLayer = structure.templateLayers[index] & 0x0F
+        target = Int(structure.templateTargets[index])
         indications = structure.templateIndications[index]
         differenceCount = Int(structure.templateDifferenceCounts[index])
         var packed = structure.templateDifferences[index]
@@ -151,11 +161,15 @@ extension DependencyDescriptor {
     /// Most bytes that `rewrite` adds: flags and a mask of 32 bits.
     public static let maskBytes = 5
 
-    /// Copies the descriptor that was parsed into this value to `out`, with another frame number and with `mask` as
-    /// its active decode targets, added where it had none. Returns the bytes written; 0: no room.
+    /// Copies the descriptor that was parsed into this value to `out`, with another frame number and with
+    /// `mask` as its active decode targets, added where it had none. Returns the bytes written; 0: no room.
     public func rewrite(
-        _ bytes: UnsafePointer<UInt8>, length: Int, frameNumber: UInt16, mask: UInt32,
-        to out: UnsafeMutablePointer<UInt8>, capacity: Int
+        _ bytes: UnsafePointer<UInt8>,
+        length: Int,
+        frameNumber: UInt16,
+        mask: UInt32,
+        to out: UnsafeMutablePointer<UInt8>,
+        capacity: Int
     ) -> Int {
         guard length >= 3 else { return 0 }
         var writer = BitWriter(out, capacity: capacity)
@@ -190,19 +204,17 @@ extension DependencyDescriptor {
 }
 
 extension FrameInfo {
-    /// Takes layers and switch points from the packet's dependency descriptor, which knows better than the payload.
-    public mutating func apply(
-        _ descriptor: DependencyDescriptor, structure: borrowing DependencyStructure
-    ) {
+    /// Takes layers and switch points from the packet's dependency descriptor, which knows better than the
+    /// payload.
+    public mutating func apply(_ descriptor: DependencyDescriptor) {
         startsFrame = descriptor.startsFrame
         endsFrame = descriptor.endsFrame
         spatialLayer = descriptor.spatialLayer
         temporalLayer = descriptor.temporalLayer
-        isKeyFrameStart = descriptor.hasStructure && descriptor.startsFrame && descriptor.spatialLayer == 0
+        isKeyFrameStart =
+            descriptor.hasStructure && descriptor.startsFrame && descriptor.spatialLayer == 0
         isInterPredicted = descriptor.differenceCount > 0
-        let target = structure.target(
-            spatialLayer: descriptor.spatialLayer, temporalLayer: descriptor.temporalLayer)
-        isLayerSync = target >= 0 && descriptor.indication(forTarget: target) == .switch
+        isLayerSync = descriptor.indication(forTarget: descriptor.target) == .switch
         width = descriptor.width
         height = descriptor.height
     }

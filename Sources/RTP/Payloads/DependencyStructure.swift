@@ -1,5 +1,5 @@
-// The template dependency structure of the dependency descriptor (AV1 RTP specification, appendix A): what a key frame
-// says about all frames to come. Must not know which targets anybody wants.
+// The template dependency structure of the dependency descriptor (AV1 RTP specification, appendix A): what a
+// key frame says about all frames to come. Must not know which targets anybody wants.
 
 /// How a frame relates to a decode target (appendix A.8.2).
 public enum DecodeTargetIndication: UInt8, Sendable {
@@ -36,6 +36,8 @@ public struct DependencyStructure: Sendable {
     var templateDifferences = InlineArray<64, UInt32>(repeating: 0)
     /// Four bits per chain.
     var templateChainDifferences = InlineArray<64, UInt64>(repeating: 0)
+    /// The decode target of exactly the template's layers; -1: none.
+    var templateTargets = InlineArray<64, Int8>(repeating: -1)
     var targetLayers = InlineArray<32, UInt8>(repeating: 0)
     var targetChains = InlineArray<32, UInt8>(repeating: 0)
     /// Width in the high, height in the low half.
@@ -99,6 +101,12 @@ extension DependencyStructure {
         decodeTargetCount = Int(bits.read(5)) + 1
         guard readLayers(&bits) else { return false }
         readIndications(&bits)
+        for template in 0..<templateCount {
+            let layers = templateLayers[template]
+            templateTargets[template] = Int8(
+                truncatingIfNeeded: target(spatialLayer: layers >> 4, temporalLayer: layers & 0x0F)
+            )
+        }
         guard readDifferences(&bits), readChains(&bits) else { return false }
         if bits.readFlag() {
             hasResolutions = true

@@ -7,7 +7,8 @@ public struct FrameInfo: Equatable, Sendable {
     public var isKeyFrameStart = false
     /// First packet of a (layer) frame. H.264: it may start one; see `H264Payload`.
     public var startsFrame = false
-    /// Last packet of a layer frame where the codec tells (VP9 E bit, dependency descriptor); otherwise use the marker.
+    /// Last packet of a layer frame where the codec tells (VP9 E bit, dependency descriptor); otherwise use
+    /// the marker.
     public var endsFrame = false
     public var spatialLayer: UInt8 = 0
     public var temporalLayer: UInt8 = 0
@@ -37,9 +38,12 @@ public struct FrameInfo: Equatable, Sendable {
 
     public init() {}
 
-    /// nil: the payload is too short or malformed for its codec. Audio: every packet is a frame and a switch point.
+    /// nil: the payload is too short or malformed for its codec. Audio: every packet is a frame and a switch
+    /// point.
     public static func parse(
-        codec: CodecName, _ payload: UnsafePointer<UInt8>, length: Int
+        codec: CodecName,
+        _ payload: UnsafePointer<UInt8>,
+        length: Int
     ) -> FrameInfo? {
         switch codec {
         case .opus, .red:

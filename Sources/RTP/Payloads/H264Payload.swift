@@ -8,8 +8,9 @@ public struct H264Payload: Equatable, Sendable {
     public var hasPPS = false
     /// A slice of an IDR picture is here.
     public var hasIDR = false
-    /// It may be the first packet of an access unit: a delimiter, SEI or parameter set, or the slice of macroblock 0.
-    /// A stream may send several such packets in one unit; the first one of a timestamp starts it.
+    /// It may be the first packet of an access unit: a delimiter, SEI or parameter set, or the slice of
+    /// macroblock 0. A stream may send several such packets in one unit; the first one of a timestamp starts
+    /// it.
     public var startsFrame = false
     /// The slices here are not references (nal_ref_idc 0).
     public var isNonReference = false

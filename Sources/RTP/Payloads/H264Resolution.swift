@@ -76,7 +76,8 @@ public struct H264Resolution: Equatable, Sendable {
     }
 }
 
-/// Bits of a NAL unit with emulation prevention bytes taken out (§7.4.1). Reads zeros past the end and says so.
+/// Bits of a NAL unit with emulation prevention bytes taken out (§7.4.1). Reads zeros past the end and says
+/// so.
 struct RBSPReader {
     private let bytes: UnsafePointer<UInt8>
     private let length: Int

@@ -9,7 +9,8 @@ public struct OpusPayload: Equatable, Sendable {
     /// Discontinuous transmission or comfort noise: at most one byte behind the TOC byte.
     public var isDTX: Bool
 
-    /// nil: empty, a code 3 packet without frame count, with 0 frames, or longer than 120 ms (RFC 6716 §3.2.5).
+    /// nil: empty, a code 3 packet without frame count, with 0 frames, or longer than 120 ms (RFC 6716
+    /// §3.2.5).
     public static func parse(_ payload: UnsafePointer<UInt8>, length: Int) -> OpusPayload? {
         guard length >= 1 else { return nil }
         let toc = payload[0]
@@ -24,8 +25,11 @@ public struct OpusPayload: Equatable, Sendable {
         let duration = frames * frameDuration(configuration: toc >> 3)
         guard frames > 0, duration <= 5760 else { return nil }
         return OpusPayload(
-            duration: UInt16(truncatingIfNeeded: duration), frameCount: UInt8(truncatingIfNeeded: frames), isStereo: toc & 4 != 0,
-            isDTX: length <= 2)
+            duration: UInt16(truncatingIfNeeded: duration),
+            frameCount: UInt8(truncatingIfNeeded: frames),
+            isStereo: toc & 4 != 0,
+            isDTX: length <= 2
+        )
     }
 
     /// RFC 6716 table 2, in samples at 48 kHz.

@@ -1,4 +1,5 @@
-// Redundant audio data (RFC 2198): a primary block and older ones in front of it. Must not know what a block contains.
+// Redundant audio data (RFC 2198): a primary block and older ones in front of it. Must not know what a block
+// contains.
 
 /// One block of a RED payload; offsets are from the payload's first byte.
 public struct REDBlock: Equatable, Sendable {
@@ -51,8 +52,12 @@ public struct REDPayload {
         dataOffset = offset + 1
         blockCount = count
         primary = REDBlock(
-            payloadType: payload[offset] & 0x7F, timestampOffset: 0, offset: start, length: length - start,
-            isPrimary: true)
+            payloadType: payload[offset] & 0x7F,
+            timestampOffset: 0,
+            offset: start,
+            length: length - start,
+            isPrimary: true
+        )
     }
 
     public mutating func next() -> REDBlock? {
@@ -69,15 +74,20 @@ public struct REDPayload {
         }
         return REDBlock(
             payloadType: UInt8(truncatingIfNeeded: word >> 24) & 0x7F,
-            timestampOffset: UInt16(truncatingIfNeeded: word >> 10 & 0x3FFF), offset: dataOffset,
-            length: size, isPrimary: false)
+            timestampOffset: UInt16(truncatingIfNeeded: word >> 10 & 0x3FFF),
+            offset: dataOffset,
+            length: size,
+            isPrimary: false
+        )
     }
 
     /// Gives every block another payload type: blocks bear the publisher's numbers, a subscriber has its own.
     /// false: cut off; nothing changes.
     @discardableResult
     public static func rewritePayloadTypes(
-        _ payload: UnsafeMutablePointer<UInt8>, length: Int, to payloadType: UInt8
+        _ payload: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        to payloadType: UInt8
     ) -> Bool {
         guard REDPayload(payload, length: length) != nil else { return false }
         var offset = 0
@@ -89,15 +99,21 @@ public struct REDPayload {
         return true
     }
 
-    /// Writes the header of a redundant block, 4 bytes. false: an offset above 16383 or a length above 1023 cannot be
-    /// written, leave the block out.
+    /// Writes the header of a redundant block, 4 bytes. false: an offset above 16383 or a length above 1023
+    /// cannot be written, leave the block out.
     public static func writeHeader(
-        _ out: UnsafeMutablePointer<UInt8>, payloadType: UInt8, timestampOffset: UInt32, length: Int
+        _ out: UnsafeMutablePointer<UInt8>,
+        payloadType: UInt8,
+        timestampOffset: UInt32,
+        length: Int
     ) -> Bool {
         guard timestampOffset <= 0x3FFF, length >= 0, length <= 0x3FF else { return false }
         ByteOrder.store32(
             0x8000_0000 | UInt32(payloadType & 0x7F) << 24 | timestampOffset << 10
-                | UInt32(truncatingIfNeeded: length), out, 0)
+                | UInt32(truncatingIfNeeded: length),
+            out,
+            0
+        )
         return true
     }
 }

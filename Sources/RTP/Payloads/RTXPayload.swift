@@ -1,4 +1,5 @@
-// The retransmission payload format (RFC 4588 §4): two bytes of original sequence number, then the original payload.
+// The retransmission payload format (RFC 4588 §4): two bytes of original sequence number, then the original
+// payload.
 
 public enum RTXPayload {
     /// Bytes in front of the original payload.
@@ -16,11 +17,15 @@ public enum RTXPayload {
         ByteOrder.store16(sequence, payload, 0)
     }
 
-    /// Turns a received RTX packet back into the original in place: the payload moves two bytes forward to the
-    /// header's end, sequence number, payload type and SSRC are the original's. `length` excludes padding.
-    /// Returns the new length; nil: nothing is retransmitted here.
+    /// Turns a received RTX packet back into the original in place: the payload moves two bytes forward to
+    /// the header's end, sequence number, payload type and SSRC are the original's. `length` excludes
+    /// padding. Returns the new length; nil: nothing is retransmitted here.
     public static func restore(
-        _ packet: UnsafeMutablePointer<UInt8>, length: Int, headerLength: Int, payloadType: UInt8, ssrc: UInt32
+        _ packet: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        headerLength: Int,
+        payloadType: UInt8,
+        ssrc: UInt32
     ) -> Int? {
         let size = length - headerLength - RTXPayload.headerLength
         guard headerLength >= RTPHeader.fixedLength, size > 0 else { return nil }

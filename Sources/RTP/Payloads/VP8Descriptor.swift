@@ -94,11 +94,15 @@ public struct VP8Descriptor: Equatable, Sendable {
         height = (UInt16(frame[8]) | UInt16(frame[9]) << 8) & 0x3FFF
     }
 
-    /// Puts new numbers into the descriptor at the start of `payload`, each only where the descriptor has that
-    /// field, in the field's own width. `length` counts payload bytes. false: not a descriptor; nothing changes.
+    /// Puts new numbers into the descriptor at the start of `payload`, each only where the descriptor has
+    /// that field, in the field's own width. `length` counts payload bytes. false: not a descriptor; nothing
+    /// changes.
     @discardableResult
     public static func patch(
-        _ payload: UnsafeMutablePointer<UInt8>, length: Int, pictureID: UInt16, tl0PicIndex: UInt8,
+        _ payload: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        pictureID: UInt16,
+        tl0PicIndex: UInt8,
         keyIndex: UInt8
     ) -> Bool {
         guard length >= 1 else { return false }

@@ -89,7 +89,9 @@ public struct VP9Descriptor: Sendable {
     }
 
     private mutating func readPictureID(
-        _ payload: UnsafePointer<UInt8>, _ length: Int, _ offset: inout Int
+        _ payload: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ offset: inout Int
     ) -> Bool {
         guard length > offset else { return false }
         if payload[offset] & 0x80 != 0 {
@@ -106,7 +108,9 @@ public struct VP9Descriptor: Sendable {
     }
 
     private mutating func readLayerIndices(
-        _ payload: UnsafePointer<UInt8>, _ length: Int, _ offset: inout Int
+        _ payload: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ offset: inout Int
     ) -> Bool {
         guard length > offset else { return false }
         let byte = payload[offset]
@@ -125,7 +129,9 @@ public struct VP9Descriptor: Sendable {
     }
 
     private mutating func readReferences(
-        _ payload: UnsafePointer<UInt8>, _ length: Int, _ offset: inout Int
+        _ payload: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ offset: inout Int
     ) -> Bool {
         var more = true
         while more {
@@ -139,7 +145,9 @@ public struct VP9Descriptor: Sendable {
     }
 
     private mutating func readScalabilityStructure(
-        _ payload: UnsafePointer<UInt8>, _ length: Int, _ offset: inout Int
+        _ payload: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ offset: inout Int
     ) -> Bool {
         guard length > offset else { return false }
         let byte = payload[offset]
@@ -169,11 +177,14 @@ public struct VP9Descriptor: Sendable {
         return true
     }
 
-    /// Puts new numbers into the descriptor at the start of `payload`, each only where the descriptor has that
-    /// field, in the field's own width. false: not a descriptor; nothing changes.
+    /// Puts new numbers into the descriptor at the start of `payload`, each only where the descriptor has
+    /// that field, in the field's own width. false: not a descriptor; nothing changes.
     @discardableResult
     public static func patch(
-        _ payload: UnsafeMutablePointer<UInt8>, length: Int, pictureID: UInt16, tl0PicIndex: UInt8
+        _ payload: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        pictureID: UInt16,
+        tl0PicIndex: UInt8
     ) -> Bool {
         guard length >= 1 else { return false }
         let first = payload[0]

@@ -1,4 +1,5 @@
-// Extended reports (RFC 3611): receiver reference time (§4.4) and DLRR (§4.5), for round trips of receive-only peers.
+// Extended reports (RFC 3611): receiver reference time (§4.4) and DLRR (§4.5), for round trips of
+// receive-only peers.
 
 /// Yields the blocks of an XR packet that the server understands; others are skipped.
 public struct ExtendedReport {
@@ -55,7 +56,9 @@ public struct ExtendedReport {
                     DelaySinceLastRR(
                         ssrc: ByteOrder.load32(body, offset),
                         lastReceiverReport: ByteOrder.load32(body, offset + 4),
-                        delay: ByteOrder.load32(body, offset + 8)))
+                        delay: ByteOrder.load32(body, offset + 8)
+                    )
+                )
             }
             guard offset < length, !isMalformed else { return nil }
             guard offset + 4 <= length else {

@@ -40,7 +40,12 @@ extension RTCPWriter {
     public mutating func appendFIR(sender: UInt32, media: UInt32, sequence: UInt8) -> Bool {
         guard
             let item = openFeedback(
-                RTCPType.payloadFeedback, RTCPFeedbackFormat.fir, sender: sender, media: 0, fciLength: 8)
+                RTCPType.payloadFeedback,
+                RTCPFeedbackFormat.fir,
+                sender: sender,
+                media: 0,
+                fciLength: 8
+            )
         else { return false }
         ByteOrder.store32(media, item, 0)
         ByteOrder.store32(UInt32(sequence) << 24, item, 4)

@@ -36,14 +36,22 @@ public struct GenericNACK {
 }
 
 extension RTCPWriter {
-    /// Packs ascending `sequences` (serial order, wraps allowed). Returns how many found room; 0: nothing was written.
+    /// Packs ascending `sequences` (serial order, wraps allowed). Returns how many found room; 0: nothing was
+    /// written.
     public mutating func appendNACK(
-        sender: UInt32, media: UInt32, _ sequences: UnsafePointer<UInt16>, count: Int
+        sender: UInt32,
+        media: UInt32,
+        _ sequences: UnsafePointer<UInt16>,
+        count: Int
     ) -> Int {
         guard count > 0,
             openFeedback(
-                RTCPType.transportFeedback, RTCPFeedbackFormat.nack, sender: sender, media: media,
-                fciLength: 0) != nil
+                RTCPType.transportFeedback,
+                RTCPFeedbackFormat.nack,
+                sender: sender,
+                media: media,
+                fciLength: 0
+            ) != nil
         else { return 0 }
         var taken = 0
         while taken < count, let item = extend(by: 4) {

@@ -18,7 +18,12 @@ extension RTCPWriter {
     @discardableResult
     public mutating func appendPLI(sender: UInt32, media: UInt32) -> Bool {
         openFeedback(
-            RTCPType.payloadFeedback, RTCPFeedbackFormat.pli, sender: sender, media: media, fciLength: 0)
+            RTCPType.payloadFeedback,
+            RTCPFeedbackFormat.pli,
+            sender: sender,
+            media: media,
+            fciLength: 0
+        )
             != nil
     }
 }

@@ -1,4 +1,5 @@
-// Walks the packets of a compound RTCP datagram (RFC 3550 §6.1, reduced size RFC 5506). Must not know their meaning.
+// Walks the packets of a compound RTCP datagram (RFC 3550 §6.1, reduced size RFC 5506). Must not know their
+// meaning.
 
 /// RTCP packet types that the server reads or writes.
 public enum RTCPType {
@@ -86,8 +87,11 @@ public struct RTCPWalker {
             bodyLength -= padding
         }
         let block = RTCPBlock(
-            type: base[offset + 1], count: base[offset] & 0x1F, body: base + offset + 4,
-            length: bodyLength)
+            type: base[offset + 1],
+            count: base[offset] & 0x1F,
+            body: base + offset + 4,
+            length: bodyLength
+        )
         offset += size
         return block
     }

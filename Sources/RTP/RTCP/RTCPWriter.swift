@@ -1,4 +1,5 @@
-// Appends RTCP packets to a buffer of the caller (RFC 3550 §6.4). The packet types extend it in their own files.
+// Appends RTCP packets to a buffer of the caller (RFC 3550 §6.4). The packet types extend it in their own
+// files.
 
 /// Writes a compound packet piece by piece. A refused append leaves what was written before intact.
 public struct RTCPWriter {
@@ -60,9 +61,14 @@ public struct RTCPWriter {
         buffer[lastOffset] = buffer[lastOffset] & 0xE0 | count & 0x1F
     }
 
-    /// Opens a feedback message (RFC 4585 §6.1) with `fciLength` bytes behind both SSRCs. Returns where they go.
+    /// Opens a feedback message (RFC 4585 §6.1) with `fciLength` bytes behind both SSRCs. Returns where they
+    /// go.
     mutating func openFeedback(
-        _ type: UInt8, _ format: UInt8, sender: UInt32, media: UInt32, fciLength: Int
+        _ type: UInt8,
+        _ format: UInt8,
+        sender: UInt32,
+        media: UInt32,
+        fciLength: Int
     ) -> UnsafeMutablePointer<UInt8>? {
         guard let body = open(type, count: format, bodyLength: 8 + fciLength) else { return nil }
         ByteOrder.store32(sender, body, 0)

@@ -37,12 +37,19 @@ extension RTCPWriter {
     /// `bitrate` in bits per second is rounded down to 18 significant bits. At most 255 sources.
     @discardableResult
     public mutating func appendREMB(
-        sender: UInt32, bitrate: UInt64, _ sources: UnsafePointer<UInt32>, count: Int
+        sender: UInt32,
+        bitrate: UInt64,
+        _ sources: UnsafePointer<UInt32>,
+        count: Int
     ) -> Bool {
         guard count >= 0, count <= 255,
             let fci = openFeedback(
-                RTCPType.payloadFeedback, RTCPFeedbackFormat.applicationLayer, sender: sender, media: 0,
-                fciLength: 8 + 4 * count)
+                RTCPType.payloadFeedback,
+                RTCPFeedbackFormat.applicationLayer,
+                sender: sender,
+                media: 0,
+                fciLength: 8 + 4 * count
+            )
         else { return false }
         let exponent = max(0, 64 - bitrate.leadingZeroBitCount - 18)
         ByteOrder.store32(ReceiverEstimatedBitrate.identifier, fci, 0)

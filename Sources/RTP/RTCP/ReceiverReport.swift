@@ -19,8 +19,13 @@ public struct ReportBlock: Equatable, Sendable {
     static let length = 24
 
     public init(
-        ssrc: UInt32, fractionLost: UInt8 = 0, cumulativeLost: Int32 = 0, extendedHighestSequence: UInt32 = 0,
-        jitter: UInt32 = 0, lastSenderReport: UInt32 = 0, delaySinceLastSenderReport: UInt32 = 0
+        ssrc: UInt32,
+        fractionLost: UInt8 = 0,
+        cumulativeLost: Int32 = 0,
+        extendedHighestSequence: UInt32 = 0,
+        jitter: UInt32 = 0,
+        lastSenderReport: UInt32 = 0,
+        delaySinceLastSenderReport: UInt32 = 0
     ) {
         self.ssrc = ssrc
         self.fractionLost = fractionLost

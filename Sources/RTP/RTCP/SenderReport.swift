@@ -12,7 +12,11 @@ public struct SenderReport: Equatable, Sendable {
     static let length = 24
 
     public init(
-        ssrc: UInt32, ntpTime: NTPTime, rtpTimestamp: UInt32, packetCount: UInt32, octetCount: UInt32
+        ssrc: UInt32,
+        ntpTime: NTPTime,
+        rtpTimestamp: UInt32,
+        packetCount: UInt32,
+        octetCount: UInt32
     ) {
         self.ssrc = ssrc
         self.ntpTime = ntpTime

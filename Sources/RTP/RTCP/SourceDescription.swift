@@ -31,7 +31,8 @@ public struct SourceDescription {
             let ssrc = ByteOrder.load32(body, offset)
             offset += 4
             var found: CNAME?
-            // Some senders leave the closing zero out where the last item fills its word: the end closes it too.
+            // Some senders leave the closing zero out where the last item fills its word: the end closes it
+            // too.
             while offset < length {
                 let type = body[offset]
                 if type == 0 {

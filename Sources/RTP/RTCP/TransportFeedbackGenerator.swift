@@ -1,5 +1,5 @@
-// Transport-wide feedback to one publisher (draft-holmer-rmcat-transport-wide-cc-extensions-01): remembers arrivals, writes
-// messages. Must not know when to send: the interval is the caller's.
+// Transport-wide feedback to one publisher (draft-holmer-rmcat-transport-wide-cc-extensions-01): remembers
+// arrivals, writes messages. Must not know when to send: the interval is the caller's.
 
 /// One per transport; counts media, retransmissions and padding alike.
 ///
@@ -49,7 +49,8 @@ public struct TransportFeedbackGenerator: ~Copyable {
     @inline(__always)
     private func slot(_ sequence: Int64) -> Int { Int(truncatingIfNeeded: sequence) & (capacity - 1) }
 
-    /// Notes an arrival; `time` should be the kernel's receive time. false: a duplicate, or too old to report.
+    /// Notes an arrival; `time` should be the kernel's receive time. false: a duplicate, or too old to
+    /// report.
     @discardableResult
     public mutating func record(_ number: UInt16, at time: Instant) -> Bool {
         let ticks = TransportFeedbackGenerator.ticks(time)
@@ -80,17 +81,23 @@ public struct TransportFeedbackGenerator: ~Copyable {
         return true
     }
 
-    /// Appends one message of at most `Limits.Feedback.messageBytes` bytes. false: nothing is pending, or no room.
-    /// Call while `hasPending`.
+    /// Appends one message of at most `Limits.Feedback.messageBytes` bytes. false: nothing is pending, or no
+    /// room. Call while `hasPending`.
     public mutating func write(
-        to writer: inout RTCPWriter, senderSSRC: UInt32, mediaSSRC: UInt32
+        to writer: inout RTCPWriter,
+        senderSSRC: UInt32,
+        mediaSSRC: UInt32
     ) -> Bool {
         guard hasPending else { return false }
         let limit = min(writer.room, Limits.Feedback.messageBytes) & ~3
         guard limit >= 32,
             let fci = writer.openFeedback(
-                RTCPType.transportFeedback, RTCPFeedbackFormat.transportWideCC, sender: senderSSRC,
-                media: mediaSSRC, fciLength: limit - 12)
+                RTCPType.transportFeedback,
+                RTCPFeedbackFormat.transportWideCC,
+                sender: senderSSRC,
+                media: mediaSSRC,
+                fciLength: limit - 12
+            )
         else { return false }
         let base = nextBase
         var sequence = base
@@ -104,7 +111,8 @@ public struct TransportFeedbackGenerator: ~Copyable {
             let arrival = arrivals[slot(sequence)]
             let delta = arrival == 0 ? 0 : Int32(bitPattern: arrival &- previous)
             guard delta == Int32(Int16(truncatingIfNeeded: delta)) else { break }
-            // 20 bytes of header, the chunk that this status may close and the one it opens, its delta, padding.
+            // 20 bytes of header, the chunk that this status may close and the one it opens, its delta,
+            // padding.
             guard 20 + chunks.length + 4 + deltaBytes + 2 + 3 <= limit else { break }
             if arrival == 0 {
                 chunks.append(0)

@@ -1,13 +1,14 @@
-// Reads transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1), what a subscriber received.
-// Must not know what was sent: unwrapping and matching are the bandwidth estimator's.
+// Reads transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1), what a subscriber
+// received. Must not know what was sent: unwrapping and matching are the bandwidth estimator's.
 
-/// Walks the statuses of one feedback message. Everything is validated up front, so a walk never fails half-way.
+/// Walks the statuses of one feedback message. Everything is validated up front, so a walk never fails
+/// half-way.
 public struct TransportFeedbackParser {
     public struct Status: Equatable, Sendable {
         public var sequence: UInt16
         public var isReceived: Bool
-        /// Arrival at the peer in microseconds on its own clock, which wraps with the reference time (24 bits of
-        /// 64 ms); meaningless where not received.
+        /// Arrival at the peer in microseconds on its own clock, which wraps with the reference time (24 bits
+        /// of 64 ms); meaningless where not received.
         public var arrival: Int64
     }
 
@@ -110,7 +111,8 @@ extension TransportFeedbackParser {
             return word >> UInt16(2 * symbolsLeft) & 3
         }
 
-        /// Bytes of deltas for the statuses of this chunk that count; takes them off `left`. nil: reserved symbol.
+        /// Bytes of deltas for the statuses of this chunk that count; takes them off `left`. nil: reserved
+        /// symbol.
         static func deltaBytes(_ word: UInt16, _ left: inout Int) -> Int? {
             if word & 0x8000 == 0 {
                 let run = min(left, Int(word & 0x1FFF))

@@ -44,7 +44,9 @@ struct InboundEnvelope: Sendable {
     /// A missing `data` counts as `{}`.
     func payload<Payload: Decodable>(as _: Payload.Type = Payload.self) throws(GatewayError) -> Payload {
         do {
-            if let payload = try JSONDecoder().decode(Content<Payload>.self, from: text).data { return payload }
+            if let payload = try JSONDecoder().decode(Content<Payload>.self, from: text).data {
+                return payload
+            }
             return try JSONDecoder().decode(Payload.self, from: Self.nothing)
         } catch {
             throw GatewayError(.badRequest, Self.explain(error))
@@ -81,7 +83,9 @@ enum InboundFraming {
     static func split(_ message: ByteBuffer, authenticated: Bool) -> Split {
         guard authenticated else {
             let lines = lines(of: message)
-            guard message.readableBytes <= Limits.Signaling.greetingBytes, lines.count <= 1 else { return .tooLarge }
+            guard message.readableBytes <= Limits.Signaling.greetingBytes, lines.count <= 1 else {
+                return .tooLarge
+            }
             return .envelopes(lines)
         }
         guard message.readableBytes <= Limits.Signaling.offerMessageBytes else { return .tooLarge }

@@ -25,11 +25,16 @@ public enum ServerMessage: String, Codable, Sendable, CaseIterable {
     public var descriptor: MessageDescriptor { Self.table[self] ?? Self.undescribed }
 
     private static let undescribed = MessageDescriptor(
-        ServerMessage.error, .control, OutgoingError.self, "A server message without an entry")
+        ServerMessage.error,
+        .control,
+        OutgoingError.self,
+        "A server message without an entry"
+    )
     private static let table = [ServerMessage: MessageDescriptor](
         uniqueKeysWithValues: MessageDescriptor.all.compactMap { entry in
             ServerMessage(rawValue: entry.type).flatMap { entry.direction == .toClient ? ($0, entry) : nil }
-        })
+        }
+    )
 }
 
 /// How a server message is queued when the socket is slow.
@@ -78,8 +83,11 @@ public struct MessageDescriptor: Sendable {
     public var summary: String
 
     init(
-        _ type: ClientMessage, _ form: Form, _ payload: any (Codable & Sendable).Type,
-        result: (any (Codable & Sendable).Type)? = nil, _ summary: String
+        _ type: ClientMessage,
+        _ form: Form,
+        _ payload: any (Codable & Sendable).Type,
+        result: (any (Codable & Sendable).Type)? = nil,
+        _ summary: String
     ) {
         self.type = type.rawValue
         self.direction = .toServer
@@ -93,8 +101,12 @@ public struct MessageDescriptor: Sendable {
     }
 
     init(
-        _ type: ServerMessage, _ delivery: Delivery, recovery: Recovery? = nil, key: [String] = [],
-        _ payload: any (Codable & Sendable).Type, _ summary: String
+        _ type: ServerMessage,
+        _ delivery: Delivery,
+        recovery: Recovery? = nil,
+        key: [String] = [],
+        _ payload: any (Codable & Sendable).Type,
+        _ summary: String
     ) {
         self.type = type.rawValue
         self.direction = .toClient
@@ -117,33 +129,74 @@ public struct MessageDescriptor: Sendable {
         .init(.offer, .request, Offering.self, result: Answering.self, "Negotiates the PeerConnection."),
         .init(.candidate, .notification, TrickledCandidate.self, "A candidate of the client; never needed."),
         .init(
-            .publish, .request, PublishTrack.self, result: TrackResult.self,
-            "Announces a track, or gives one back its m-section after `track.unpublish`."),
+            .publish,
+            .request,
+            PublishTrack.self,
+            result: TrackResult.self,
+            "Announces a track, or gives one back its m-section after `track.unpublish`."
+        ),
         .init(.unpublish, .request, TrackSelector.self, result: Unpublished.self, "Ends a track."),
         .init(.mute, .request, MuteTrack.self, result: TrackResult.self, "Mutes or unmutes a track."),
         .init(
-            .subscribe, .request, UpdateSubscriptions.self, result: SubscriptionResults.self,
-            "Switches tracks on and off; declarative and idempotent."),
-        .init(.view, .either, UpdateView.self, result: Done.self, "The tiles on the screen; the last one wins."),
+            .subscribe,
+            .request,
+            UpdateSubscriptions.self,
+            result: SubscriptionResults.self,
+            "Switches tracks on and off; declarative and idempotent."
+        ),
+        .init(
+            .view,
+            .either,
+            UpdateView.self,
+            result: Done.self,
+            "The tiles on the screen; the last one wins."
+        ),
     ]
 
     private static let toClient: [MessageDescriptor] = [
         .init(.welcome, .control, Welcome.self, "The session is open."),
         .init(
-            .snapshot, .critical, recovery: .state, Snapshot.self,
-            "The whole room in pages; replaces what the client knew."),
+            .snapshot,
+            .critical,
+            recovery: .state,
+            Snapshot.self,
+            "The whole room in pages; replaces what the client knew."
+        ),
         .init(.roster, .critical, recovery: .state, RosterChange.self, "Who joined, changed or left."),
-        .init(.need, .critical, recovery: .keyed, SlotsNeeded.self, "The server wants more receive sections."),
-        .init(.restart, .critical, recovery: .keyed, RestartNeeded.self, "The server wants an ICE restart or a new PeerConnection."),
+        .init(
+            .need,
+            .critical,
+            recovery: .keyed,
+            SlotsNeeded.self,
+            "The server wants more receive sections."
+        ),
+        .init(
+            .restart,
+            .critical,
+            recovery: .keyed,
+            RestartNeeded.self,
+            "The server wants an ICE restart or a new PeerConnection."
+        ),
         .init(.muted, .state, key: ["tid"], TrackMuted.self, "A track was muted or unmuted."),
         .init(.layers, .state, key: ["tid"], TrackLayers.self, "What a track sends at the moment."),
-        .init(.slots, .state, key: ["mid"], SlotObject.self, "What a receive section carries, and why no more."),
+        .init(
+            .slots,
+            .state,
+            key: ["mid"],
+            SlotObject.self,
+            "What a receive section carries, and why no more."
+        ),
         .init(.speakers, .state, Speakers.self, "The dominant speaker and those who speak."),
         .init(.conn, .state, key: ["pid"], ConnectionChange.self, "How a participant is connected."),
         .init(.levels, .ephemeral, AudioLevels.self, "Audio levels, at most ten times a second."),
         .init(.hb, .control, Heartbeat.self, "Sign of life when nothing else is sent."),
         .init(.pong, .control, Pong.self, "Answers a `ping` without id."),
         .init(.bye, .control, Bye.self, "The server closes the socket."),
-        .init(.error, .control, OutgoingError.self, "A message that cannot be answered by its id was refused."),
+        .init(
+            .error,
+            .control,
+            OutgoingError.self,
+            "A message that cannot be answered by its id was refused."
+        ),
     ]
 }

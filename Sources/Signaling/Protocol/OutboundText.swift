@@ -19,7 +19,8 @@ struct EventBody: Sendable, Equatable {
     }
 
     /// nil where the payload cannot be written as JSON, that is, holds a number that is not finite.
-    init?(_ type: ServerMessage, revision: UInt64? = nil, timestamp: UInt64? = nil, _ payload: some Encodable) {
+    init?(_ type: ServerMessage, revision: UInt64? = nil, timestamp: UInt64? = nil, _ payload: some Encodable)
+    {
         guard let data = OutboundText.json(payload) else { return nil }
         var tail = ByteBufferAllocator().buffer(capacity: data.readableBytes + 80)
         if let revision { tail.writeString("\"rev\":\(revision),") }
@@ -53,7 +54,8 @@ enum ProtocolVersion {
     /// A client of the same major version is served; absent means the first.
     static func accepts(_ version: String?) -> Bool {
         guard let version else { return true }
-        return version.split(separator: ".", omittingEmptySubsequences: false).first.map { $0 == major } ?? false
+        return version.split(separator: ".", omittingEmptySubsequences: false).first.map { $0 == major }
+            ?? false
     }
 }
 

@@ -20,8 +20,13 @@ public struct Grants: Codable, Sendable, Equatable {
     public var record: Bool
 
     public init(
-        publish: Set<Source> = [], subscribe: Bool = false, data: Bool = false, hidden: Bool = false,
-        receivesOwnUser: Bool = false, moderate: Bool = false, record: Bool = false
+        publish: Set<Source> = [],
+        subscribe: Bool = false,
+        data: Bool = false,
+        hidden: Bool = false,
+        receivesOwnUser: Bool = false,
+        moderate: Bool = false,
+        record: Bool = false
     ) {
         self.publish = publish
         self.subscribe = subscribe
@@ -39,7 +44,10 @@ public struct Grants: Codable, Sendable, Equatable {
 
     /// What a development server grants to everybody.
     public static let development = Grants(
-        publish: [.camera, .mic, .screen, .screenAudio], subscribe: true, data: true)
+        publish: [.camera, .mic, .screen, .screenAudio],
+        subscribe: true,
+        data: true
+    )
 }
 
 /// What happens when a user joins a second time.
@@ -63,8 +71,13 @@ public struct Claims: Sendable, Equatable {
     public var attributes: [String: String]
 
     public init(
-        room: String, user: UserID, name: String? = nil, device: String? = nil, role: Role = .speaker,
-        grants: Grants = Grants(), duplicates: DuplicatePolicy = .coexist,
+        room: String,
+        user: UserID,
+        name: String? = nil,
+        device: String? = nil,
+        role: Role = .speaker,
+        grants: Grants = Grants(),
+        duplicates: DuplicatePolicy = .coexist,
         maxSession: Interval = Limits.Signaling.defaultMaxSession,
         attributes: [String: String] = [:]
     ) {

@@ -29,10 +29,15 @@ extension Gateway {
 
     func queueHeartbeat(_ member: Member, at now: Instant) {
         queueControl(
-            member, .hb,
+            member,
+            .hb,
             Heartbeat(
-                seq: member.session.lastSequence, rev: member.room.state.revision, shed: member.session.shedCount,
-                lag: member.session.waitingCount))
+                seq: member.session.lastSequence,
+                rev: member.room.state.revision,
+                shed: member.session.shedCount,
+                lag: member.session.waitingCount
+            )
+        )
     }
 
     /// Empties sessions into sockets that take something.
@@ -83,10 +88,15 @@ extension Gateway {
 
     /// A state event to every live member, but to `except`.
     func tellState(
-        _ room: Room, _ type: ServerMessage, key: String, _ payload: some Encodable, except: Member? = nil,
+        _ room: Room,
+        _ type: ServerMessage,
+        key: String,
+        _ payload: some Encodable,
+        except: Member? = nil,
         at now: Instant
     ) {
-        guard let body = EventBody(type, revision: room.state.revision, timestamp: wallClock(), payload) else { return }
+        guard let body = EventBody(type, revision: room.state.revision, timestamp: wallClock(), payload)
+        else { return }
         let key = StateKey(type: type, value: key)
         for member in room.members.values where member.isLive && member !== except {
             member.session.queue(state: body, key: key, at: now)
@@ -116,19 +126,20 @@ extension Gateway {
         let batch = room.state.takeRoster()
         guard !batch.isEmpty else { return }
         let change = RosterChange(batch, in: room.state)
-        let newest = change.newestRevision
-        let shared = EventBody(.roster, revision: batch.revision, timestamp: wallClock(), change)
+        let timestamp = wallClock()
+        let shared = change.bodies(revision: batch.revision, timestamp: timestamp)
         for member in room.members.values where member.isLive {
             let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
-            var body = shared
+            var bodies = shared
             if knowsOwn || member.snapshotRevision >= change.oldestRevision {
-                let rest = change.without(knownThrough: member.snapshotRevision, own: knowsOwn ? member.id : nil)
-                guard !rest.isEmpty, member.snapshotRevision < newest else { continue }
-                body = EventBody(.roster, revision: batch.revision, timestamp: wallClock(), rest)
+                let rest = change.without(
+                    knownThrough: member.snapshotRevision,
+                    own: knowsOwn ? member.id : nil
+                )
+                bodies = rest.isEmpty ? [] : rest.bodies(revision: batch.revision, timestamp: timestamp)
             }
-            guard let body else { continue }
-            member.session.queue(critical: body, at: now)
-            markDirty(member)
+            for body in bodies { member.session.queue(critical: body, at: now) }
+            if !bodies.isEmpty { markDirty(member) }
         }
         refreshWishes(in: room, at: now)
     }
@@ -142,7 +153,10 @@ extension Gateway {
         let pages = SnapshotPages.make(
             participants: room.state.visible.map { $0.object(for: member.id) },
             slots: member.link.map { $0.slots.values.sorted { $0.mid < $1.mid } } ?? [],
-            speakers: room.speakers, revision: room.state.revision, timestamp: wallClock())
+            speakers: room.speakers,
+            revision: room.state.revision,
+            timestamp: wallClock()
+        )
         member.session.queue(snapshot: pages, at: now)
         member.askedSlots = 0
         askForSlots(member, at: now)
@@ -156,21 +170,36 @@ enum SnapshotPages {
     static let participantsPerPage = 100
 
     static func make(
-        participants: [ParticipantObject], slots: [SlotObject], speakers: Speakers?, revision: UInt64,
-        timestamp: UInt64, perPage: Int = participantsPerPage
+        participants: [ParticipantObject],
+        slots: [SlotObject],
+        speakers: Speakers?,
+        revision: UInt64,
+        timestamp: UInt64,
+        perPage: Int = participantsPerPage
     ) -> [EventBody] {
         let count = max(1, (participants.count + perPage - 1) / perPage)
         var pages: [EventBody] = []
         for index in 0..<count {
             let page = Snapshot(
-                page: index + 1, of: count, rev: revision,
+                page: index + 1,
+                of: count,
+                rev: revision,
                 participants: Array(participants.dropFirst(index * perPage).prefix(perPage)),
-                slots: index == 0 ? slots : nil, speakers: index == 0 ? speakers : nil)
-            guard let body = EventBody(.snapshot, revision: revision, timestamp: timestamp, page) else { continue }
+                slots: index == 0 ? slots : nil,
+                speakers: index == 0 ? speakers : nil
+            )
+            guard let body = EventBody(.snapshot, revision: revision, timestamp: timestamp, page) else {
+                continue
+            }
             guard body.count <= Limits.Signaling.serverMessageBytes || perPage == 1 else {
                 return make(
-                    participants: participants, slots: slots, speakers: speakers, revision: revision,
-                    timestamp: timestamp, perPage: max(1, perPage / 4))
+                    participants: participants,
+                    slots: slots,
+                    speakers: speakers,
+                    revision: revision,
+                    timestamp: timestamp,
+                    perPage: max(1, perPage / 4)
+                )
             }
             pages.append(body)
         }
@@ -190,15 +219,42 @@ extension RosterChange {
     }
 
     var isEmpty: Bool { joined.isEmpty && updated.isEmpty && left.isEmpty }
-    private var revisions: [UInt64] { joined.map(\.rev) + updated.map(\.rev) + left.map(\.rev) }
-    var newestRevision: UInt64 { revisions.max() ?? 0 }
-    var oldestRevision: UInt64 { revisions.min() ?? .max }
+    var oldestRevision: UInt64 { (joined.map(\.rev) + updated.map(\.rev) + left.map(\.rev)).min() ?? .max }
+
+    /// One event, or several where one would be too large.
+    func bodies(revision: UInt64, timestamp: UInt64) -> [EventBody] {
+        guard let whole = EventBody(.roster, revision: revision, timestamp: timestamp, self) else {
+            return []
+        }
+        let count = joined.count + updated.count + left.count
+        guard whole.count > Limits.Signaling.serverMessageBytes, count > 1 else { return [whole] }
+        func half<Element>(_ list: [Element], _ isFirst: Bool) -> [Element] {
+            isFirst ? Array(list.prefix((list.count + 1) / 2)) : Array(list.dropFirst((list.count + 1) / 2))
+        }
+        let halves = [true, false].map { isFirst in
+            RosterChange(
+                joined: half(joined, isFirst),
+                updated: half(updated, isFirst),
+                left: half(left, isFirst)
+            )
+        }
+        // Three lists of one element each have an empty second half.
+        guard halves.allSatisfy({ !$0.isEmpty }) else {
+            return [
+                RosterChange(joined: joined, updated: [], left: []),
+                RosterChange(joined: [], updated: updated, left: []),
+                RosterChange(joined: [], updated: [], left: left),
+            ].filter { !$0.isEmpty }.flatMap { $0.bodies(revision: revision, timestamp: timestamp) }
+        }
+        return halves.flatMap { $0.bodies(revision: revision, timestamp: timestamp) }
+    }
 
     /// What a member does not know yet from its snapshot or from the response to its own request.
     func without(knownThrough revision: UInt64, own: ParticipantID?) -> RosterChange {
         RosterChange(
             joined: joined.filter { $0.rev > revision && $0.pid != own?.rawValue },
             updated: updated.filter { $0.rev > revision && $0.pid != own?.rawValue },
-            left: left.filter { $0.rev > revision })
+            left: left.filter { $0.rev > revision }
+        )
     }
 }

@@ -58,7 +58,10 @@ extension Gateway {
 
     private func mediaClosed(_ member: Member, _ reason: CloseReason, at now: Instant) {
         member.logger.info("media session closed", metadata: ["reason": "\(reason.rawValue)"])
-        endLink(member, GatewayError(.notReady, "the media session closed: \(reason.rawValue)", retryAfterMs: 500))
+        endLink(
+            member,
+            GatewayError(.notReady, "the media session closed: \(reason.rawValue)", retryAfterMs: 500)
+        )
         guard member.front == .socket, member.detachedAt == nil else {
             return remove(member, reason: reason == .shutdown ? .shutdown : .media, at: now)
         }
@@ -73,16 +76,28 @@ extension Gateway {
         guard let room = rooms[state.room] else { return }
         let layers = state.layers.map {
             LayerObject(
-                rid: $0.rid, live: $0.live, width: $0.width, height: $0.height, kbps: $0.bitsPerSecond / 1000)
+                rid: $0.rid,
+                live: $0.live,
+                width: $0.width,
+                height: $0.height,
+                kbps: $0.bitsPerSecond / 1000
+            )
         }
         guard let changed = room.state.setLayers(layers, codec: state.codec, state.publication),
             let owner = room.state.publication(state.publication)?.owner
         else { return }
         tellState(
-            room, .layers, key: changed.id.rawValue,
+            room,
+            .layers,
+            key: changed.id.rawValue,
             TrackLayers(
-                tid: changed.id.rawValue, pid: owner.id.rawValue, codec: changed.codec, layers: layers),
-            at: now)
+                tid: changed.id.rawValue,
+                pid: owner.id.rawValue,
+                codec: changed.codec,
+                layers: layers
+            ),
+            at: now
+        )
     }
 
     private func slotsChanged(_ member: Member, _ states: [SlotState], at now: Instant) {
@@ -117,7 +132,8 @@ extension Gateway {
 extension GatewayError {
     fileprivate init(_ refusal: Refusal) {
         switch refusal {
-        case .full: self.init(.overloaded, "the server has as many media sessions as it may", retryAfterMs: 5000)
+        case .full:
+            self.init(.overloaded, "the server has as many media sessions as it may", retryAfterMs: 5000)
         case .unusable: self.init(.badRequest, "the offer's transport cannot be used")
         case .duplicate: self.init(.internal, "the media session exists already", retryAfterMs: 500)
         }

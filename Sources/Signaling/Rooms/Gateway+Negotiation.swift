@@ -10,7 +10,10 @@ extension Gateway {
 
     /// Answers by `reply`, perhaps at once. Offers of a session wait for each other.
     func negotiate(
-        _ member: Member, _ content: PendingOffer.Content, at now: Instant, reply: @escaping NegotiationReply
+        _ member: Member,
+        _ content: PendingOffer.Content,
+        at now: Instant,
+        reply: @escaping NegotiationReply
     ) {
         guard member.offers.count < Limits.Signaling.queuedOffers else {
             return reply(.failure(GatewayError(.rateLimited, "too many offers wait", retryAfterMs: 500)))
@@ -44,7 +47,11 @@ extension Gateway {
     }
 
     private func start(
-        _ offer: Offer, _ tracks: [OfferedTrack], _ generation: UInt32?, of member: Member, at now: Instant
+        _ offer: Offer,
+        _ tracks: [OfferedTrack],
+        _ generation: UInt32?,
+        of member: Member,
+        at now: Instant
     ) throws(GatewayError) -> Command {
         let isOther = member.link.map { isAnotherPeer(generation, offer, than: $0) } ?? false
         if let known = member.link?.clientGeneration, let generation, generation < known {
@@ -53,13 +60,22 @@ extension Gateway {
         let planner = planner(for: member.front, member.claims.grants, offer)
         var generator = SystemRandomNumberGenerator()
         let plan = try planner.plan(
-            offer, tracks: tracks, current: member.room.state.participants[member.id]?.publications ?? [],
-            previous: isOther ? [] : member.link?.media ?? [], using: &generator)
+            offer,
+            tracks: tracks,
+            current: member.room.state.participants[member.id]?.publications ?? [],
+            previous: isOther ? [] : member.link?.media ?? [],
+            using: &generator
+        )
         if isOther { dropLink(member) }
         if member.link == nil { makeLink(member, offer, generation, using: &generator) }
         let open = OpenSession(
-            session: member.link?.session ?? member.sid, room: member.room.id, participant: member.id,
-            user: member.claims.user, remote: offer.remote, receivesOwnUser: member.receivesOwnUser)
+            session: member.link?.session ?? member.sid,
+            room: member.room.id,
+            participant: member.id,
+            user: member.claims.user,
+            remote: offer.remote,
+            receivesOwnUser: member.receivesOwnUser
+        )
         guard let command = member.link?.offered(plan, open: open, at: now) else {
             throw GatewayError(.internal, "the session has no link")
         }
@@ -68,8 +84,10 @@ extension Gateway {
 
     func planner(for front: Member.Front, _ grants: Grants, _ offer: Offer) -> NegotiationPlanner {
         var planner = NegotiationPlanner(
-            grants: grants, videoCodecs: configuration.videoCodecs,
-            makeID: { PublicationID(Self.makeName("tr_")) })
+            grants: grants,
+            videoCodecs: configuration.videoCodecs,
+            makeID: { PublicationID(Self.makeName("tr_")) }
+        )
         switch front {
         case .socket:
             break
@@ -90,15 +108,22 @@ extension Gateway {
     }
 
     private func makeLink(
-        _ member: Member, _ offer: Offer, _ generation: UInt32?, using generator: inout SystemRandomNumberGenerator
+        _ member: Member,
+        _ offer: Offer,
+        _ generation: UInt32?,
+        using generator: inout SystemRandomNumberGenerator
     ) {
         member.links += 1
         member.askedSlots = 0
         // The first media session bears the signaling session's name.
         let name = member.links == 1 ? member.sid : SessionID("\(member.sid).\(member.links)")
         member.link = MediaLink(
-            session: name, clientGeneration: generation, remote: offer.remote,
-            sdpSession: generator.next() & UInt64(Int64.max), cname: name.rawValue)
+            session: name,
+            clientGeneration: generation,
+            remote: offer.remote,
+            sdpSession: generator.next() & UInt64(Int64.max),
+            cname: name.rawValue
+        )
         links[name] = member
     }
 
@@ -114,7 +139,8 @@ extension Gateway {
 
     /// What had an m-section; announced tracks stay.
     func endPublications(of member: Member, byOwner: Bool, at now: Instant) {
-        for publication in member.room.state.participants[member.id]?.publications ?? [] where publication.mid != nil {
+        for publication in member.room.state.participants[member.id]?.publications ?? []
+        where publication.mid != nil {
             member.room.state.remove(publication.id, byOwner: byOwner, at: now)
         }
     }
@@ -140,7 +166,11 @@ extension Gateway {
             break
         case .send(let command):
             guard order(command) else {
-                return abandon(member, GatewayError(.overloaded, "the media plane is busy", retryAfterMs: 1000), at: now)
+                return abandon(
+                    member,
+                    GatewayError(.overloaded, "the media plane is busy", retryAfterMs: 1000),
+                    at: now
+                )
             }
         case .agreed(let plan):
             finish(member, agreed(plan, member, at: now), at: now)
@@ -148,12 +178,18 @@ extension Gateway {
             let outcome = member.link?.restartText().map {
                 PendingOffer.Outcome(text: $0, revision: member.room.state.revision)
             }
-            finish(member, outcome.map { .success($0) } ?? .failure(GatewayError(.internal, "no answer")), at: now)
+            finish(
+                member,
+                outcome.map { .success($0) } ?? .failure(GatewayError(.internal, "no answer")),
+                at: now
+            )
         }
     }
 
     private func agreed(
-        _ plan: NegotiationPlan, _ member: Member, at now: Instant
+        _ plan: NegotiationPlan,
+        _ member: Member,
+        at now: Instant
     ) -> Result<PendingOffer.Outcome, GatewayError> {
         let room = member.room
         for id in plan.ended { room.state.remove(id, byOwner: true, at: now) }
@@ -164,7 +200,9 @@ extension Gateway {
                 isOutdated = true
                 continue
             }
-            if let object = room.state.participants[member.id]?.track(stored, for: member.id) { tracks.append(object) }
+            if let object = room.state.participants[member.id]?.track(stored, for: member.id) {
+                tracks.append(object)
+            }
         }
         refreshWishes(of: member, at: now)
         askForSlots(member, at: now)
@@ -172,15 +210,21 @@ extension Gateway {
         guard let text = member.link?.answer(to: plan) else {
             return .failure(GatewayError(.internal, "the session has no answer"))
         }
-        let slots = plan.negotiated.media.filter { $0.slot != nil }.map { Answering.Slot(mid: $0.mid, kind: $0.kind) }
+        let slots = plan.negotiated.media.filter { $0.slot != nil }.map {
+            Answering.Slot(mid: $0.mid, kind: $0.kind)
+        }
         return .success(
-            PendingOffer.Outcome(text: text, tracks: tracks, slots: slots, revision: room.state.revision))
+            PendingOffer.Outcome(text: text, tracks: tracks, slots: slots, revision: room.state.revision)
+        )
     }
 
     /// nil where a request ended the publication while the offer was in progress; such a request also outweighs
     /// what the offer said about muting.
     private func store(
-        _ publication: Publication, of plan: NegotiationPlan, _ member: Member, at now: Instant
+        _ publication: Publication,
+        of plan: NegotiationPlan,
+        _ member: Member,
+        at now: Instant
     ) -> Publication? {
         let room = member.room
         var stored = publication
@@ -204,7 +248,11 @@ extension Gateway {
         return changed
     }
 
-    private func finish(_ member: Member, _ result: Result<PendingOffer.Outcome, GatewayError>, at now: Instant) {
+    private func finish(
+        _ member: Member,
+        _ result: Result<PendingOffer.Outcome, GatewayError>,
+        at now: Instant
+    ) {
         if let link = member.link { negotiating[link.session] = nil }
         guard let pending = member.negotiating else { return }
         member.negotiating = nil
@@ -225,7 +273,11 @@ extension Gateway {
     }
 
     func mediaDidNotAnswer(_ member: Member, at now: Instant) {
-        abandon(member, GatewayError(.notReady, "the media plane did not answer", retryAfterMs: 1000), at: now)
+        abandon(
+            member,
+            GatewayError(.notReady, "the media plane did not answer", retryAfterMs: 1000),
+            at: now
+        )
     }
 
     /// What is published has changed without an offer.

@@ -8,7 +8,8 @@ import Seam
 
 extension Gateway {
     /// A readable envelope of a member that is live.
-    func receive(_ envelope: InboundEnvelope, from member: Member, on connection: Connection, at now: Instant) {
+    func receive(_ envelope: InboundEnvelope, from member: Member, on connection: Connection, at now: Instant)
+    {
         guard let id = envelope.id else {
             return execute(envelope, from: member, id: nil, at: now)
         }
@@ -26,9 +27,18 @@ extension Gateway {
             member.session.respondAgain(with: OutboundText.failure(of: id, error))
             markDirty(member)
         case .refuse:
-            fail(member, id, GatewayError(.rateLimited, "too many requests wait for their response", retryAfterMs: 1000), at: now)
+            fail(
+                member,
+                id,
+                GatewayError(.rateLimited, "too many requests wait for their response", retryAfterMs: 1000),
+                at: now
+            )
         case .gap:
-            close(connection, member.session.receivedBadFrame(), "request \(id) does not follow \(member.session.requests.lastID)")
+            close(
+                connection,
+                member.session.receivedBadFrame(),
+                "request \(id) does not follow \(member.session.requests.lastID)"
+            )
             detach(member, at: now)
         }
     }
@@ -43,7 +53,8 @@ extension Gateway {
     }
 
     /// Without an id the error travels as a message of its own.
-    func fail(_ member: Member, _ id: UInt64?, _ error: GatewayError, of type: String? = nil, at now: Instant) {
+    func fail(_ member: Member, _ id: UInt64?, _ error: GatewayError, of type: String? = nil, at now: Instant)
+    {
         statistics.errors[error.code, default: 0] += 1
         guard let id else {
             return queueControl(member, .error, OutgoingError(error: ErrorObject(error), of: type))
@@ -80,7 +91,9 @@ extension Gateway {
         }
     }
 
-    private func acknowledge(_ ack: Acknowledge, from member: Member, _ id: UInt64?, at now: Instant) throws(GatewayError) {
+    private func acknowledge(_ ack: Acknowledge, from member: Member, _ id: UInt64?, at now: Instant)
+        throws(GatewayError)
+    {
         if let sequence = ack.seq, member.session.received(acknowledge: sequence) == .ahead {
             throw GatewayError(.badRequest, "event \(sequence) was never sent")
         }
@@ -112,10 +125,13 @@ extension Gateway {
         }
     }
 
-    private func offer(_ offering: Offering, from member: Member, _ id: UInt64?, at now: Instant) throws(GatewayError) {
+    private func offer(_ offering: Offering, from member: Member, _ id: UInt64?, at now: Instant)
+        throws(GatewayError)
+    {
         guard let text = offering.text else { throw GatewayError(.badRequest, "sdp is missing") }
         let offer = try parse(offer: text)
-        negotiate(member, .offer(offer, tracks: offering.tracks ?? [], generation: offering.gen), at: now) { [self] result in
+        negotiate(member, .offer(offer, tracks: offering.tracks ?? [], generation: offering.gen), at: now) {
+            [self] result in
             let now = clock()
             switch result {
             case .success: respond(member, id, Answering(result, to: offering), at: now)
@@ -136,7 +152,9 @@ extension Gateway {
         member.room.state.participants[member.id]?.track(publication, for: member.id)
     }
 
-    private func publish(_ wanted: PublishTrack, from member: Member, _ id: UInt64?, at now: Instant) throws(GatewayError) {
+    private func publish(_ wanted: PublishTrack, from member: Member, _ id: UInt64?, at now: Instant)
+        throws(GatewayError)
+    {
         try Checked.name(wanted.cid, "cid")
         try Checked.name(wanted.name, "name")
         let source = wanted.source ?? (wanted.kind == .audio ? .mic : .camera)
@@ -155,11 +173,23 @@ extension Gateway {
             publication = known
         } else {
             guard current.count < Limits.Signaling.publicationsPerParticipant else {
-                throw GatewayError(.full, "a participant may publish \(Limits.Signaling.publicationsPerParticipant) tracks")
+                throw GatewayError(
+                    .full,
+                    "a participant may publish \(Limits.Signaling.publicationsPerParticipant) tracks"
+                )
             }
             publication = Publication(
-                id: PublicationID(Self.makeName("tr_")), cid: wanted.cid, mid: nil, kind: wanted.kind,
-                source: source, name: nil, muted: false, codec: nil, layers: nil, revision: 0)
+                id: PublicationID(Self.makeName("tr_")),
+                cid: wanted.cid,
+                mid: nil,
+                kind: wanted.kind,
+                source: source,
+                name: nil,
+                muted: false,
+                codec: nil,
+                layers: nil,
+                revision: 0
+            )
         }
         publication.source = source
         publication.name = wanted.name ?? publication.name
@@ -168,7 +198,12 @@ extension Gateway {
             let section = member.link?.media.first { $0.mid == mid }
             guard let section, section.kind == wanted.kind, !section.receive.isEmpty,
                 !current.contains(where: { $0.mid == mid && $0.cid != wanted.cid })
-            else { throw GatewayError(.notReady, "m-section \(mid) is not negotiated for this track, or not free") }
+            else {
+                throw GatewayError(
+                    .notReady,
+                    "m-section \(mid) is not negotiated for this track, or not free"
+                )
+            }
             publication.mid = mid
         }
         guard let stored = member.room.state.put(publication, of: member.id, byOwner: true, at: now),
@@ -178,14 +213,18 @@ extension Gateway {
         respond(member, id, TrackResult(track: object), at: now)
     }
 
-    private func unpublish(_ which: TrackSelector, from member: Member, _ id: UInt64?, at now: Instant) throws(GatewayError) {
+    private func unpublish(_ which: TrackSelector, from member: Member, _ id: UInt64?, at now: Instant)
+        throws(GatewayError)
+    {
         let publication = try own(which.tid, which.cid, of: member)
         member.room.state.remove(publication.id, byOwner: true, at: now)
         if publication.mid != nil { reconfigure(member) }
         respond(member, id, Unpublished(tid: publication.id.rawValue), at: now)
     }
 
-    private func mute(_ which: MuteTrack, from member: Member, _ id: UInt64?, at now: Instant) throws(GatewayError) {
+    private func mute(_ which: MuteTrack, from member: Member, _ id: UInt64?, at now: Instant)
+        throws(GatewayError)
+    {
         let publication = try own(which.tid, which.cid, of: member)
         if let changed = member.room.state.setMuted(which.muted, publication.id) {
             if changed.mid != nil { order(.mute(changed.id, changed.muted)) }
@@ -201,14 +240,20 @@ extension Gateway {
     func tellMuted(_ publication: Publication, of member: Member, _ origin: Origin, at now: Instant) {
         guard publication.mid != nil else { return }
         let event = TrackMuted(
-            tid: publication.id.rawValue, pid: member.id.rawValue, muted: publication.muted,
-            rev: publication.revision, origin: origin)
+            tid: publication.id.rawValue,
+            pid: member.id.rawValue,
+            muted: publication.muted,
+            rev: publication.revision,
+            origin: origin
+        )
         tellState(member.room, .muted, key: publication.id.rawValue, event, except: member, at: now)
     }
 
     // MARK: What is received
 
-    private func target(tid: String?, pid: String?, source: Source?, in room: Room) throws(GatewayError) -> Wishing.Target {
+    private func target(tid: String?, pid: String?, source: Source?, in room: Room) throws(GatewayError)
+        -> Wishing.Target
+    {
         if let tid {
             let id = PublicationID(tid)
             guard room.state.publication(id) != nil else { throw GatewayError(.notFound, "no such track") }
@@ -221,7 +266,10 @@ extension Gateway {
     }
 
     private func subscribe(
-        _ update: UpdateSubscriptions, from member: Member, _ id: UInt64?, at now: Instant
+        _ update: UpdateSubscriptions,
+        from member: Member,
+        _ id: UInt64?,
+        at now: Instant
     ) throws(GatewayError) {
         guard member.claims.grants.subscribe else {
             throw GatewayError(.forbidden, "the token does not allow to receive")
@@ -247,7 +295,9 @@ extension Gateway {
         respond(member, id, SubscriptionResults(results: results, auto: member.wishing.isAutomatic), at: now)
     }
 
-    private func view(_ update: UpdateView, from member: Member, _ id: UInt64?, at now: Instant) throws(GatewayError) {
+    private func view(_ update: UpdateView, from member: Member, _ id: UInt64?, at now: Instant)
+        throws(GatewayError)
+    {
         guard update.tiles.count <= Limits.Signaling.wishesPerMessage else {
             throw GatewayError(.tooLarge, "at most \(Limits.Signaling.wishesPerMessage) tiles")
         }
@@ -255,7 +305,8 @@ extension Gateway {
         for tile in update.tiles {
             // Whoever has left since the page was drawn is passed over.
             let source = tile.tid == nil ? tile.source ?? .camera : nil
-            guard let target = try? target(tid: tile.tid, pid: tile.pid, source: source, in: member.room) else { continue }
+            guard let target = try? target(tid: tile.tid, pid: tile.pid, source: source, in: member.room)
+            else { continue }
             tiles.append((target, Wishes.Tile(tile)))
         }
         member.wishing.show(tiles)

@@ -8,9 +8,17 @@ import Seam
 extension Gateway {
     /// Makes a member, and the room if this is the first one. Replaces what the token or the device says to replace.
     func enter(
-        room name: String, claims: Claims, front: Member.Front, device: String?, kind: String, at now: Instant
+        room name: String,
+        claims: Claims,
+        front: Member.Front,
+        connection: Connection? = nil,
+        device: String? = nil,
+        kind: String,
+        at now: Instant
     ) throws(GatewayError) -> Member {
-        guard !isDraining else { throw GatewayError(.overloaded, "the server is restarting", retryAfterMs: 1000) }
+        guard !isDraining else {
+            throw GatewayError(.overloaded, "the server is restarting", retryAfterMs: 1000)
+        }
         try Checked.name(name, "room")
         guard !name.isEmpty else { throw GatewayError(.badRequest, "the room has no name") }
         guard claims.room == name else { throw GatewayError(.forbidden, "the token is for another room") }
@@ -24,7 +32,8 @@ extension Gateway {
         if let existing {
             if claims.duplicates == .reject, front == .socket,
                 existing.members.values.contains(where: { other in
-                    other.claims.user == claims.user && other.front == .socket && !replaced.contains { $0 === other }
+                    other.claims.user == claims.user && other.front == .socket
+                        && !replaced.contains { $0 === other }
                 })
             {
                 throw GatewayError(.conflict, "this user is in the room already")
@@ -36,14 +45,26 @@ extension Gateway {
         let room = existing ?? Room(RoomState(id: id, epoch: Self.makeName("r_")))
         rooms[id] = room
         let member = makeMember(room, claims, front, device: device, at: now)
+        member.connection = connection
         room.members[member.id] = member
         if !member.isViewer {
             room.state.join(
                 Participant(
-                    id: member.id, user: claims.user, device: device, name: claims.name, role: claims.role, kind: kind,
-                    attributes: claims.attributes, grants: claims.grants,
-                    connection: member.connectionState(at: now), joinedAt: wallClock(), order: 0, revision: 0),
-                at: now)
+                    id: member.id,
+                    user: claims.user,
+                    device: device,
+                    name: claims.name,
+                    role: claims.role,
+                    kind: kind,
+                    attributes: claims.attributes,
+                    grants: claims.grants,
+                    connection: member.connectionState(at: now),
+                    joinedAt: wallClock(),
+                    order: 0,
+                    revision: 0
+                ),
+                at: now
+            )
         }
         for other in replaced { replace(other, at: now) }
         statistics.joins += 1
@@ -51,7 +72,11 @@ extension Gateway {
     }
 
     private func makeMember(
-        _ room: Room, _ claims: Claims, _ front: Member.Front, device: String?, at now: Instant
+        _ room: Room,
+        _ claims: Claims,
+        _ front: Member.Front,
+        device: String?,
+        at now: Instant
     ) -> Member {
         let sid = SessionID(Self.makeName("se_"))
         var logger = logger
@@ -59,12 +84,20 @@ extension Gateway {
         logger[metadataKey: "user"] = "\(claims.user)"
         logger[metadataKey: "sid"] = "\(sid)"
         return Member(
-            id: ParticipantID(Self.makeName("pa_")), sid: sid, room: room, claims: claims, front: front,
-            device: device, joinedAt: now, logger: logger)
+            id: ParticipantID(Self.makeName("pa_")),
+            sid: sid,
+            room: room,
+            claims: claims,
+            front: front,
+            device: device,
+            joinedAt: now,
+            logger: logger
+        )
     }
 
     /// The same device, the user's other sockets if the token wants that, and the WHIP session that this one follows.
-    private func replacedBy(_ claims: Claims, front: Member.Front, device: String?, in room: Room) -> [Member] {
+    private func replacedBy(_ claims: Claims, front: Member.Front, device: String?, in room: Room) -> [Member]
+    {
         room.members.values.filter { other in
             guard other.claims.user == claims.user else { return false }
             switch (front, other.front) {
@@ -112,7 +145,12 @@ extension Gateway {
             room.state.participants[member.id]?.isHidden == false
         else { return }
         tellState(
-            room, .conn, key: member.id.rawValue, ConnectionChange(pid: member.id.rawValue, conn: connection), at: now)
+            room,
+            .conn,
+            key: member.id.rawValue,
+            ConnectionChange(pid: member.id.rawValue, conn: connection),
+            at: now
+        )
     }
 
     // MARK: What members receive
@@ -152,7 +190,8 @@ extension Gateway {
 
     /// Asks for more receive sections where more video is to be shown than the last offer has room for.
     func askForSlots(_ member: Member, at now: Instant) {
-        guard member.isLive, member.front == .socket, member.claims.grants.subscribe, let link = member.link, link.isIdle
+        guard member.isLive, member.front == .socket, member.claims.grants.subscribe, let link = member.link,
+            link.isIdle
         else { return }
         let wanted = min(videosToShow(to: member), Limits.Signaling.videoSlots)
         let slots = link.slotCount(.video)
@@ -160,8 +199,11 @@ extension Gateway {
         let steps = (wanted + 3) / 4 * 4
         member.askedSlots = min(steps, Limits.Signaling.videoSlots)
         queueCritical(
-            member, .need,
-            SlotsNeeded(audio: link.slotCount(.audio), video: member.askedSlots, reason: .publications), at: now)
+            member,
+            .need,
+            SlotsNeeded(audio: link.slotCount(.audio), video: member.askedSlots, reason: .publications),
+            at: now
+        )
     }
 
     private func videosToShow(to member: Member) -> Int {

@@ -11,8 +11,11 @@ extension Gateway {
     public func opened(_ socket: any SignalingSocket, request: SignalingRequest) -> ConnectionID {
         let id = nextConnectionID()
         let connection = Connection(
-            id: id, socket: socket, request: request,
-            state: .greeting(until: clock() + Limits.Signaling.greetingTimeout))
+            id: id,
+            socket: socket,
+            request: request,
+            state: .greeting(until: clock() + Limits.Signaling.greetingTimeout)
+        )
         connections[id] = connection
         greeting.insert(id)
         if isDraining {
@@ -63,7 +66,11 @@ extension Gateway {
 
     /// Says why where the socket takes it, then closes. The member, if there is one, stays: see `detach` and `remove`.
     func close(
-        _ connection: Connection, _ code: CloseCode, _ reason: String, afterMs: Int? = nil, spreadMs: Int? = nil
+        _ connection: Connection,
+        _ code: CloseCode,
+        _ reason: String,
+        afterMs: Int? = nil,
+        spreadMs: Int? = nil
     ) {
         guard connections[connection.id] != nil else { return }
         statistics.closes[code, default: 0] += 1
@@ -71,7 +78,13 @@ extension Gateway {
             // What it was promised first: the response to `leave` for instance.
             flushBeforeClosing(member, connection)
         }
-        let bye = Bye(code: code.rawValue, reason: reason, action: code.action, afterMs: afterMs, spreadMs: spreadMs)
+        let bye = Bye(
+            code: code.rawValue,
+            reason: reason,
+            action: code.action,
+            afterMs: afterMs,
+            spreadMs: spreadMs
+        )
         if connection.socket.isWritable, let body = EventBody(.bye, timestamp: wallClock(), bye) {
             connection.socket.send(text: body.text(sequence: nil))
         }
@@ -111,7 +124,8 @@ extension Gateway {
     private func greet(_ connection: Connection, _ text: ByteBuffer, at now: Instant) {
         greeting.remove(connection.id)
         do throws(GatewayError) {
-            guard case .envelopes(let lines) = InboundFraming.split(text, authenticated: false), let line = lines.first
+            guard case .envelopes(let lines) = InboundFraming.split(text, authenticated: false),
+                let line = lines.first
             else { throw GatewayError(.tooLarge, "the first message is one hello of at most 16 KiB") }
             let envelope = try InboundEnvelope(parsing: line)
             guard envelope.type == ClientMessage.hello.rawValue else {
@@ -119,7 +133,10 @@ extension Gateway {
             }
             guard ProtocolVersion.accepts(envelope.version) else {
                 return refuse(
-                    connection, GatewayError(.unsupported, "this server speaks version 1"), .versionUnsupported)
+                    connection,
+                    GatewayError(.unsupported, "this server speaks version 1"),
+                    .versionUnsupported
+                )
             }
             let hello = try envelope.payload(as: Hello.self)
             try Checked.name(hello.device?.did, "device.did")
@@ -146,7 +163,8 @@ extension Gateway {
             do {
                 claims = try await verifier.verify(token, room: room)
             } catch {
-                let reason = error as? GatewayError ?? GatewayError(.unauthenticated, "the token is not valid")
+                let reason =
+                    error as? GatewayError ?? GatewayError(.unauthenticated, "the token is not valid")
                 return refuse(connection, reason)
             }
             join(connection, hello, claims)
@@ -169,7 +187,10 @@ extension Gateway {
         statistics.errors[error.code, default: 0] += 1
         if connection.socket.isWritable,
             let body = EventBody(
-                .error, timestamp: wallClock(), OutgoingError(error: ErrorObject(error), of: ClientMessage.hello.rawValue))
+                .error,
+                timestamp: wallClock(),
+                OutgoingError(error: ErrorObject(error), of: ClientMessage.hello.rawValue)
+            )
         {
             connection.socket.send(text: body.text(sequence: nil))
         }
@@ -197,14 +218,21 @@ extension Gateway {
             var offer: Offer?
             if let text = hello.pc?.text { offer = try parse(offer: text) }
             member = try enter(
-                room: connection.request.room, claims: claims, front: .socket, device: hello.device?.did,
-                kind: hello.device?.kind ?? "web", at: now)
+                room: connection.request.room,
+                claims: claims,
+                front: .socket,
+                connection: connection,
+                device: hello.device?.did,
+                kind: hello.device?.kind ?? "web",
+                at: now
+            )
             connection.isBatching = hello.caps?.contains("batch") ?? false
-            member.connection = connection
             connection.state = .member(member)
             guard let offer, let pc = hello.pc else { return welcome(member, pc: nil, at: now) }
             negotiate(
-                member, .offer(offer, tracks: pc.tracks ?? [], generation: pc.gen), at: now
+                member,
+                .offer(offer, tracks: pc.tracks ?? [], generation: pc.gen),
+                at: now
             ) { [self] result in
                 welcome(member, pc: Answering(result, to: pc), at: clock())
             }
@@ -217,15 +245,27 @@ extension Gateway {
         guard member.connection != nil, !member.isLive else { return }
         let room = member.room
         queueControl(
-            member, .welcome,
+            member,
+            .welcome,
             Welcome(
-                outcome: .fresh, sid: member.sid.rawValue, pid: member.id.rawValue, uid: member.claims.user.rawValue,
+                outcome: .fresh,
+                sid: member.sid.rawValue,
+                pid: member.id.rawValue,
+                uid: member.claims.user.rawValue,
                 room: RoomObject(id: room.id.rawValue, rev: room.state.revision, epoch: room.state.epoch),
-                role: member.claims.role, grants: member.claims.grants,
+                role: member.claims.role,
+                grants: member.claims.grants,
                 limits: Welcome.Bounds(
-                    message: Limits.Signaling.messageBytes, offer: Limits.Signaling.offerMessageBytes,
-                    inflight: Limits.Signaling.requestsInFlight, rate: Limits.Signaling.messagesPerSecond),
-                hb: Limits.Signaling.heartbeatInterval.milliseconds, pc: pc, serverTime: wallClock()))
+                    message: Limits.Signaling.messageBytes,
+                    offer: Limits.Signaling.offerMessageBytes,
+                    inflight: Limits.Signaling.requestsInFlight,
+                    rate: Limits.Signaling.messagesPerSecond
+                ),
+                hb: Limits.Signaling.heartbeatInterval.milliseconds,
+                pc: pc,
+                serverTime: wallClock()
+            )
+        )
         member.isLive = true
         queueSnapshot(member, at: now)
         member.logger.info("joined", metadata: ["pid": "\(member.id)"])
@@ -234,7 +274,8 @@ extension Gateway {
 
     // MARK: Messages
 
-    private func receive(_ text: ByteBuffer, from member: Member, on connection: Connection, at now: Instant) {
+    private func receive(_ text: ByteBuffer, from member: Member, on connection: Connection, at now: Instant)
+    {
         guard case .envelopes(let lines) = InboundFraming.split(text, authenticated: true) else {
             close(connection, .protocolError, "the message is too large")
             return detach(member, at: now)
@@ -262,18 +303,33 @@ extension Gateway {
             return detach(member, at: now)
         }
         if onRate == .refuse {
-            return refuse(envelope, from: member, GatewayError(.rateLimited, "too many messages", retryAfterMs: 1000), at: now)
+            return refuse(
+                envelope,
+                from: member,
+                GatewayError(.rateLimited, "too many messages", retryAfterMs: 1000),
+                at: now
+            )
         }
         let isLong = line.readableBytes > Limits.Signaling.messageBytes
         if isLong, envelope.type != ClientMessage.offer.rawValue {
             let limit = Limits.Signaling.messageBytes
-            return refuse(envelope, from: member, GatewayError(.tooLarge, "a message has at most \(limit) bytes"), at: now)
+            return refuse(
+                envelope,
+                from: member,
+                GatewayError(.tooLarge, "a message has at most \(limit) bytes"),
+                at: now
+            )
         }
         receive(envelope, from: member, on: connection, at: now)
     }
 
     /// Uses up the id, so that the next request is in order.
-    private func refuse(_ envelope: InboundEnvelope, from member: Member, _ error: GatewayError, at now: Instant) {
+    private func refuse(
+        _ envelope: InboundEnvelope,
+        from member: Member,
+        _ error: GatewayError,
+        at now: Instant
+    ) {
         guard let id = envelope.id else { return }
         switch member.session.received(request: id, at: now) {
         case .execute, .refuse: fail(member, id, error, at: now)
@@ -282,14 +338,18 @@ extension Gateway {
     }
 
     private func pauseReadingIfNeeded(_ connection: Connection, _ member: Member) {
-        guard !connection.isPaused, member.connection === connection, !member.session.mayReadOn else { return }
+        guard !connection.isPaused, member.connection === connection, !member.session.mayReadOn else {
+            return
+        }
         connection.isPaused = true
         paused[connection.id] = connection
         connection.socket.pauseReading(true)
     }
 
     func resumeReadingIfPossible(_ connection: Connection, at now: Instant) {
-        guard case .member(let member) = connection.state, member.session.mayReadAgain(at: now) else { return }
+        guard case .member(let member) = connection.state, member.session.mayReadAgain(at: now) else {
+            return
+        }
         connection.isPaused = false
         paused[connection.id] = nil
         connection.socket.pauseReading(false)

@@ -37,7 +37,11 @@ extension Gateway {
     /// Throws `.conflict` with `retryAfterMs` where the participant to watch is not live, `.forbidden`, `.full`,
     /// `.overloaded`, `.notReady`, and `.badRequest` where the offer cannot be accepted.
     public func openWhipSession(
-        room name: String, claims: Claims, offer: Offer, kind: WhipKind, remoteAddress: String
+        room name: String,
+        claims: Claims,
+        offer: Offer,
+        kind: WhipKind,
+        remoteAddress: String
     ) async throws(GatewayError) -> WhipSession {
         let now = clock()
         var claims = claims
@@ -63,7 +67,7 @@ extension Gateway {
         var generator = SystemRandomNumberGenerator()
         _ = try planner(for: front, claims.grants, offer)
             .plan(offer, tracks: [], current: [], previous: [], using: &generator)
-        let member = try enter(room: name, claims: claims, front: front, device: nil, kind: "whip", at: now)
+        let member = try enter(room: name, claims: claims, front: front, kind: "whip", at: now)
         member.logger[metadataKey: "address"] = "\(remoteAddress)"
         let outcome = await negotiate(member, .offer(offer, tracks: [], generation: nil))
         switch outcome {
@@ -83,14 +87,18 @@ extension Gateway {
     /// `ifMatch`: the `If-Match` header. Throws `.notFound`, `.conflict` where the entity tag is another (412),
     /// `.notReady`, `.overloaded`.
     public func restartICE(
-        session: SessionID, fragment: ICEFragment, ifMatch: String?
+        session: SessionID,
+        fragment: ICEFragment,
+        ifMatch: String?
     ) async throws(GatewayError) -> WhipPatch {
         let member = try whipMember(session)
         guard let link = member.link else { throw GatewayError(.notFound, "no such session") }
         guard ifMatch == nil || ifMatch == "*" || ifMatch == link.etag else {
             throw GatewayError(.conflict, "the entity tag is of another ICE session")
         }
-        guard fragment.restarts(link.remote.ice), let credentials = fragment.credentials else { return .trickled }
+        guard fragment.restarts(link.remote.ice), let credentials = fragment.credentials else {
+            return .trickled
+        }
         switch await negotiate(member, .fragment(credentials)) {
         case .success(let outcome):
             guard let etag = member.link?.etag else { throw GatewayError(.notFound, "the session has ended") }
@@ -128,7 +136,8 @@ extension Gateway {
     }
 
     private func negotiate(
-        _ member: Member, _ content: PendingOffer.Content
+        _ member: Member,
+        _ content: PendingOffer.Content
     ) async -> Result<PendingOffer.Outcome, GatewayError> {
         await withCheckedContinuation { continuation in
             let now = clock()

@@ -18,7 +18,8 @@ public struct GatewayConfiguration: Sendable {
     public var detachGrace: Interval
 
     public init(
-        isDevelopment: Bool = false, maximumRooms: Int = Limits.Signaling.rooms,
+        isDevelopment: Bool = false,
+        maximumRooms: Int = Limits.Signaling.rooms,
         maximumParticipantsPerRoom: Int = Limits.Signaling.participantsPerRoom,
         maximumConnections: Int = Limits.Signaling.connections,
         videoCodecs: [CodecName] = [.vp8, .vp9, .h264, .av1],
@@ -98,9 +99,13 @@ public actor Gateway {
 
     /// `clock` is monotonic; `wallClock` counts milliseconds since 1970. `counters` is called on the event loop.
     public init(
-        eventLoop: any EventLoop, media: any MediaPlane, verifier: any TokenVerifier,
-        configuration: GatewayConfiguration = GatewayConfiguration(), logger: Logger,
-        clock: @escaping @Sendable () -> Instant, wallClock: @escaping @Sendable () -> UInt64,
+        eventLoop: any EventLoop,
+        media: any MediaPlane,
+        verifier: any TokenVerifier,
+        configuration: GatewayConfiguration = GatewayConfiguration(),
+        logger: Logger,
+        clock: @escaping @Sendable () -> Instant,
+        wallClock: @escaping @Sendable () -> UInt64,
         counters: @escaping @Sendable (WorkerCounters) -> Void = { _ in }
     ) {
         self.eventLoop = eventLoop
@@ -199,10 +204,15 @@ public actor Gateway {
             if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }
         }
         for id in greeting {
-            guard let connection = connections[id], case .greeting(let until) = connection.state, until <= now else {
+            guard let connection = connections[id], case .greeting(let until) = connection.state, until <= now
+            else {
                 continue
             }
-            close(connection, .tokenInvalid, "no hello within \(Limits.Signaling.greetingTimeout.milliseconds) ms")
+            close(
+                connection,
+                .tokenInvalid,
+                "no hello within \(Limits.Signaling.greetingTimeout.milliseconds) ms"
+            )
         }
         for member in Array(detached.values) { advanceDetached(member, at: now) }
         for connection in Array(paused.values) { resumeReadingIfPossible(connection, at: now) }

@@ -50,7 +50,8 @@ extension Event {
     fileprivate var isRepeated: Bool {
         switch self {
         case .publication, .slots, .speakers, .counters: true
-        case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed, .state: false
+        case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed, .state:
+            false
         }
     }
 }

@@ -15,7 +15,9 @@ struct MediaLink: Sendable {
 
         static func == (a: Step, b: Step) -> Bool {
             switch (a, b) {
-            case (.idle, .idle), (.opening, .opening), (.restarting, .restarting), (.configuring, .configuring): true
+            case (.idle, .idle), (.opening, .opening), (.restarting, .restarting),
+                (.configuring, .configuring):
+                true
             default: false
             }
         }
@@ -48,7 +50,13 @@ struct MediaLink: Sendable {
     private var sdpVersion: UInt64 = 0
     let cname: String
 
-    init(session: SessionID, clientGeneration: UInt32?, remote: RemoteTransport, sdpSession: UInt64, cname: String) {
+    init(
+        session: SessionID,
+        clientGeneration: UInt32?,
+        remote: RemoteTransport,
+        sdpSession: UInt64,
+        cname: String
+    ) {
         self.session = session
         self.clientGeneration = clientGeneration
         self.remote = remote
@@ -64,7 +72,9 @@ struct MediaLink: Sendable {
     func slotCount(_ kind: MediaKind) -> Int { media.count { $0.kind == kind && $0.slot != nil } }
 
     /// The same peer: the certificate is that of the session's handshake.
-    func isSamePeer(_ remote: RemoteTransport) -> Bool { Set(remote.fingerprints) == Set(self.remote.fingerprints) }
+    func isSamePeer(_ remote: RemoteTransport) -> Bool {
+        Set(remote.fingerprints) == Set(self.remote.fingerprints)
+    }
 
     // MARK: Negotiation
 
@@ -128,9 +138,14 @@ struct MediaLink: Sendable {
         step = .configuring(plan)
         return .configure(
             session,
-            SessionMedia(generation: generation, sections: plan.sections { id in
-                plan.publications.first { $0.id == id }?.muted ?? false
-            }, cname: cname))
+            SessionMedia(
+                generation: generation,
+                sections: plan.sections { id in
+                    plan.publications.first { $0.id == id }?.muted ?? false
+                },
+                cname: cname
+            )
+        )
     }
 
     /// The agreed sections with other publications, without an offer.
@@ -142,7 +157,9 @@ struct MediaLink: Sendable {
                 sections: NegotiationPlan.sections(media, publications: publications) { id in
                     publications.first { $0.id == id }?.muted ?? false
                 },
-                cname: cname))
+                cname: cname
+            )
+        )
     }
 
     // MARK: What is said about it
@@ -152,8 +169,13 @@ struct MediaLink: Sendable {
         guard let local else { return nil }
         sdpVersion += 1
         return answerText(
-            plan.negotiated, offer: plan.offer, local: local, sessionID: sdpSession, version: sdpVersion,
-            cname: cname)
+            plan.negotiated,
+            offer: plan.offer,
+            local: local,
+            sessionID: sdpSession,
+            version: sdpVersion,
+            cname: cname
+        )
     }
 
     func restartText() -> String? {

@@ -88,8 +88,14 @@ final class Member {
     var askedSlots = 0
 
     init(
-        id: ParticipantID, sid: SessionID, room: Room, claims: Claims, front: Front, device: String?,
-        joinedAt: Instant, logger: Logger
+        id: ParticipantID,
+        sid: SessionID,
+        room: Room,
+        claims: Claims,
+        front: Front,
+        device: String?,
+        joinedAt: Instant,
+        logger: Logger
     ) {
         self.id = id
         self.sid = sid
@@ -111,7 +117,8 @@ final class Member {
         let isBroken = link?.transport == .disconnected || link?.transport == .failed
         guard front == .socket else { return isBroken ? .reconnecting : .active }
         let isConnected = link?.transport == .connected
-        let hasSocket = connection != nil || detachedAt.map { now - $0 < Limits.Signaling.detachHidden } ?? false
+        let hasSocket =
+            connection != nil || detachedAt.map { now - $0 < Limits.Signaling.detachHidden } ?? false
         guard hasSocket else { return isConnected ? .mediaOnly : .reconnecting }
         return isConnected ? .active : isBroken ? .reconnecting : .signalOnly
     }

@@ -20,11 +20,14 @@ struct NegotiationPlan: Sendable {
     }
 
     static func sections(
-        _ media: [MediaSection], publications: [Publication], muted: (PublicationID) -> Bool
+        _ media: [MediaSection],
+        publications: [Publication],
+        muted: (PublicationID) -> Bool
     ) -> [SectionMedia] {
         let byMid = Dictionary(
             publications.compactMap { publication in publication.mid.map { ($0, publication) } },
-            uniquingKeysWith: { _, newest in newest })
+            uniquingKeysWith: { _, newest in newest }
+        )
         return media.map { section in
             guard !section.receive.isEmpty, let publication = byMid[section.mid] else {
                 var idle = section
@@ -32,8 +35,11 @@ struct NegotiationPlan: Sendable {
                 return SectionMedia(section: idle)
             }
             return SectionMedia(
-                section: section, publication: publication.id, source: publication.source,
-                muted: muted(publication.id))
+                section: section,
+                publication: publication.id,
+                source: publication.source,
+                muted: muted(publication.id)
+            )
         }
     }
 }
@@ -47,7 +53,9 @@ struct NegotiationPlanner {
     /// A new identifier for a publication.
     var makeID: () -> PublicationID
 
-    private static let sources: [MediaKind: [Source]] = [.audio: [.mic, .screenAudio], .video: [.camera, .screen]]
+    private static let sources: [MediaKind: [Source]] = [
+        .audio: [.mic, .screenAudio], .video: [.camera, .screen],
+    ]
 
     private func sources(of kind: MediaKind) -> [Source] { Self.sources[kind] ?? [] }
 
@@ -60,9 +68,13 @@ struct NegotiationPlanner {
         return policy
     }
 
+    /// `previous`: the accepted sections of the same PeerConnection; empty at its first offer.
     /// `current`: what the participant publishes now, announced tracks without an m-section included.
     func plan(
-        _ offer: Offer, tracks: [OfferedTrack], current: [Publication], previous: [MediaSection],
+        _ offer: Offer,
+        tracks: [OfferedTrack],
+        current: [Publication],
+        previous: [MediaSection],
         using generator: inout some RandomNumberGenerator
     ) throws(GatewayError) -> NegotiationPlan {
         let offeredTracks = try index(tracks)
@@ -78,11 +90,15 @@ struct NegotiationPlanner {
         var publications: [Publication] = []
         var used: Set<PublicationID> = []
         for media in negotiated.media where !media.receive.isEmpty {
-            let isKnown = current.contains { $0.mid == media.mid && $0.kind == media.kind }
+            let isKnown = bySection(media, current, previous) != nil
             // Who names tracks names all of them: another section carries nothing yet.
             guard offeredTracks[media.mid] != nil || isKnown || offeredTracks.isEmpty else { continue }
             let publication = try publication(
-                of: media, track: offeredTracks[media.mid], current: current, used: used)
+                of: media,
+                track: offeredTracks[media.mid],
+                current: current,
+                previous: previous
+            )
             guard used.insert(publication.id).inserted else {
                 throw GatewayError(.badRequest, "track \(publication.cid) is in two m-sections")
             }
@@ -94,19 +110,29 @@ struct NegotiationPlanner {
         let ended = current.filter { $0.mid != nil && !used.contains($0.id) }.map(\.id)
         let announced = current.count { $0.mid == nil && !used.contains($0.id) }
         guard publications.count + announced <= Limits.Signaling.publicationsPerParticipant else {
-            throw GatewayError(.full, "a participant may publish \(Limits.Signaling.publicationsPerParticipant) tracks")
+            throw GatewayError(
+                .full,
+                "a participant may publish \(Limits.Signaling.publicationsPerParticipant) tracks"
+            )
         }
         return NegotiationPlan(
-            offer: offer, negotiated: negotiated, publications: publications, ended: ended,
-            before: Dictionary(uniqueKeysWithValues: current.map { ($0.id, $0) }))
+            offer: offer,
+            negotiated: negotiated,
+            publications: publications,
+            ended: ended,
+            before: Dictionary(uniqueKeysWithValues: current.map { ($0.id, $0) })
+        )
     }
 
     private func index(_ tracks: [OfferedTrack]) throws(GatewayError) -> [String: OfferedTrack] {
-        guard tracks.count <= Limits.Media.sectionsPerSession else { throw GatewayError(.badRequest, "too many tracks") }
+        guard tracks.count <= Limits.Media.sectionsPerSession else {
+            throw GatewayError(.badRequest, "too many tracks")
+        }
         var byMid: [String: OfferedTrack] = [:]
         for track in tracks {
             try Checked.name(track.cid, "tracks.cid")
             try Checked.name(track.name, "tracks.name")
+            if let source = track.source { try check(source) }
             guard byMid.updateValue(track, forKey: track.mid) == nil else {
                 throw GatewayError(.badRequest, "m-section \(track.mid) carries two tracks")
             }
@@ -114,9 +140,8 @@ struct NegotiationPlanner {
         return byMid
     }
 
-    /// A named track is not published: an error where the reason is a missing grant, else the m-section says it.
+    /// A named track is not published: its m-section says why, if there is one.
     private func refuse(_ track: OfferedTrack, of negotiated: NegotiatedSession) throws(GatewayError) {
-        if let source = track.source { try check(source) }
         guard negotiated.sections.contains(where: { $0.mid == track.mid }) else {
             throw GatewayError(.badRequest, "the offer has no m-section \(track.mid)")
         }
@@ -128,19 +153,35 @@ struct NegotiationPlanner {
         }
     }
 
+    /// What the m-section carried so far. On another PeerConnection the same mid means nothing.
+    private func bySection(
+        _ media: MediaSection,
+        _ current: [Publication],
+        _ previous: [MediaSection]
+    ) -> Publication? {
+        guard previous.contains(where: { $0.mid == media.mid }) else { return nil }
+        return current.first { $0.mid == media.mid && $0.kind == media.kind }
+    }
+
     private func publication(
-        of media: MediaSection, track: OfferedTrack?, current: [Publication], used: Set<PublicationID>
+        of media: MediaSection,
+        track: OfferedTrack?,
+        current: [Publication],
+        previous: [MediaSection]
     ) throws(GatewayError) -> Publication {
         let known =
             track.flatMap { track in current.first { $0.cid == track.cid } }
-            ?? (track == nil ? current.first { $0.mid == media.mid && $0.kind == media.kind } : nil)
+            ?? (track == nil ? bySection(media, current, previous) : nil)
         let permitted = sources(of: media.kind).filter { grants.publish.contains($0) }
         guard let source = track?.source ?? known?.source ?? permitted.first else {
             throw GatewayError(.forbidden, "the token does not allow to publish \(media.kind.rawValue)")
         }
         try check(source)
         guard sources(of: media.kind).contains(source) else {
-            throw GatewayError(.badRequest, "m-section \(media.mid) is \(media.kind.rawValue), not \(source.rawValue)")
+            throw GatewayError(
+                .badRequest,
+                "m-section \(media.mid) is \(media.kind.rawValue), not \(source.rawValue)"
+            )
         }
         if var known, known.kind == media.kind {
             known.mid = media.mid
@@ -153,8 +194,17 @@ struct NegotiationPlanner {
             throw GatewayError(.badRequest, "track \(known?.cid ?? "") cannot change between audio and video")
         }
         return Publication(
-            id: makeID(), cid: track?.cid ?? media.mid, mid: media.mid, kind: media.kind, source: source,
-            name: track?.name, muted: track?.muted ?? false, codec: nil, layers: nil, revision: 0)
+            id: makeID(),
+            cid: track?.cid ?? media.mid,
+            mid: media.mid,
+            kind: media.kind,
+            source: source,
+            name: track?.name,
+            muted: track?.muted ?? false,
+            codec: nil,
+            layers: nil,
+            revision: 0
+        )
     }
 }
 
@@ -162,7 +212,9 @@ struct NegotiationPlanner {
 enum Checked {
     static func name(_ text: String?, _ field: String) throws(GatewayError) {
         guard let text else { return }
-        guard !text.isEmpty || field.hasSuffix("name") else { throw GatewayError(.badRequest, "\(field) is empty") }
+        guard !text.isEmpty || field.hasSuffix("name") else {
+            throw GatewayError(.badRequest, "\(field) is empty")
+        }
         guard text.utf8.count <= Limits.Signaling.nameBytes else {
             throw GatewayError(.badRequest, "\(field) is longer than \(Limits.Signaling.nameBytes) bytes")
         }

@@ -39,18 +39,34 @@ struct Participant: Sendable, Equatable {
 
     func object(for viewer: ParticipantID? = nil) -> ParticipantObject {
         ParticipantObject(
-            pid: id.rawValue, uid: user.rawValue, did: device, name: name, role: role, kind: kind,
-            attrs: attributes.isEmpty ? nil : attributes, conn: connection,
+            pid: id.rawValue,
+            uid: user.rawValue,
+            did: device,
+            name: name,
+            role: role,
+            kind: kind,
+            attrs: attributes.isEmpty ? nil : attributes,
+            conn: connection,
             tracks: publications.filter { $0.mid != nil || viewer == id }.map { track($0, for: viewer) },
-            joinedAt: joinedAt, rev: revision)
+            joinedAt: joinedAt,
+            rev: revision
+        )
     }
 
     func track(_ publication: Publication, for viewer: ParticipantID?) -> TrackObject {
         TrackObject(
-            tid: publication.id.rawValue, pid: id.rawValue, cid: publication.cid,
-            mid: viewer == id ? publication.mid : nil, kind: publication.kind, source: publication.source,
-            name: publication.name, muted: publication.muted, codec: publication.codec,
-            layers: publication.layers, rev: publication.revision)
+            tid: publication.id.rawValue,
+            pid: id.rawValue,
+            cid: publication.cid,
+            mid: viewer == id ? publication.mid : nil,
+            kind: publication.kind,
+            source: publication.source,
+            name: publication.name,
+            muted: publication.muted,
+            codec: publication.codec,
+            layers: publication.layers,
+            rev: publication.revision
+        )
     }
 }
 
@@ -195,10 +211,16 @@ struct RoomState: Sendable {
     /// nil where nothing but bit rates changed. Told as state, not in the roster.
     mutating func setLayers(_ layers: [LayerObject], codec: CodecName?, _ id: PublicationID) -> Publication? {
         func shape(_ layers: [LayerObject]?) -> [LayerObject]? {
-            layers.map { $0.map { LayerObject(rid: $0.rid, live: $0.live, width: $0.width, height: $0.height, kbps: 0) } }
+            layers.map {
+                $0.map {
+                    LayerObject(rid: $0.rid, live: $0.live, width: $0.width, height: $0.height, kbps: 0)
+                }
+            }
         }
         return edit(id) { publication in
-            guard publication.codec != codec || shape(publication.layers) != shape(layers) else { return false }
+            guard publication.codec != codec || shape(publication.layers) != shape(layers) else {
+                return false
+            }
             publication.codec = codec
             publication.layers = layers
             return true

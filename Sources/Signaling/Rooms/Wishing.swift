@@ -98,6 +98,7 @@ extension Wishes.Tile {
             height: UInt16(clamp(tile.h, 0...16_384, default: 0)),
             visible: tile.visible ?? true,
             priority: UInt8(max(0, min(tile.priority ?? 100, 255))),
-            maxFrameRate: UInt8(clamp(tile.maxFps, 0...255, default: 0)))
+            maxFrameRate: UInt8(clamp(tile.maxFps, 0...255, default: 0))
+        )
     }
 }

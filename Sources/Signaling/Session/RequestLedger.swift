@@ -58,7 +58,8 @@ struct RequestLedger: Sendable {
 
     private mutating func forget(at now: Instant) {
         while let first = order.first,
-            order.count > Limits.Signaling.cachedResponses || cachedBytes > Limits.Signaling.cachedResponseBytes
+            order.count > Limits.Signaling.cachedResponses
+                || cachedBytes > Limits.Signaling.cachedResponseBytes
                 || now - first.at > Limits.Signaling.cachedResponseAge
         {
             _ = order.popFirst()

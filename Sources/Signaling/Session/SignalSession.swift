@@ -70,7 +70,10 @@ struct SignalSession: Sendable {
 
     init(at now: Instant) {
         bucket = TokenBucket(
-            perSecond: Limits.Signaling.messagesPerSecond, burst: Limits.Signaling.messageBurst, at: now)
+            perSecond: Limits.Signaling.messagesPerSecond,
+            burst: Limits.Signaling.messageBurst,
+            at: now
+        )
         lastSent = now
     }
 
@@ -281,7 +284,8 @@ struct SignalSession: Sendable {
         let patience = Limits.Signaling.slowConsumerTimeout
         if let blockedSince, now - blockedSince >= patience { return .close(.slowConsumer) }
         if let needsSnapshotSince, now - needsSnapshotSince >= patience { return .close(.slowConsumer) }
-        if needsSnapshotSince == nil, let oldest = oldestCritical, now - oldest > Limits.Signaling.criticalAge {
+        if needsSnapshotSince == nil, let oldest = oldestCritical, now - oldest > Limits.Signaling.criticalAge
+        {
             overflowed(at: now)
         }
         if blockedSince == nil, now - lastSent >= Limits.Signaling.heartbeatInterval { return .heartbeat }

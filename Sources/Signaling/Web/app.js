@@ -232,6 +232,8 @@ class Lobby {
   async list() {
     const { cameras, microphones } = await sfu.listDevices();
     const known = (list) => list.filter((device) => device.label);
+    // Without a permission devices have no names; there is nothing to choose then.
+    document.querySelector('.selects').hidden = !known([...cameras, ...microphones]).length;
     fillSelect($('lobby-cameras'), known(cameras).length ? cameras : [], this.camera?.getSettings().deviceId ?? this.devices.camera, 'Camera');
     fillSelect($('lobby-microphones'), known(microphones).length ? microphones : [], this.microphone?.getSettings().deviceId ?? this.devices.microphone, 'Microphone');
   }
@@ -501,7 +503,8 @@ class Call {
 
   paintPeople() {
     if ($('people').hidden) return;
-    const rows = [this.room.me, ...this.room.participants.values()].map((one) => {
+    const all = [this.room.me, ...this.room.participants.values()];
+    const rows = all.slice(0, 300).map((one) => {
       const avatar = make('span', { className: 'avatar', ariaHidden: 'true' });
       paintAvatar(avatar, one.name);
       const who = make('span', { className: 'who', textContent: one.isLocal ? `${one.name} (you)` : one.name });
@@ -517,6 +520,7 @@ class Call {
       };
       return make('li', { className: one.speaking ? 'speaking' : '' }, avatar, who, state('microphone', 'mic'), state('camera', 'camera'));
     });
+    if (all.length > rows.length) rows.push(make('li', { className: 'soft', textContent: `and ${all.length - rows.length} more` }));
     $('people-list').replaceChildren(...rows);
   }
 
@@ -689,7 +693,7 @@ function keyboard(event) {
   if (event.target.closest?.('input, select, textarea')) return;
   const action = { m: 'mic', v: 'camera', s: 'screen', i: 'info', p: 'people', c: 'invite' }[event.key];
   if (action && !event.shiftKey && !event.repeat) { event.preventDefault(); current.act(action); }
-  if (event.key === 'L' && event.shiftKey) current.act('leave');
+  if (event.key === 'L' && event.shiftKey) { current.act('leave'); return; }
   // Hold the space bar to say one thing.
   const mic = current.room.me.microphone;
   if (event.code === 'Space' && !event.repeat && mic?.muted && !event.target.closest?.('button')) {

@@ -13,7 +13,8 @@ import Testing
             let toc = UInt8(configuration << 3)
             let expected =
                 configuration < 12
-                ? silk[configuration % 4] : configuration < 16 ? silk[configuration % 2] : celt[configuration % 4]
+                ? silk[configuration % 4]
+                : configuration < 16 ? silk[configuration % 2] : celt[configuration % 4]
             let it = try #require(withBytes([toc, 0, 0]) { OpusPayload.parse($0, length: $1) })
             #expect(it.duration == expected && it.frameCount == 1 && !it.isStereo, "\(configuration)")
         }
@@ -67,7 +68,8 @@ import Testing
                 REDBlock(payloadType: 111, timestampOffset: 1920, offset: 9, length: 50, isPrimary: false),
                 REDBlock(payloadType: 111, timestampOffset: 960, offset: 59, length: 48, isPrimary: false),
                 REDBlock(payloadType: 111, timestampOffset: 0, offset: 107, length: 3, isPrimary: true),
-            ])
+            ]
+        )
     }
 
     @Test func headersAreWrittenAsTheyAreRead() {
@@ -88,7 +90,8 @@ import Testing
             let primary = REDPayload(p, length: count)?.primary
             #expect(
                 primary
-                    == REDBlock(payloadType: 111, timestampOffset: 0, offset: 1, length: 2, isPrimary: true))
+                    == REDBlock(payloadType: 111, timestampOffset: 0, offset: 1, length: 2, isPrimary: true)
+            )
         }
     }
 
@@ -133,20 +136,27 @@ import Testing
             written {
                 RTXPayload.writeOriginalSequence(0x1234, to: $0)
                 return 2
-            } == hex("1234"))
+            } == hex("1234")
+        )
     }
 
     @Test func restoresTheOriginalPacket() {
         let rtx = hex("b0e10005 00000064 0000aaaa bede0001 10310000 1234 a1a2a3")
         let original = withBytes(rtx) { p, count -> [UInt8] in
             let length = RTXPayload.restore(
-                p, length: count, headerLength: 20, payloadType: 96, ssrc: 0x0000_BBBB)
+                p,
+                length: count,
+                headerLength: 20,
+                payloadType: 96,
+                ssrc: 0x0000_BBBB
+            )
             return (0..<(length ?? 0)).map { p[$0] }
         }
         #expect(original == hex("90e01234 00000064 0000bbbb bede0001 10310000 a1a2a3"))
         withBytes(Array(rtx.prefix(22))) { p, count in
             #expect(
-                RTXPayload.restore(p, length: count, headerLength: 20, payloadType: 96, ssrc: 1) == nil)
+                RTXPayload.restore(p, length: count, headerLength: 20, payloadType: 96, ssrc: 1) == nil
+            )
         }
     }
 }

@@ -9,7 +9,9 @@ import Testing
     @Test func vp8() throws {
         let it = try #require(parse(.vp8, "90f092342025 100200 9d012a 8002 6801"))
         #expect(it.isKeyFrameStart && it.startsFrame && it.isLayerSync && !it.isInterPredicted)
-        #expect(it.pictureID == 0x1234 && it.pictureIDBits == 15 && it.tl0PicIndex == 0x20 && it.keyIndex == 5)
+        #expect(
+            it.pictureID == 0x1234 && it.pictureIDBits == 15 && it.tl0PicIndex == 0x20 && it.keyIndex == 5
+        )
         #expect(it.width == 640 && it.height == 360 && it.descriptorLength == 6)
     }
 

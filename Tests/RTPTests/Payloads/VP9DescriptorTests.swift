@@ -9,7 +9,8 @@ import Testing
 
     /// I L B V, 15-bit id, TID 0 U SID 0, TL0 5, three spatial layers with sizes, a group of two pictures.
     private let structured = hex(
-        "aa 8123 10 05 58 0140 00b4 0280 0168 0500 02d0 02 01 48 ff 30 04 01 00")
+        "aa 8123 10 05 58 0140 00b4 0280 0168 0500 02d0 02 01 48 ff 30 04 01 00"
+    )
 
     @Test func nonFlexibleKeyFrameWithStructure() throws {
         // G pictures: 0x04 = TID 0, R 1, P_DIFF 1; 0x30 is TID 1, U, no reference.

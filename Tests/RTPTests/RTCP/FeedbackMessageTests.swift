@@ -52,7 +52,10 @@ import Testing
         #expect(nack(wanted, capacity: 12).bytes.isEmpty)
         #expect(nack(wanted, capacity: 11).taken == 0)
         #expect(nack([]).bytes.isEmpty)
-        #expect(nack([5, 5, 6]).bytes == hex("81cd0003 00000001 00000002 00050001"), "a repeat costs nothing")
+        #expect(
+            nack([5, 5, 6]).bytes == hex("81cd0003 00000001 00000002 00050001"),
+            "a repeat costs nothing"
+        )
     }
 
     @Test func nackWithoutItemsIsRefused() {

@@ -7,8 +7,13 @@ import Testing
         rtcp { writer in
             writer.append(
                 SenderReport(
-                    ssrc: 0x11, ntpTime: NTPTime(rawValue: 0x0102_0304_0506_0708), rtpTimestamp: 9, packetCount: 10,
-                    octetCount: 11))
+                    ssrc: 0x11,
+                    ntpTime: NTPTime(rawValue: 0x0102_0304_0506_0708),
+                    rtpTimestamp: 9,
+                    packetCount: 10,
+                    octetCount: 11
+                )
+            )
             writer.append(ReportBlock(ssrc: 0x22, cumulativeLost: -3))
             withBytes(Array("sfu".utf8)) { text, count in
                 _ = writer.appendCNAME(ssrc: 0x11, text, count: count)

@@ -3,15 +3,26 @@ import Testing
 
 @Suite struct ReportTests {
     private let report = SenderReport(
-        ssrc: 0xCAFE_BABE, ntpTime: NTPTime(rawValue: 0x1122_3344_5566_7788), rtpTimestamp: 0x99AA_BBCC,
-        packetCount: 5, octetCount: 600)
+        ssrc: 0xCAFE_BABE,
+        ntpTime: NTPTime(rawValue: 0x1122_3344_5566_7788),
+        rtpTimestamp: 0x99AA_BBCC,
+        packetCount: 5,
+        octetCount: 600
+    )
     private let block = ReportBlock(
-        ssrc: 0x0102_0304, fractionLost: 51, cumulativeLost: -2, extendedHighestSequence: 0x0001_0005, jitter: 77,
-        lastSenderReport: 0x3344_5566, delaySinceLastSenderReport: 0x0000_8000)
+        ssrc: 0x0102_0304,
+        fractionLost: 51,
+        cumulativeLost: -2,
+        extendedHighestSequence: 0x0001_0005,
+        jitter: 77,
+        lastSenderReport: 0x3344_5566,
+        delaySinceLastSenderReport: 0x0000_8000
+    )
 
     private let senderReportBytes = hex(
         "81c8000c cafebabe 1122334455667788 99aabbcc 00000005 00000258"
-            + "01020304 33fffffe 00010005 0000004d 33445566 00008000")
+            + "01020304 33fffffe 00010005 0000004d 33445566 00008000"
+    )
 
     @Test func senderReportIsByteForByte() {
         let bytes = rtcp { writer in
@@ -91,7 +102,9 @@ import Testing
                 #expect(chunk.ssrc == 0x42)
                 #expect(it.next() == nil && !it.isMalformed)
                 return String(
-                    decoding: UnsafeBufferPointer(start: chunk.text, count: chunk.length), as: UTF8.self)
+                    decoding: UnsafeBufferPointer(start: chunk.text, count: chunk.length),
+                    as: UTF8.self
+                )
             }
             #expect(name == text)
         }
@@ -99,7 +112,9 @@ import Testing
 
     @Test func chunksAndOtherItemsAreWalked() {
         // Two chunks: NAME then CNAME; CNAME alone, which fills its word without a closing zero.
-        let bytes = hex("82ca0007 00000001 0201 41 0102 4243 00 00000002 0102 4445 00000000 00000000 00000000")
+        let bytes = hex(
+            "82ca0007 00000001 0201 41 0102 4243 00 00000002 0102 4445 00000000 00000000 00000000"
+        )
         let names = withBlock(bytes) { parsed -> [UInt32]? in
             guard var it = SourceDescription(parsed) else { return nil }
             var found: [UInt32] = []
@@ -132,7 +147,9 @@ import Testing
     }
 
     @Test func extendedReports() {
-        let reference = rtcp { $0.appendReceiverReferenceTime(sender: 1, NTPTime(rawValue: 0x0102_0304_0506_0708)) }
+        let reference = rtcp {
+            $0.appendReceiverReferenceTime(sender: 1, NTPTime(rawValue: 0x0102_0304_0506_0708))
+        }
         #expect(reference == hex("80cf0004 00000001 04000002 0102030405060708"))
         let delay = ExtendedReport.DelaySinceLastRR(ssrc: 5, lastReceiverReport: 6, delay: 7)
         let answer = rtcp { $0.append(delay, sender: 2) }
@@ -149,7 +166,8 @@ import Testing
         #expect(
             items == [
                 .receiverReferenceTime(NTPTime(rawValue: 0x0102_0304_0506_0708)), .delaySinceLastRR(delay),
-            ])
+            ]
+        )
     }
 
     @Test func extendedReportBlocksThatRunOverTheEnd() {

@@ -21,16 +21,27 @@ final class FakeMediaPlane: MediaPlane {
         var receiver: (@Sendable ([Event]) -> Void)?
     }
 
-    let state = Mutex(State())
+    private let state = Mutex(State())
+
+    func with<Result: Sendable>(_ body: (inout sending State) -> sending Result) -> Result {
+        state.withLock(body)
+    }
 
     static func transport(_ name: String) -> LocalTransport {
         LocalTransport(
             ice: ICECredentials(usernameFragment: name, password: "serverpasswordserverpassword"),
             candidates: [
-                Candidate(network: .udp, address: "192.0.2.1", port: 7882, priority: 2_130_706_431, foundation: "1")
+                Candidate(
+                    network: .udp,
+                    address: "192.0.2.1",
+                    port: 7882,
+                    priority: 2_130_706_431,
+                    foundation: "1"
+                )
             ],
             fingerprints: [Fingerprint(algorithm: "sha-256", digest: [UInt8](repeating: 7, count: 32))],
-            setup: .passive)
+            setup: .passive
+        )
     }
 
     func send(_ command: Command) -> Bool {
@@ -49,7 +60,10 @@ final class FakeMediaPlane: MediaPlane {
     private static func answers(to command: Command, _ state: inout State) -> [Event] {
         switch command {
         case .open(let open):
-            return [state.refusal.map { .sessionRefused(open.session, $0) } ?? .sessionOpened(open.session, transport("srv0"))]
+            return [
+                state.refusal.map { .sessionRefused(open.session, $0) }
+                    ?? .sessionOpened(open.session, transport("srv0"))
+            ]
         case .configure(let session, let media): return [.configured(session, generation: media.generation)]
         case .restartICE(let session, _):
             state.restarts += 1
@@ -66,11 +80,13 @@ final class FakeMediaPlane: MediaPlane {
     func emit(_ events: [Event]) { state.withLock { $0.receiver }?(events) }
 
     func release() {
-        emit(state.withLock { state in
-            state.holds = false
-            defer { state.held = [] }
-            return state.held
-        })
+        emit(
+            state.withLock { state in
+                state.holds = false
+                defer { state.held = [] }
+                return state.held
+            }
+        )
     }
 
     var commands: [Command] { state.withLock { $0.commands } }
@@ -91,7 +107,11 @@ final class FakeSocket: SignalingSocket, Sendable {
         var isPaused = false
     }
 
-    let state = Mutex(State())
+    private let state = Mutex(State())
+
+    func with<Result: Sendable>(_ body: (inout sending State) -> sending Result) -> Result {
+        state.withLock(body)
+    }
 
     var isWritable: Bool { state.withLock { $0.isWritable && $0.closed == nil } }
     func send(text: ByteBuffer) { state.withLock { $0.texts.append(String(buffer: text)) } }
@@ -105,7 +125,12 @@ struct FakeVerifier: TokenVerifier {
         let parts = token.split(separator: ",").map(String.init)
         if parts.contains("bad") { throw GatewayError(.unauthenticated, "the token is not valid") }
         if parts.contains("expired") { throw GatewayError(.expired, "the token has expired") }
-        var claims = Claims(room: room, user: UserID(parts[0]), name: parts[0].capitalized, grants: .development)
+        var claims = Claims(
+            room: room,
+            user: UserID(parts[0]),
+            name: parts[0].capitalized,
+            grants: .development
+        )
         if parts.contains("viewer") { claims.grants.publish = [] }
         if parts.contains("deaf") { claims.grants.subscribe = false }
         if parts.contains("hidden") { claims.grants.hidden = true }
@@ -119,7 +144,9 @@ struct FakeVerifier: TokenVerifier {
 
 enum SDPFixture {
     static func text(_ name: String) throws -> String {
-        let url = Bundle.module.bundleURL.appendingPathComponent("Fixtures").appendingPathComponent(name + ".sdp")
+        let url = Bundle.module.bundleURL.appendingPathComponent("Fixtures").appendingPathComponent(
+            name + ".sdp"
+        )
         return String(decoding: try Data(contentsOf: url), as: UTF8.self)
     }
 }

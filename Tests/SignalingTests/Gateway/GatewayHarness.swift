@@ -12,7 +12,7 @@ import Testing
 @testable import Signaling
 
 /// One JSON value, for looking into messages.
-struct Message: @unchecked Sendable, CustomStringConvertible {
+struct Message: CustomStringConvertible {
     let json: [String: Any]
     let text: String
 
@@ -56,9 +56,14 @@ final class GatewayHarness: Sendable {
         let shared = SharedTime()
         clock = shared
         gateway = Gateway(
-            eventLoop: Self.group.next(), media: media, verifier: FakeVerifier(), configuration: configuration,
+            eventLoop: Self.group.next(),
+            media: media,
+            verifier: FakeVerifier(),
+            configuration: configuration,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
-            clock: { shared.now }, wallClock: { UInt64(shared.now.microseconds / 1000) + 1_795_000_000_000 })
+            clock: { shared.now },
+            wallClock: { UInt64(shared.now.microseconds / 1000) + 1_795_000_000_000 }
+        )
         await gateway.listen()
     }
 
@@ -93,7 +98,10 @@ final class GatewayHarness: Sendable {
 
     func connect(room: String = "standup") async -> TestClient {
         let socket = FakeSocket()
-        let id = await gateway.opened(socket, request: SignalingRequest(room: room, remoteAddress: "192.0.2.9"))
+        let id = await gateway.opened(
+            socket,
+            request: SignalingRequest(room: room, remoteAddress: "192.0.2.9")
+        )
         return TestClient(harness: self, socket: socket, id: id)
     }
 
@@ -127,7 +135,7 @@ final class TestClient: Sendable {
 
     var pid: String { state.withLock { $0.pid } }
     var sid: String { state.withLock { $0.sid } }
-    var closed: UInt16? { socket.state.withLock { $0.closed } }
+    var closed: UInt16? { socket.with { $0.closed } }
 
     func send(_ text: String) async {
         await harness.gateway.received(ByteBuffer(string: text), on: id)
@@ -136,7 +144,7 @@ final class TestClient: Sendable {
 
     /// The messages since the last call.
     func take() throws -> [Message] {
-        let texts = socket.state.withLock { $0.texts }
+        let texts = socket.with { $0.texts }
         let new = state.withLock { state in
             defer { state.read = texts.count }
             return texts[state.read...]
@@ -161,8 +169,8 @@ final class TestClient: Sendable {
             return state.lastID
         }
         await send(#"{"id":\#(id),"type":"\#(type)","data":\#(data)}"#)
-        let all = try socket.state.withLock { $0.texts }.map { try Message($0) }
-        return try #require(all.last { $0.re == id })
+        let text = socket.with { $0.texts }.last { $0.hasPrefix("{\"re\":\(id),") }
+        return try Message(try #require(text))
     }
 
     func offer(_ fixture: String, tracks: String = "[]", gen: Int = 1) async throws -> Message {
@@ -179,9 +187,13 @@ final class TestClient: Sendable {
     func publishBoth() async throws -> [(tid: String, source: String)] {
         let answer = try await offer(
             "chromium_VP8_sim.offer",
-            tracks: #"[{"mid":"0","cid":"mic","kind":"audio","source":"mic"},{"mid":"1","cid":"cam","kind":"video","source":"camera"}]"#)
+            tracks:
+                #"[{"mid":"0","cid":"mic","kind":"audio","source":"mic"},{"mid":"1","cid":"cam","kind":"video","source":"camera"}]"#
+        )
         return answer.list("data", "tracks").compactMap { track in
-            guard let tid = track["tid"] as? String, let source = track["source"] as? String else { return nil }
+            guard let tid = track["tid"] as? String, let source = track["source"] as? String else {
+                return nil
+            }
             return (tid, source)
         }
     }

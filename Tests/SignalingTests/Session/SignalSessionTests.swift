@@ -8,7 +8,10 @@ import Testing
     private let start = Instant(microseconds: 0)
 
     private func body(_ type: ServerMessage, _ text: String = "x", size: Int = 0) -> EventBody {
-        EventBody(type: type, tail: ByteBuffer(string: "\"t\":\"\(text)\(String(repeating: "y", count: size))\"}"))
+        EventBody(
+            type: type,
+            tail: ByteBuffer(string: "\"t\":\"\(text)\(String(repeating: "y", count: size))\"}")
+        )
     }
 
     private func drainAll(_ session: inout SignalSession, at now: Instant) -> [String] {
@@ -27,19 +30,25 @@ import Testing
         session.queue(critical: body(.roster, "r2"), at: start)
         #expect(
             drainAll(&session, at: start) == [
-                #"{"t":"x"}"#, #"{"seq":1,"t":"r1"}"#, #"{"seq":2,"t":"r2"}"#, #"{"seq":3,"t":"new"}"#, #"{"t":"l"}"#,
-            ])
+                #"{"t":"x"}"#, #"{"seq":1,"t":"r1"}"#, #"{"seq":2,"t":"r2"}"#, #"{"seq":3,"t":"new"}"#,
+                #"{"t":"l"}"#,
+            ]
+        )
         #expect(session.lastSequence == 3)
     }
 
     @Test func lanesShareTheSocket() {
         var session = SignalSession(at: start)
         for n in 0..<40 { session.queue(critical: body(.roster, "c\(n)"), at: start) }
-        for n in 0..<20 { session.queue(state: body(.conn, "s\(n)"), key: StateKey(type: .conn, value: "\(n)"), at: start) }
+        for n in 0..<20 {
+            session.queue(state: body(.conn, "s\(n)"), key: StateKey(type: .conn, value: "\(n)"), at: start)
+        }
         for n in 0..<10 { session.queue(ephemeral: body(.levels, "e\(n)"), at: start) }
         let texts = drainAll(&session, at: start)
         #expect(texts.count == 70)
-        func lane(_ range: Range<Int>) -> String { String(texts[range].map { $0.split(separator: "\"").dropLast().last?.first ?? "?" }) }
+        func lane(_ range: Range<Int>) -> String {
+            String(texts[range].map { $0.split(separator: "\"").dropLast().last?.first ?? "?" })
+        }
         #expect(lane(0..<32) == String(repeating: "c", count: 32))
         #expect(lane(32..<48) == String(repeating: "s", count: 16))
         #expect(lane(48..<56) == String(repeating: "e", count: 8))
@@ -50,7 +59,9 @@ import Testing
         var session = SignalSession(at: start)
         #expect(session.received(request: 1, at: start) == .execute)
         session.respond(to: 1, with: ByteBuffer(string: "response"), at: start)
-        for n in 0...Limits.Signaling.criticalEvents { session.queue(critical: body(.roster, "\(n)"), at: start) }
+        for n in 0...Limits.Signaling.criticalEvents {
+            session.queue(critical: body(.roster, "\(n)"), at: start)
+        }
         #expect(session.needsSnapshot)
         #expect(session.overflows == 1)
         #expect(session.criticalCount == 0)
@@ -62,7 +73,8 @@ import Testing
         #expect(
             drainAll(&session, at: start) == [
                 #"{"seq":1,"t":"p1"}"#, #"{"seq":2,"t":"p2"}"#, #"{"seq":3,"t":"after"}"#,
-            ])
+            ]
+        )
     }
 
     @Test func bytesOverflowToo() {
@@ -146,7 +158,11 @@ import Testing
     @Test func stateLogIsBoundedByKeys() {
         var session = SignalSession(at: start)
         for n in 0..<5000 {
-            session.queue(state: body(.conn, "\(n)"), key: StateKey(type: .conn, value: "\(n % 7)"), at: start)
+            session.queue(
+                state: body(.conn, "\(n)"),
+                key: StateKey(type: .conn, value: "\(n % 7)"),
+                at: start
+            )
             _ = drainAll(&session, at: start)
         }
         #expect(session.log.stateCount == 7)
@@ -190,10 +206,14 @@ import Testing
 
     @Test func unansweredRequestsHoldTheClientBack() {
         var session = SignalSession(at: start)
-        for id in 1...64 as ClosedRange<UInt64> { #expect(session.received(request: id, at: start) == .execute) }
+        for id in 1...64 as ClosedRange<UInt64> {
+            #expect(session.received(request: id, at: start) == .execute)
+        }
         #expect(!session.mayReadOn)
         #expect(session.received(request: 65, at: start) == .refuse)
-        for id in 1...40 as ClosedRange<UInt64> { session.respond(to: id, with: ByteBuffer(string: "r"), at: start) }
+        for id in 1...40 as ClosedRange<UInt64> {
+            session.respond(to: id, with: ByteBuffer(string: "r"), at: start)
+        }
         #expect(session.mayReadAgain(at: start) == false)
         _ = drainAll(&session, at: start)
         #expect(session.mayReadAgain(at: start) == true)
@@ -214,7 +234,7 @@ import Testing
         while session.receivedMessage(at: start) == .accept, accepted < 10_000 { accepted += 1 }
         #expect(accepted == 2 * Limits.Signaling.messageBurst)
         #expect(!session.mayReadOn)
-        #expect(session.mayReadAgain(at: start + .seconds(4) == true) == false)
+        #expect(session.mayReadAgain(at: start + .seconds(4)) == false)
         #expect(session.mayReadAgain(at: start + .seconds(6)) == true)
         #expect(session.receivedMessage(at: start + .seconds(6)) == .accept)
     }

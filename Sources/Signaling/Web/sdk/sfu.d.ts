@@ -68,6 +68,8 @@ export interface ConnectOptions {
   /** Dials before the first welcome that may fail (default 4). Afterwards the SDK never gives up. */
   attempts?: number;
   rtcConfiguration?: RTCConfiguration;
+  /** Another socket class than the browser's. */
+  WebSocket?: typeof WebSocket;
 }
 
 export interface CaptureOptions {
@@ -153,6 +155,8 @@ export declare class LocalPublication extends Publication {
   /** Waits for the server's confirmation. */
   readonly pending: boolean;
   readonly sender: RTCRtpSender | null;
+  /** Simulcast layers, lowest first; empty for a single encoding. */
+  readonly rids: string[];
   mute(): Promise<void>;
   unmute(): Promise<void>;
   setMuted(muted: boolean): Promise<void>;
@@ -377,3 +381,23 @@ export declare function screenEncodings(width: number, height: number, options?:
 export declare function withOpusOptions(sdp: string, options: Record<string, { dtx?: boolean; stereo?: boolean }>): string;
 export declare function slotsToOffer(have: number, need: number): number;
 export declare function describe(info: Partial<ReceiveInfo>, isLocal?: boolean): string;
+export declare function nextState(state: string, event: string): string;
+export declare function normalizeSlot(message: any): SlotInfo;
+export declare function collectView(
+  wishes: Array<{ tid: string; w: number; h: number; visible: boolean; priority: number; maxFps: number }>, untiled?: string[],
+): Array<{ tid: string; w: number; h: number; visible: boolean; priority: number; maxFps?: number }>;
+export declare function digestStats(report: Map<string, any>, before?: any, trackToMid?: Map<string, string>): any;
+export declare function socketURL(options: Pick<ConnectOptions, "url" | "room" | "server">, base?: string): string;
+/** The signaling machine alone: one session over many sockets. */
+export declare class Signal {
+  constructor(options: any);
+  readonly state: "idle" | "dialing" | "greeting" | "syncing" | "live" | "waiting" | "needsUser" | "ended";
+  readonly sid: string;
+  readonly lastSeq: number;
+  readonly rttMs: number | null;
+  start(): void;
+  request(type: string, data?: unknown): Promise<any>;
+  notify(type: string, data?: unknown): void;
+  probe(): void;
+  leave(reason?: string): void;
+}

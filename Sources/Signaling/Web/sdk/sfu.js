@@ -523,7 +523,7 @@ export class Signal {
 // ─── devices ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const DEVICE_ERRORS = {
-  NotAllowedError: ['denied', 'The browser may not use it. Allow it in the address bar (or in the system’s privacy settings) and try again.'],
+  NotAllowedError: ['denied', 'Access was refused. Allow camera and microphone for this page in the address bar, or in the system’s privacy settings, and try again.'],
   NotFoundError: ['no_device', 'No such device was found. Is it plugged in?'],
   NotReadableError: ['in_use', 'Another application uses it, or the system does not give it away.'],
   OverconstrainedError: ['constraint', 'The device cannot do what was asked of it.'],
@@ -744,7 +744,7 @@ export class LocalPublication extends Publication {
     const releases = this.kind === 'video' && this.options.recapture;
     if (muted) this.#mark(true);
     return this.#serial(async () => {
-      if (!muted && !this.#track) {
+      if (!muted && !this.#track && this.options.recapture) {
         const track = await this.options.recapture();
         this.#use(track);
         await this.sender?.replaceTrack(track);
@@ -965,7 +965,7 @@ class Peer {
       if (slot.mid === undefined && slot.transceiver.mid !== null) {
         slot.mid = slot.transceiver.mid;
         this.byMid.set(slot.mid, slot);
-        if (slot.kind === 'audio') this.#play(slot);
+        if (slot.kind === 'audio' && browser) this.#play(slot);
       }
     }
     const named = new Map((answer.tracks ?? []).map((track) => [track.cid, track]));
@@ -1298,7 +1298,11 @@ export class Room extends EventTarget {
           ended: (ended) => this.#ended(ended),
         },
       });
-      options.signal?.addEventListener('abort', () => { if (this.#joined) this.leave('aborted'); }, { once: true });
+      options.signal?.addEventListener('abort', () => {
+        if (!this.#joined) return;
+        this.#joined.reject(new SFUError('cancelled', 'Joining was given up: the server did not let us in in time.', { retryable: true }));
+        this.leave('aborted');
+      }, { once: true });
       this.#listen();
       this.#signal.start();
     });
@@ -1368,7 +1372,7 @@ export class Room extends EventTarget {
   }
 
   #updateStatus() {
-    if (this.status.state === 'ended') return;
+    if (this.#signal.state === 'ended') return;
     const signal = this.#signal.open;
     const media = this.#peer?.connected || (this._rebuilding && this.#old?.connected);
     const was = this.#wasLive;

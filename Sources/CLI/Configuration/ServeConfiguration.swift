@@ -1,0 +1,94 @@
+// The settings as the two planes want them. Everything that can be wrong with a setting is found here, before a
+// port is opened.
+import Logging
+import MediaIO
+import RTP
+import Signaling
+
+struct ServeConfiguration {
+    var signaling: SignalingConfiguration
+    var gateway: GatewayConfiguration
+    var mediaListen: [MediaIO.ListenAddress]
+    var announced: [String]
+    var workers: Int
+    var acceptsTCP: Bool
+    var usesSegmentation: Bool
+    /// Token keys by id; nil: the development key.
+    var keys: [String: String]?
+    var logLevel: Logger.Level
+    var logsJSON: Bool
+
+    init(_ settings: Settings, isDevelopment: Bool) throws {
+        func fail(_ key: String, _ reason: String) -> SettingError {
+            SettingError("\(settings.origin(key)): \(key): \(reason)")
+        }
+        let listen = try settings.list("http.listen").map { text in
+            guard let address = Signaling.ListenAddress(text) else {
+                throw fail("http.listen", "\"\(text)\" is not ADDRESS:PORT")
+            }
+            return address
+        }
+        guard !listen.isEmpty else { throw fail("http.listen", "at least one address is needed") }
+        let proxies = try settings.list("http.trusted-proxies").map { text in
+            guard let range = AddressRange(text) else {
+                throw fail("http.trusted-proxies", "\"\(text)\" is not an address range such as 10.0.0.0/8")
+            }
+            return range
+        }
+        let metricsToken = settings.text("http.metrics-token")
+        signaling = SignalingConfiguration(
+            listen: listen,
+            isDevelopment: isDevelopment,
+            version: Version.current,
+            origins: settings.list("http.origins"),
+            corsOrigins: settings.list("http.cors"),
+            trustedProxies: proxies,
+            tls: try ServeConfiguration.tls(settings),
+            metricsToken: metricsToken.isEmpty ? nil : metricsToken
+        )
+        gateway = GatewayConfiguration(
+            isDevelopment: isDevelopment,
+            maximumRooms: try settings.whole("limits.rooms", in: 1...1_000_000) ?? Limits.Signaling.rooms,
+            maximumParticipantsPerRoom: try settings.whole("limits.participants", in: 1...100_000)
+                ?? Limits.Signaling.participantsPerRoom
+        )
+        mediaListen = try settings.list("media.listen").flatMap { text in
+            do { return try MediaIO.ListenAddress.parse(text) } catch {
+                throw fail("media.listen", "\(error)")
+            }
+        }
+        announced = settings.list("media.announce")
+        workers = try settings.whole("media.workers", in: 0...Limits.MediaIO.workers) ?? 0
+        acceptsTCP = try settings.flag("media.tcp")
+        usesSegmentation = try settings.flag("media.segmentation")
+        let keys = settings.keys
+        guard isDevelopment || !keys.isEmpty else {
+            throw SettingError(
+                "no token key is set: add keys to the configuration file or SFU_KEYS=id:secret to the environment, "
+                    + "or use --dev to try things out on this machine"
+            )
+        }
+        self.keys = keys.isEmpty ? nil : keys
+        guard let level = Logger.Level(rawValue: settings.text("log.level")) else {
+            throw fail("log.level", "\"\(settings.text("log.level"))\" is not a level")
+        }
+        logLevel = level
+        switch settings.text("log.format") {
+        case "text": logsJSON = false
+        case "json": logsJSON = true
+        default: throw fail("log.format", "must be text or json")
+        }
+    }
+
+    private static func tls(_ settings: Settings) throws -> SignalingConfiguration.TLSFiles? {
+        let certificate = settings.text("http.tls.certificate")
+        let key = settings.text("http.tls.key")
+        if certificate.isEmpty && key.isEmpty { return nil }
+        guard !certificate.isEmpty, !key.isEmpty else {
+            throw SettingError(
+                "http.tls.certificate and http.tls.key belong together; one of them is missing"
+            )
+        }
+        return SignalingConfiguration.TLSFiles(certificateChain: certificate, privateKey: key)
+    }
+}

@@ -1,0 +1,171 @@
+// The settings of the server, as one table: file key, environment variable, flag, what it means. Documentation and
+// `sfu serve --help` follow it; nothing else may be set.
+
+struct Setting: Sendable {
+    enum Form: Sendable {
+        case text, list, whole, flag
+    }
+
+    /// In the file, with dots between levels.
+    let key: String
+    let flag: String?
+    let form: Form
+    let fallback: String
+    let help: String
+
+    /// `http.listen` → `SFU_HTTP_LISTEN`.
+    var variable: String {
+        "SFU_" + key.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined()
+    }
+
+    static let keysPrefix = "keys."
+
+    static let all: [Setting] = [
+        Setting(
+            key: "http.listen",
+            flag: "http",
+            form: .list,
+            fallback: "127.0.0.1:8080",
+            help: "where the page, signaling, WHIP and WHEP are served"
+        ),
+        Setting(
+            key: "http.tls.certificate",
+            flag: "tls-certificate",
+            form: .text,
+            fallback: "",
+            help: "PEM file with the certificate and its chain; read again when it changes"
+        ),
+        Setting(
+            key: "http.tls.key",
+            flag: "tls-key",
+            form: .text,
+            fallback: "",
+            help: "PEM file with the certificate's private key"
+        ),
+        Setting(
+            key: "http.origins",
+            flag: "origin",
+            form: .list,
+            fallback: "",
+            help: "pages of other hosts that may open signaling sockets, such as https://chat.example"
+        ),
+        Setting(
+            key: "http.cors",
+            flag: "cors",
+            form: .list,
+            fallback: "",
+            help: "pages of other hosts that may use WHIP and WHEP"
+        ),
+        Setting(
+            key: "http.trusted-proxies",
+            flag: "trusted-proxy",
+            form: .list,
+            fallback: "",
+            help: "address ranges whose X-Forwarded-* headers count, such as 10.0.0.0/8"
+        ),
+        Setting(
+            key: "http.metrics-token",
+            flag: nil,
+            form: .text,
+            fallback: "",
+            help: "bearer token that /metrics asks for; empty: everybody may read it"
+        ),
+        Setting(
+            key: "media.listen",
+            flag: "media",
+            form: .list,
+            fallback: ":7882",
+            help: "UDP and ICE-TCP port of all media"
+        ),
+        Setting(
+            key: "media.announce",
+            flag: "announce",
+            form: .list,
+            fallback: "",
+            help: "addresses or names that clients reach this machine by, behind 1:1 NAT"
+        ),
+        Setting(
+            key: "media.workers",
+            flag: "workers",
+            form: .whole,
+            fallback: "0",
+            help: "media threads; 0: one for each CPU"
+        ),
+        Setting(
+            key: "media.tcp",
+            flag: "media-tcp",
+            form: .flag,
+            fallback: "true",
+            help: "whether media may come by ICE-TCP"
+        ),
+        Setting(
+            key: "media.segmentation",
+            flag: nil,
+            form: .flag,
+            fallback: "true",
+            help: "whether several packets share one send (UDP GSO) where the kernel can"
+        ),
+        Setting(
+            key: "limits.rooms",
+            flag: nil,
+            form: .whole,
+            fallback: "",
+            help: "rooms at a time"
+        ),
+        Setting(
+            key: "limits.participants",
+            flag: nil,
+            form: .whole,
+            fallback: "",
+            help: "participants of one room"
+        ),
+        Setting(
+            key: "log.level",
+            flag: "log-level",
+            form: .text,
+            fallback: "info",
+            help: "trace, debug, info, notice, warning, error or critical"
+        ),
+        Setting(
+            key: "log.format",
+            flag: "log-format",
+            form: .text,
+            fallback: "text",
+            help: "text or json"
+        ),
+    ]
+
+    static func named(_ key: String) -> Setting? { all.first { $0.key == key } }
+}
+
+/// What is wrong with the settings, in words for the operator.
+struct SettingError: Error, Equatable, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
+}
+
+enum Nearest {
+    /// The candidate that a typing error may have meant, nil where none is near.
+    static func name(to word: String, in candidates: [String]) -> String? {
+        let ranked = candidates.map { ($0, distance(word, $0)) }.min { $0.1 < $1.1 }
+        guard let (name, distance) = ranked, distance <= max(2, word.count / 3) else { return nil }
+        return name
+    }
+
+    /// Levenshtein distance.
+    static func distance(_ a: String, _ b: String) -> Int {
+        let a = Array(a)
+        let b = Array(b)
+        var row = Array(0...b.count)
+        for i in 0..<a.count {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for j in 0..<b.count {
+                let above = row[j + 1]
+                row[j + 1] = a[i] == b[j] ? diagonal : 1 + min(diagonal, min(above, row[j]))
+                diagonal = above
+            }
+        }
+        return row[b.count]
+    }
+}

@@ -1,0 +1,32 @@
+// The binary `sfu`.
+import ArgumentParser
+
+@main
+struct SFUCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sfu",
+        abstract: "Conference rooms without TURN: a WebRTC SFU in one binary.",
+        discussion: """
+            Try it:      sfu serve --dev          then open http://127.0.0.1:8080
+            Deploy it:   sfu serve --config sfu.yaml
+            Let users in: sfu token --room standup --user alice
+            """,
+        version: Version.current,
+        subcommands: [ServeCommand.self, TokenCommand.self, VersionCommand.self]
+    )
+}
+
+enum Version {
+    static let current = "0.1.0"
+}
+
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "version",
+        abstract: "Prints the version and the protocol that it speaks."
+    )
+
+    func run() {
+        print("sfu \(Version.current)\nprotocol sfu.v1+json")
+    }
+}

@@ -1,0 +1,76 @@
+import RTP
+import Testing
+
+@testable import SFU
+
+@Suite struct NackGeneratorTests {
+    private let start = Instant(microseconds: 5_000_000)
+
+    private func due(_ nack: inout NackGenerator, at now: Instant, roundTrip: Interval = .milliseconds(40)) -> [Int64] {
+        var list: [Int64] = []
+        nack.due(at: now, roundTrip: roundTrip, into: &list)
+        return list
+    }
+
+    @Test func asksAfterTheReorderGuardAndNotBefore() {
+        var nack = NackGenerator()
+        nack.received(10, at: start)
+        nack.received(13, at: start)
+        #expect(due(&nack, at: start + .milliseconds(9)) == [])
+        #expect(due(&nack, at: start + .milliseconds(10)) == [11, 12])
+    }
+
+    @Test func whatArrivesIsNotAskedFor() {
+        var nack = NackGenerator()
+        nack.received(10, at: start)
+        nack.received(13, at: start)
+        nack.received(11, at: start + .milliseconds(2))
+        nack.recovered(12)
+        #expect(nack.isEmpty)
+        #expect(due(&nack, at: start + .seconds(1)) == [])
+    }
+
+    @Test func repeatsEachRoundTripAndGivesUp() {
+        var nack = NackGenerator()
+        nack.received(10, at: start)
+        nack.received(12, at: start)
+        var asked = 0
+        var now = start
+        for _ in 0..<1000 {
+            now = now + .milliseconds(10)
+            asked += due(&nack, at: now).count
+        }
+        #expect(asked == Limits.Media.nackTries)
+        #expect(nack.isEmpty)
+        #expect(nack.takeGaveUp())
+        #expect(!nack.takeGaveUp())
+    }
+
+    @Test func aHoleThatIsTooLargeIsNotRepaired() {
+        var nack = NackGenerator()
+        nack.received(10, at: start)
+        nack.received(10 + Int64(Limits.Media.nackMaximumGap) + 2, at: start)
+        #expect(nack.isEmpty && nack.gaveUp)
+    }
+
+    @Test func theListIsBounded() {
+        var nack = NackGenerator()
+        var sequence: Int64 = 0
+        nack.received(sequence, at: start)
+        for _ in 0..<20 {
+            sequence += 400
+            nack.received(sequence, at: start)
+            #expect(due(&nack, at: start + .milliseconds(10)).count <= Limits.Media.nackListLength)
+        }
+    }
+
+    @Test func theNextDeadlineIsWhenSomethingIsDue() {
+        var nack = NackGenerator()
+        nack.received(1, at: start)
+        #expect(nack.nextDeadline(roundTrip: .milliseconds(40)) == .distantFuture)
+        nack.received(3, at: start)
+        #expect(nack.nextDeadline(roundTrip: .milliseconds(40)) == start + .milliseconds(10))
+        _ = due(&nack, at: start + .milliseconds(10))
+        #expect(nack.nextDeadline(roundTrip: .milliseconds(40)) == start + .milliseconds(50))
+    }
+}
