@@ -9,7 +9,11 @@ let settings: [SwiftSetting] = [
 
 let package = Package(
     name: "sfu",
-    products: [.executable(name: "sfu", targets: ["CLI"])],
+    products: [
+        .executable(name: "sfu", targets: ["CLI"]),
+        // for bench/
+        .library(name: "MediaFloors", targets: ["RTP", "PeerTransport", "Seam", "SDP", "CLinux"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),

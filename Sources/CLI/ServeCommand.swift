@@ -12,7 +12,9 @@ import ServiceLifecycle
 import Signaling
 import UnixSignals
 
+import struct Foundation.Data
 import struct Foundation.Date
+import class Foundation.FileHandle
 import struct Foundation.UUID
 
 struct ServeCommand: AsyncParsableCommand {
@@ -185,7 +187,9 @@ struct ServeCommand: AsyncParsableCommand {
             let host = address.ipAddress ?? "127.0.0.1"
             let shown =
                 host == "::" || host == "0.0.0.0" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
-            print("Open \(scheme)://\(shown):\(address.port ?? 0) in a browser. Ctrl-C stops the server.")
+            let line = "Open \(scheme)://\(shown):\(address.port ?? 0) in a browser. Ctrl-C stops the server.\n"
+            // Not `print`: a pipe would see the line only when the buffer is full.
+            FileHandle.standardOutput.write(Data(line.utf8))
         }
     }
 }

@@ -20,10 +20,13 @@ public enum Limits {
         public static let nackListLength = 1000
         /// A larger hole is not repaired: the stream starts anew with a key frame.
         public static let nackMaximumGap = 500
+        /// How often one packet is asked for.
         public static let nackTries = 10
         /// How long a missing packet may only be reordered.
         public static let nackReorderGuard = Interval.milliseconds(10)
+        /// Between two requests for the same packet: the round trip, within these bounds.
         public static let nackRetryMinimum = Interval.milliseconds(20)
+        /// The upper one.
         public static let nackRetryMaximum = Interval.milliseconds(400)
         /// Resends of one packet to one subscriber.
         public static let resendsPerPacket = 5
@@ -33,6 +36,7 @@ public enum Limits {
         public static let reportInterval = Interval.seconds(1)
         /// Share of the sent bytes that may be resends, percent, plus a burst.
         public static let resendShare = 15
+        /// What that share may save up, bytes.
         public static let resendBurstBytes = 60_000
         /// Key frames are asked for at most this often per encoding.
         public static let keyFrameInterval = Interval.milliseconds(500)
@@ -43,10 +47,23 @@ public enum Limits {
         /// Segments of one send (Linux UDP_MAX_SEGMENTS).
         public static let segmentsPerSend = 64
         /// A camera layer without packets for this long is not alive.
-        public static let layerTimeout = Interval.milliseconds(500)
+        public static let layerTimeout = Interval.milliseconds(400)
+        /// The same for a screen, which may send little while nothing moves.
         public static let screenLayerTimeout = Interval.milliseconds(3000)
-        /// SSRC that nothing announced are remembered this long.
-        public static let unknownStreamMemory = Interval.seconds(30)
+        /// An encoding changes its SSRC or its codec at most this often.
+        public static let streamRestartInterval = Interval.milliseconds(500)
+        /// Late packets of an SSRC that was replaced do not bring it back for this long.
+        public static let formerStreamMemory = Interval.seconds(5)
+        /// SSRC of streams that ended and whose replay protection is kept, per session.
+        public static let retiredStreams = 32
+        /// SSRC that one session was ever sent media with; a slot with another one is refused.
+        public static let sentStreams = 1024
+        /// Largest datagram with media that we send, bytes.
+        public static let sentDatagramBytes = 1472
+        /// Members of a room whose slots are dealt in one go.
+        public static let membersPerDeal = 64
+        /// Texts that a gateway leaves with a session.
+        public static let attachmentsPerSession = 16
         /// Bytes of what a gateway leaves with a session.
         public static let attachmentBytes = 8192
         /// Media without any gateway lives this long.
@@ -141,6 +158,7 @@ public enum Limits {
     public enum HTTP {
         /// All header fields of a request, bytes; more is answered 431 or closed.
         public static let headerBytes = 16 * 1024
+        /// Header fields of one request.
         public static let headerFields = 100
         /// From the connection to the end of its first request's head, TLS handshake included.
         public static let firstRequestTimeout = Interval.seconds(10)
@@ -160,6 +178,7 @@ public enum Limits {
         public static let nameBytes = 128
         /// WHIP and WHEP requests of one address, per second, and how many at once.
         public static let requestsPerSecond = 50
+        /// How many of them at once.
         public static let requestBurst = 100
         /// Addresses whose request rate is remembered.
         public static let rateAddresses = 4096
@@ -182,6 +201,7 @@ public enum Limits {
         public static let closeTimeout = Interval.seconds(2)
         /// Bytes that wait in the process: below the first it is writable again, above the second no more.
         public static let writeLowWatermark = 32 * 1024
+        /// The second.
         public static let writeHighWatermark = 64 * 1024
         /// Bytes that wait unsent in the kernel (TCP_NOTSENT_LOWAT): coalescing works only above it.
         public static let kernelUnsentBytes = 16 * 1024
@@ -218,6 +238,7 @@ public enum Limits {
         public static let handshakeWithin = Interval.seconds(30)
         /// First wait before a flight is sent again; it doubles.
         public static let firstTimeout = Interval.milliseconds(150)
+        /// Longest wait before a flight is sent again.
         public static let longestTimeout = Interval.seconds(3)
         /// Repetitions of one flight; OpenSSL gives up after as many.
         public static let flightRepetitions = 12
@@ -293,9 +314,11 @@ public enum Limits {
         public static let workers = 64
         /// Socket buffers that are asked for; the kernel may grant less, bytes.
         public static let receiveBufferBytes = 4 << 20
+        /// The same for sending.
         public static let sendBufferBytes = 4 << 20
         /// Kernel buffers that one loop of a worker takes in before it forwards; each may hold a whole GRO train.
         public static let receiveSlots = 64
+        /// Bytes of such a buffer.
         public static let receiveSlotBytes = 65_535
         /// Messages of one `sendmmsg`.
         public static let sendSlots = 256
@@ -303,13 +326,17 @@ public enum Limits {
         public static let segmentedBytes = 65_000
         /// Refused segmented sends in a row after which segmentation pauses, and for how many messages at first.
         public static let segmentationRefusals = 16
+        /// That many messages at first; it doubles.
         public static let segmentationPause = 4096
+        /// And at most.
         public static let segmentationPauseMaximum = 1 << 20
         /// Commands that wait for one worker.
         public static let mailboxCommands = 16_384
         /// Datagrams that wait between two workers: this much shared by the senders, within bounds.
         public static let handOverSlots = 2048
+        /// The lower bound.
         public static let handOverSlotsPerPairMinimum = 32
+        /// The upper one.
         public static let handOverSlotsPerPairMaximum = 1024
         /// Paths of other workers' sessions that one worker knows.
         public static let foreignPaths = 65_536
@@ -319,8 +346,11 @@ public enum Limits {
         public static let foreignPathRefresh = Interval.seconds(15)
         /// ICE-TCP connections of the server, of one source (IPv6: /64), and those without an authenticated check.
         public static let streamConnections = 4096
+        /// Those of one source.
         public static let streamConnectionsPerSource = 512
+        /// Those without an authenticated check.
         public static let uncheckedStreams = 1024
+        /// Those without one of one source.
         public static let uncheckedStreamsPerSource = 32
         /// From accept to the first authenticated check.
         public static let streamCheckTimeout = Interval.seconds(10)
@@ -328,11 +358,13 @@ public enum Limits {
         public static let firstFrameBytes = 1280
         /// Connections that one loop accepts.
         public static let acceptsPerLoop = 16
+        /// Connections that wait in the kernel to be accepted.
         public static let listenBacklog = 512
         /// What one loop reads from one ICE-TCP connection, bytes.
         public static let streamReadBytes = 16 << 10
         /// Kernel buffers of an ICE-TCP connection, bytes.
         public static let streamUnsentBytes = 16 << 10
+        /// All that the kernel buffers of it to send, bytes.
         public static let streamSendBufferBytes = 128 << 10
         /// Addresses that are offered as candidates.
         public static let candidateAddresses = 16

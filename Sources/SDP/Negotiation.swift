@@ -84,7 +84,7 @@ private struct Negotiator {
         codecs: [CodecParameters]
     ) -> AcceptedSection {
         var rids = direction.receives && policy.acceptsSimulcast ? agreedRids(section, codecs: codecs) : []
-        var extensions = agreedExtensions(section, kind: kind, direction: direction, hasRids: !rids.isEmpty)
+        var extensions = agreedExtensions(section, kind: kind, direction: direction)
         if !extensions.contains(where: { $0.header.kind == .rid }) {
             // Nothing would tell the layers apart.
             rids = []
@@ -191,8 +191,7 @@ private struct Negotiator {
     private mutating func agreedExtensions(
         _ section: OfferedSection,
         kind: MediaKind,
-        direction: MediaDirection,
-        hasRids: Bool
+        direction: MediaDirection
     ) -> [OfferedExtension] {
         var agreed: [OfferedExtension] = []
         for item in section.extensions where policy.extensions.contains(item.header.kind) {
@@ -200,7 +199,7 @@ private struct Negotiator {
             // What both the section and the suffix leave over.
             let weReceive = direction.receives && peer.sends
             let weSend = direction.sends && peer.receives
-            guard item.header.kind.isUseful(for: kind, received: weReceive, sent: weSend, rids: hasRids)
+            guard item.header.kind.isUseful(for: kind, received: weReceive, sent: weSend)
             else { continue }
             // One id means one extension on the whole transport (RFC 8843).
             let owner = extensionKinds[item.header.id] ?? item.header.kind
@@ -213,12 +212,13 @@ private struct Negotiator {
 }
 
 extension HeaderExtension {
-    /// `received`: packets of the peer carry it; `sent`: packets of ours do; `rids`: the peer marks layers
-    /// with rids.
-    fileprivate func isUseful(for kind: MediaKind, received: Bool, sent: Bool, rids: Bool) -> Bool {
+    /// `received`: packets of the peer carry it; `sent`: packets of ours do.
+    fileprivate func isUseful(for kind: MediaKind, received: Bool, sent: Bool) -> Bool {
         switch self {
         case .mid, .transportSequence, .absoluteSendTime, .absoluteCaptureTime: received || sent
-        case .rid, .repairedRid: received && rids
+        // Also where no layers are: what one section declines, Chromium leaves out of all later sections of its
+        // kind, and could then not publish with simulcast any more.
+        case .rid, .repairedRid: kind == .video && (received || sent)
         case .audioLevel: kind == .audio && (received || sent)
         case .videoOrientation, .playoutDelay, .videoContentType, .colorSpace, .dependencyDescriptor:
             kind == .video && (received || sent)

@@ -5,8 +5,16 @@ import Seam
 struct Counters {
     var datagramsReceived: UInt64 = 0
     var bytesReceived: UInt64 = 0
+    /// Decrypted RTP packets, and those of them that waited to be forwarded.
     var rtpReceived: UInt64 = 0
+    var rtpQueued: UInt64 = 0
     var rtcpReceived: UInt64 = 0
+    /// STUN and DTLS that was dealt with.
+    var consumed: UInt64 = 0
+    /// Checks that are for another worker.
+    var handedOver: UInt64 = 0
+    /// With `rtpQueued`, `rtcpReceived`, `consumed` and `handedOver` as many as `datagramsReceived`.
+    var datagramsDropped: UInt64 = 0
     /// Copies sent to subscribers, first transmissions.
     var packetsForwarded: UInt64 = 0
     var bytesForwarded: UInt64 = 0
@@ -23,8 +31,16 @@ struct Counters {
     var sessionsOpened: UInt64 = 0
     private var drops = InlineArray<64, UInt64>(repeating: 0)
 
+    /// A datagram of this shard ends here.
     @inline(__always)
-    mutating func drop(_ reason: DropReason, _ count: Int = 1) {
+    mutating func drop(_ reason: DropReason) {
+        datagramsDropped &+= 1
+        drops[Int(reason.rawValue)] &+= 1
+    }
+
+    /// Copies that a subscriber does not get.
+    @inline(__always)
+    mutating func withhold(_ reason: DropReason, _ count: Int = 1) {
         drops[Int(reason.rawValue)] &+= UInt64(truncatingIfNeeded: count)
     }
 
@@ -34,7 +50,9 @@ struct Counters {
     var values: [String: UInt64] {
         [
             "datagrams_received": datagramsReceived, "bytes_received": bytesReceived,
-            "rtp_received": rtpReceived, "rtcp_received": rtcpReceived, "packets_forwarded": packetsForwarded,
+            "datagrams_dropped": datagramsDropped, "datagrams_consumed": consumed,
+            "datagrams_handed_over": handedOver, "rtp_received": rtpReceived, "rtp_queued": rtpQueued,
+            "rtcp_received": rtcpReceived, "packets_forwarded": packetsForwarded,
             "bytes_forwarded": bytesForwarded, "sends": sends, "padding_bytes": paddingBytes,
             "packets_resent": packetsResent, "nacks_received": nacksReceived, "nacks_sent": nacksSent,
             "key_frame_requests_received": keyFrameRequestsReceived,

@@ -218,7 +218,7 @@ import Testing
         }
         let video = Set(HeaderExtension.allCases).subtracting([.audioLevel])
         #expect(try kinds(OfferText.vp8 + rids + ["a=sendonly"]) == video)
-        let sent = video.subtracting([.rid, .repairedRid, .videoLayersAllocation])
+        let sent = video.subtracting([.videoLayersAllocation])
         #expect(try kinds(OfferText.vp8 + rids + ["a=recvonly"]) == sent)
         #expect(
             try kinds(OfferText.opus + ["a=rtcp-fb:111 transport-cc"]) == [

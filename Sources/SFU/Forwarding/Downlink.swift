@@ -15,12 +15,16 @@ struct Downlink: ~Copyable {
     var path = NetworkPath(remote: .unspecified, remotePort: 0)
     private(set) var slots: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
     private(set) var slotCount = 0
+    /// Those that show something: what the road looks at.
+    private let shown: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
+    private var shownCount = 0
     private var transportSequence: UInt16 = 0
     /// Bytes that resends may still take.
     private var resendBudget = Limits.Media.resendBurstBytes
 
     init() {
         slots = .allocate(capacity: Limits.Media.sectionsPerSession)
+        shown = .allocate(capacity: Limits.Media.sectionsPerSession)
     }
 
     deinit {
@@ -29,33 +33,36 @@ struct Downlink: ~Copyable {
             slots[i].deallocate()
         }
         slots.deallocate()
+        shown.deallocate()
     }
 
     // MARK: Control path
 
-    /// Adds a slot; nil when there are as many as a session may have.
-    mutating func addSlot(_ stream: consuming SendStream) -> UnsafeMutablePointer<SendStream>? {
-        guard slotCount < Limits.Media.sectionsPerSession else { return nil }
+    /// Adds a slot, unless there are as many as a session may have.
+    mutating func addSlot(_ stream: consuming SendStream) {
+        guard slotCount < Limits.Media.sectionsPerSession else { return }
         let place = UnsafeMutablePointer<SendStream>.allocate(capacity: 1)
         place.initialize(to: stream)
         slots[slotCount] = place
         slotCount += 1
-        return place
     }
 
-    mutating func removeSlot(mid: String) {
-        for i in 0..<slotCount where slots[i].pointee.mid == mid {
-            slots[i].deinitialize(count: 1)
-            slots[i].deallocate()
-            slotCount -= 1
-            slots[i] = slots[slotCount]
-            return
+    mutating func removeSlot(at index: Int) {
+        slots[index].pointee.unbind()
+        slots[index].deinitialize(count: 1)
+        slots[index].deallocate()
+        slotCount -= 1
+        slots[index] = slots[slotCount]
+        settle()
+    }
+
+    /// To be called after slots were bound: the road looks at these.
+    mutating func settle() {
+        shownCount = 0
+        for i in 0..<slotCount where slots[i].pointee.isBound {
+            shown[shownCount] = slots[i]
+            shownCount += 1
         }
-    }
-
-    func slot(mid: String) -> UnsafeMutablePointer<SendStream>? {
-        for i in 0..<slotCount where slots[i].pointee.mid == mid { return slots[i] }
-        return nil
     }
 
     func slot(ssrc: UInt32) -> UnsafeMutablePointer<SendStream>? {
@@ -73,8 +80,8 @@ struct Downlink: ~Copyable {
     ) {
         guard let sender else { return }
         var count = 0
-        for i in 0..<slotCount {
-            let stream = slots[i]
+        for i in 0..<shownCount {
+            let stream = shown[i]
             count = stream.pointee.collect(into: departures, from: count, of: stream, counters: counters, at: now)
             if count > Downlink.departureCapacity - Downlink.departureReserve {
                 dispatch(departures, count, sender, counters, absoluteSendTime, now, outbox)
@@ -93,7 +100,9 @@ struct Downlink: ~Copyable {
             let group = nextGroup(departures, first, count)
             let room = group.count * (group.size + Downlink.writeSlack) + Downlink.writeSlack
             let start = outbox.reserve(room)
+            let segment = group.size + sender.overhead
             var length = 0
+            var isWhole = true
             for i in first..<(first + group.count) {
                 let isLast = i == first + group.count - 1
                 let padding = isLast ? 0 : group.size - departures[i].size
@@ -103,19 +112,25 @@ struct Downlink: ~Copyable {
                     absoluteSendTime: absoluteSendTime, at: now)
                 transportSequence &+= 1
                 counters.pointee.paddingBytes &+= UInt64(truncatingIfNeeded: padding)
-                length += sender.protect(
+                let protected = sender.protect(
                     packet, headerLength: departures[i].headerLength, length: plain,
                     ssrc: departures[i].stream.pointee.ssrc,
                     index: UInt64(truncatingIfNeeded: departures[i].rewritten.sequence))
+                isWhole = isWhole && (protected == segment || isLast && protected > 0)
+                length += protected
             }
-            outbox.commit(
-                length: length, segmentSize: group.size + sender.overhead, segments: group.count, on: path)
+            first += group.count
+            // Segments of another size than they say would reach the subscriber cut apart.
+            guard isWhole else {
+                counters.pointee.withhold(.protectFailed, group.count)
+                continue
+            }
+            outbox.commit(length: length, segmentSize: segment, segments: group.count, on: path)
             counters.pointee.packetsForwarded &+= UInt64(truncatingIfNeeded: group.count)
             counters.pointee.bytesForwarded &+= UInt64(truncatingIfNeeded: length)
             counters.pointee.sends &+= 1
             resendBudget = min(
                 resendBudget + length * Limits.Media.resendShare / 100, Limits.Media.resendBurstBytes)
-            first += group.count
         }
     }
 
@@ -132,11 +147,11 @@ struct Downlink: ~Copyable {
             let next = departures[end].size
             let wouldBe = max(size, next)
             // What stands before the next one is padded up to it; the last one may be shorter as it is.
+            guard (end - first + 1) * (wouldBe + Downlink.writeSlack) + Downlink.writeSlack < 1 << 16 else { break }
             guard wouldBe - smallest <= Limits.Media.equalisingPadding else {
                 if next < smallest { end += 1 }
                 break
             }
-            guard (end - first + 1) * (wouldBe + Downlink.writeSlack) < 1 << 16 else { break }
             size = wouldBe
             smallest = min(smallest, next)
             end += 1

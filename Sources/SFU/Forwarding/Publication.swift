@@ -18,12 +18,22 @@ final class Publication {
     var isMuted: Bool
     /// The codec of the newest packets, as the publisher numbers it.
     private(set) var codec: CodecParameters?
+    /// `codec`'s payload type, for the road.
+    private(set) var payloadType: UInt8 = 0xff
+    private var codecSince: Instant?
     var voice = VoiceActivity()
-    var reported: PublicationState?
+    /// Slots that show it.
+    var viewers = 0
+    /// What of its state the gateway knows.
+    var reported: UInt64?
     /// Which layers were alive at the last look.
     var liveLayers: UInt8 = 0
     /// Order of arrival in the room, for stable slots.
     let ordinal: UInt64
+    // Scratch of the dealing.
+    var rank: Int64 = 0
+    var isSeated = false
+    var dealing: UInt64 = 0
 
     init(
         id: PublicationID, media: SectionMedia, session: Session, room: Room, ordinal: UInt64
@@ -54,15 +64,30 @@ final class Publication {
         layers.deallocate()
     }
 
-    /// The publisher sends this codec from now on. Returns whether that is news.
-    func sends(_ codec: CodecParameters) -> Bool {
-        guard self.codec?.payloadType != codec.payloadType || self.codec?.name != codec.name else { return false }
+    /// The publisher sends this codec from now on, if it did not change its mind just before.
+    func sends(_ codec: CodecParameters, at now: Instant) {
+        if let codecSince, now - codecSince < Limits.Media.streamRestartInterval { return }
+        codecSince = now
         self.codec = codec
-        return true
+        payloadType = codec.payloadType
+        room.needsDealing = true
     }
 
-    /// A packet that nobody gets and that leaves no gap.
-    func skipped(_ sequence: Int64, layer: Int) { room.skipped(sequence, of: self, layer: layer) }
+    /// Somebody needs a key frame of this layer.
+    func requestKeyFrame(layer: Int) {
+        guard kind == .video, layer >= 0, layer < layerCount else { return }
+        layers[layer].keyFrames.want()
+        session.repair(by: layers[layer].keyFrames.nextDeadline)
+    }
+
+    /// Changes when there is something to tell the gateway: not with the rates, which change all the time.
+    var digest: UInt64 {
+        var digest = UInt64(codec?.payloadType ?? 0xff) << 8 | UInt64(liveLayers)
+        for i in 0..<layerCount {
+            digest = digest &* 0x9e37_79b9_7f4a_7c15 &+ UInt64(layers[i].width) << 16 &+ UInt64(layers[i].height)
+        }
+        return digest
+    }
 
     /// What the gateway is told.
     func state(at now: Instant) -> PublicationState {

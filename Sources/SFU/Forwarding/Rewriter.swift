@@ -24,6 +24,8 @@ struct Rewriter {
     private var map = SequenceMap(first: 0, as: 0)
     private var hasSource = false
     private var hasHistory = false
+    /// The newest packet ended its frame.
+    private var isBetweenFrames = true
     private var lastPictureID: Int32 = -1
     private var lastTL0: Int16 = -1
     private var lastKeyIndex: Int8 = -1
@@ -31,20 +33,34 @@ struct Rewriter {
     private var tl0Offset: Int16 = 0
     private var keyOffset: Int8 = 0
 
-    init(firstSequence: UInt16, firstTimestamp: UInt32) {
+    /// Frames take several packets, and the marker ends them.
+    private let hasFrames: Bool
+
+    init(firstSequence: UInt16, firstTimestamp: UInt32, hasFrames: Bool = true) {
         highestSequence = Int64(firstSequence & 0x7fff) - 1
         lastTimestamp = firstTimestamp
+        self.hasFrames = hasFrames
+    }
+
+    /// Goes on where another one of the same SSRC ended.
+    init(after highest: Int64, timestamp: UInt32, hasFrames: Bool) {
+        highestSequence = highest
+        lastTimestamp = timestamp
+        self.hasFrames = hasFrames
     }
 
     /// A source begins with this packet.
     /// - Parameters:
     ///   - alignedTimestamp: the outgoing timestamp that the sender reports of both layers give, nil where
     ///     there is none: then the wall clock decides.
+    ///   - backlog: ticks from this packet to the newest that goes out along with it.
     mutating func begin(
-        with record: PacketRecord, alignedTimestamp: UInt32?, clockRate: UInt32, at now: Instant
+        with record: PacketRecord, alignedTimestamp: UInt32?, backlog: UInt32 = 0, clockRate: UInt32,
+        at now: Instant
     ) {
-        map = SequenceMap(first: record.sequence, as: highestSequence + 1)
-        var timestamp = alignedTimestamp ?? elapsedTimestamp(clockRate: clockRate, at: now)
+        // A number is left out where the last frame was broken off, or a decoder might take it for whole.
+        map = SequenceMap(first: record.sequence, as: highestSequence + (isBetweenFrames ? 1 : 2))
+        var timestamp = alignedTimestamp ?? elapsedTimestamp(clockRate: clockRate, at: now) &- backlog
         // Strictly later than what went out, whatever the reports say.
         if hasHistory && Int32(bitPattern: timestamp &- lastTimestamp) <= 0 { timestamp = lastTimestamp &+ 1 }
         timestampOffset = timestamp &- record.timestamp
@@ -64,10 +80,16 @@ struct Rewriter {
         return lastTimestamp &+ UInt32(truncatingIfNeeded: max(ticks, 1))
     }
 
-    /// The outgoing header of a packet of the present source; nil where it came before the source began.
+    /// The outgoing header of a packet of the present source; nil where it came before the source began, or where
+    /// its number may be used already.
     @inline(__always)
-    mutating func rewrite(_ record: UnsafeMutablePointer<PacketRecord>, at now: Instant) -> Rewritten? {
+    mutating func rewrite(
+        _ record: UnsafeMutablePointer<PacketRecord>, unless ring: borrowing ResendRing?, at now: Instant
+    ) -> Rewritten? {
         guard hasSource, let sequence = map.map(record.pointee.sequence) else { return nil }
+        guard sequence > highestSequence || ring?.isFree(sequence, highest: highestSequence) ?? false else {
+            return nil
+        }
         var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ timestampOffset)
         if record.pointee.frame.pictureID >= 0 { rewritePicture(record.pointee.frame, into: &out) }
         if sequence > highestSequence {
@@ -75,6 +97,7 @@ struct Rewriter {
             lastTimestamp = out.timestamp
             lastTimestampAt = now
             hasHistory = true
+            isBetweenFrames = !hasFrames || record.pointee.flags.contains(.marker)
             if out.pictureID >= 0 { lastPictureID = out.pictureID }
             if out.tl0PictureIndex >= 0 { lastTL0 = out.tl0PictureIndex }
             if out.keyIndex >= 0 { lastKeyIndex = out.keyIndex }

@@ -16,6 +16,8 @@ struct PacketRecord {
         static let orientation = Flags(rawValue: 64)
         static let playoutDelay = Flags(rawValue: 128)
         static let contentType = Flags(rawValue: 256)
+        /// Nothing but padding: it has a number and no payload, and nobody gets it.
+        static let padding = Flags(rawValue: 512)
     }
 
     /// Extended sequence number; `Int64.min`: free.
@@ -29,6 +31,8 @@ struct PacketRecord {
     var playoutDelay: UInt32 = 0
     var length: UInt16 = 0
     var flags: Flags = []
+    /// The publisher's payload type of the media, also where it came by RTX.
+    var payloadType: UInt8 = 0
     var audioLevel: UInt8 = 0
     var orientation: UInt8 = 0
     var contentType: UInt8 = 0
@@ -85,9 +89,18 @@ struct PacketHistory: ~Copyable {
     @inline(__always)
     func record(_ sequence: Int64) -> UnsafeMutablePointer<PacketRecord>? {
         let record = records + (Int(truncatingIfNeeded: sequence) & recordMask)
-        guard record.pointee.sequence == sequence, record.pointee.position + byteCapacity >= end else { return nil }
+        guard record.pointee.sequence == sequence, isWhole(record) else { return nil }
         return record
     }
+
+    /// Whether the payload of this record is not overwritten yet.
+    @inline(__always)
+    func isWhole(_ record: UnsafeMutablePointer<PacketRecord>) -> Bool {
+        record.pointee.position + byteCapacity >= end
+    }
+
+    /// Packets that are remembered at most.
+    var capacity: Int { recordMask + 1 }
 
     @inline(__always)
     func payload(_ record: UnsafeMutablePointer<PacketRecord>) -> UnsafePointer<UInt8> {

@@ -22,7 +22,7 @@ struct ReceiveStream: ~Copyable {
     var nack = NackGenerator()
     var statistics: ReceiveStatistics
     var keyFrames = KeyFrameLimiter()
-    /// The newest sender report, its NTP time on our clock.
+    /// The newest sender report, its NTP time on the sender's clock: all encodings of a peer share that one.
     private(set) var reportNTP: UInt64 = 0
     private(set) var reportTimestamp: UInt32 = 0
     private(set) var hasReport = false
@@ -38,6 +38,10 @@ struct ReceiveStream: ~Copyable {
     /// What arrived since the last forwarding, in order of arrival.
     let batch: UnsafeMutablePointer<UnsafeMutablePointer<PacketRecord>>
     private(set) var batchCount = 0
+    private var batchBytes = 0
+    /// When the SSRC was bound that counts now, and which one counted before.
+    private var boundAt: Instant?
+    private var formerSSRC: UInt32 = 0
 
     init(layer: Int, encoding: EncodingParameters, kind: MediaKind, source: Source?, publication: Publication) {
         self.layer = layer
@@ -79,28 +83,28 @@ struct ReceiveStream: ~Copyable {
         guard highest == .min || sequence > highest - Int64(PacketHistory.records(for: kind) / 2) else {
             return .rtpTooLate
         }
-        guard length > 0 else {
-            if sequence > highest { highest = sequence }
-            publication.skipped(sequence, layer: layer)
-            return .rtpPaddingOnly
-        }
-        guard let frame = FrameInfo.parse(codec: parameters.name, payload, length: length) else {
+        var record = PacketRecord()
+        if length == 0 {
+            record.flags.insert(.padding)
+        } else if let frame = FrameInfo.parse(codec: parameters.name, payload, length: length) {
+            record.frame = frame
+            if header.marker { record.flags.insert(.marker) }
+            if frame.isKeyFrameStart && kind == .video { sawKeyFrame(frame, at: now) }
+        } else {
             return .rtpMalformed
         }
-        var record = PacketRecord()
         record.sequence = sequence
         record.arrival = now
         record.timestamp = header.timestamp
         record.length = UInt16(truncatingIfNeeded: length)
-        record.frame = frame
-        record.flags = header.marker ? .marker : []
+        record.payloadType = parameters.payloadType
         if recovered { record.flags.insert(.recovered) }
         record.take(values)
-        if frame.isKeyFrameStart && kind == .video { sawKeyFrame(frame, sequence, at: now) }
         if sequence > highest { highest = sequence }
         let stored = history.store(record, payload: payload)
         batch[batchCount] = stored
         batchCount += 1
+        batchBytes += length
         return nil
     }
 
@@ -110,7 +114,7 @@ struct ReceiveStream: ~Copyable {
         statistics = ReceiveStatistics(clockRate: parameters.clockRate)
     }
 
-    private mutating func sawKeyFrame(_ frame: FrameInfo, _ sequence: Int64, at now: Instant) {
+    private mutating func sawKeyFrame(_ frame: FrameInfo, at now: Instant) {
         keyFrames.received(at: now)
         if frame.width > 0 {
             width = frame.width
@@ -120,6 +124,7 @@ struct ReceiveStream: ~Copyable {
 
     /// The sender started over: its numbers begin anew, far behind those that are remembered.
     mutating func restart() {
+        clearBatch()
         guard isStarted else { return }
         origin = highest + 0x2_0000
         unwrapper = SequenceUnwrapper()
@@ -131,12 +136,39 @@ struct ReceiveStream: ~Copyable {
 
     /// Whether the batch must go out before another packet is taken.
     @inline(__always)
-    var isBatchFull: Bool { batchCount >= Limits.Media.pendingPackets }
+    var isBatchFull: Bool {
+        batchCount >= Limits.Media.pendingPackets || batchBytes >= ReceiveStream.batchByteLimit
+    }
+
+    /// Far less than the smallest history holds: nothing that waits is overwritten.
+    private static let batchByteLimit = PacketHistory.audioBytes / 4
 
     @inline(__always)
-    mutating func clearBatch() { batchCount = 0 }
+    mutating func clearBatch() {
+        batchCount = 0
+        batchBytes = 0
+    }
 
-    /// Maps this encoding's timestamps to our clock (RFC 3550 §6.4.1).
+    /// Whether another SSRC may take this encoding over: not the one before it, whose last packets are late, and
+    /// not at any pace.
+    func mayRebind(to new: UInt32, at now: Instant) -> Bool {
+        guard ssrc != 0, let boundAt else { return true }
+        let age = now - boundAt
+        return age >= Limits.Media.streamRestartInterval
+            && (new != formerSSRC || age >= Limits.Media.formerStreamMemory)
+    }
+
+    /// The primary SSRC is this from now on. Returns the one it replaces, 0: none.
+    mutating func rebind(to new: UInt32, at now: Instant) -> UInt32 {
+        let old = ssrc
+        ssrc = new
+        boundAt = now
+        formerSSRC = old
+        if old != 0 { restart() }
+        return old
+    }
+
+    /// Maps this encoding's timestamps to the sender's clock (RFC 3550 §6.4.1).
     mutating func received(senderReport ntp: UInt64, timestamp: UInt32) {
         reportNTP = ntp
         reportTimestamp = timestamp
@@ -157,6 +189,7 @@ struct ReceiveStream: ~Copyable {
 /// A codec as one session numbers it, small enough for the road.
 struct StreamCodec {
     var name: CodecName
+    var payloadType: UInt8
     var clockRate: UInt32
 }
 

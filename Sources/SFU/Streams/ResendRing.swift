@@ -1,4 +1,5 @@
-// What one subscriber was sent, by outgoing number: enough to make the same packet again from the shared history.
+// What one subscriber was sent, by outgoing number: enough to make the same packet again from the shared history,
+// and the proof that no number is used twice.
 import RTP
 
 struct SentPacket {
@@ -6,8 +7,8 @@ struct SentPacket {
     var sequence: Int64 = .min
     /// The packet's number in its source.
     var incoming: Int64 = 0
-    /// The source it was made from, cleared when that source goes.
-    var source: UnsafeMutablePointer<ReceiveStream>?
+    /// Where its payload was in the history: another packet under the same number is not this one.
+    var position: Int = 0
     var timestamp: UInt32 = 0
     var pictureID: Int32 = -1
     var resentAt: Instant = .zero
@@ -15,9 +16,12 @@ struct SentPacket {
     var absoluteSendTime: UInt32 = 0
     var transportSequence: UInt16 = 0
     var tl0PictureIndex: Int16 = -1
+    /// The number of its source in `SourceTable`.
+    var source: UInt16 = 0
     var keyIndex: Int8 = -1
     var padding: UInt8 = 0
     var resends: UInt8 = 0
+    var payloadType: UInt8 = 0
 }
 
 struct ResendRing: ~Copyable {
@@ -36,6 +40,14 @@ struct ResendRing: ~Copyable {
 
     var byteCount: Int { (mask + 1) * MemoryLayout<SentPacket>.stride }
 
+    /// Whether this number may still be used: it was not, as far as is known, and it is not so old that nobody
+    /// knows. An SRTP index must never protect two different packets (RFC 3711 §9.1).
+    @inline(__always)
+    func isFree(_ sequence: Int64, highest: Int64) -> Bool {
+        sequence > highest - Int64(mask + 1)
+            && entries[Int(truncatingIfNeeded: sequence) & mask].sequence != sequence
+    }
+
     @inline(__always)
     func note(_ packet: SentPacket) {
         entries[Int(truncatingIfNeeded: packet.sequence) & mask] = packet
@@ -48,9 +60,33 @@ struct ResendRing: ~Copyable {
         let entry = entries + (Int(truncatingIfNeeded: sequence) & mask)
         return entry.pointee.sequence == sequence ? entry : nil
     }
+}
 
-    /// A source goes: nothing of it can be sent again.
-    func forget(_ source: UnsafeMutablePointer<ReceiveStream>) {
-        for i in 0...mask where entries[i].source == source { entries[i].sequence = .min }
+/// The sources that a slot was fed from lately, so that what is remembered of a packet needs no pointer that could
+/// outlive its encoding.
+struct SourceTable {
+    private var sources = InlineArray<8, UnsafeMutablePointer<ReceiveStream>?>(repeating: nil)
+    private var newest: UInt16 = 0
+
+    /// Numbers another source; the oldest of eight is forgotten.
+    mutating func begin(_ source: UnsafeMutablePointer<ReceiveStream>) {
+        if sources[Int(newest & 7)] == source { return }
+        newest &+= 1
+        sources[Int(newest & 7)] = source
+    }
+
+    var current: UInt16 { newest }
+
+    /// nil: gone, or too long ago.
+    func source(_ number: UInt16) -> UnsafeMutablePointer<ReceiveStream>? {
+        newest &- number < 8 ? sources[Int(number & 7)] : nil
+    }
+
+    /// The encodings in this range are about to be freed.
+    mutating func forget(_ layers: UnsafeMutablePointer<ReceiveStream>, count: Int) {
+        for i in 0..<8 {
+            guard let source = sources[i], source >= layers, source < layers + count else { continue }
+            sources[i] = nil
+        }
     }
 }

@@ -7,6 +7,7 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
+import NIOWebSocket
 import RTP
 
 typealias HTTPConnection = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
@@ -69,6 +70,8 @@ final class FirstRequestHandler: ChannelInboundHandler, RemovableChannelHandler 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard !isDecided else { return context.fireErrorCaught(error) }
         switch error {
+        // The upgrader says so before it lets a refused request through.
+        case is NIOWebSocketUpgradeError: break
         case HTTPParserError.headerOverflow: refuse(.requestHeaderFieldsTooLarge, context)
         case is HTTPParserError: refuse(.badRequest, context)
         default: context.close(promise: nil)

@@ -34,6 +34,10 @@ struct Problem: Error, Sendable {
     }
 
     init(_ error: HTTPError) {
+        guard error.status != .notFound else {
+            self = .notFound
+            return
+        }
         self.init(error.status, error.body ?? error.status.reasonPhrase, headers: error.headers)
     }
 

@@ -83,18 +83,29 @@ public final class SignalingServer: Service {
             eventLoop.execute { [hub = channel.hub] in hub.value.stop() }
         }
         // The listeners do not see the graceful shutdown themselves: sockets say goodbye first.
-        let tasks = listeners.map { listener in Task.detached { try await listener.server.run() } }
-        try await withTaskCancellationHandler {
-            try await serve(listeners.map(\.address), tasks)
-        } onCancel: {
+        let ended = Announcement<Void>()
+        let tasks = listeners.map { listener in
+            Task.detached {
+                do {
+                    try await listener.server.run()
+                    ended.succeed(())
+                } catch {
+                    ended.fail(error)
+                }
+            }
+        }
+        do {
+            try await serve(listeners.map(\.address), ended)
+        } catch {
             for task in tasks { task.cancel() }
+            throw error
         }
         draining.set()
         logger.info("shutting down")
         await withinGrace { [backend] in await backend.shutdown() }
         await withinGrace {
             for listener in listeners { try? await listener.server.shutdownGracefully() }
-            for task in tasks { try? await task.value }
+            for task in tasks { await task.value }
         }
         for task in tasks { task.cancel() }
     }
@@ -122,13 +133,15 @@ public final class SignalingServer: Service {
     }
 
     /// Returns when shutdown is asked for; throws when a listener fails.
-    private func serve(
-        _ addresses: [Announcement<SocketAddress>], _ tasks: [Task<Void, any Error>]
-    ) async throws {
+    private func serve(_ addresses: [Announcement<SocketAddress>], _ ended: Announcement<Void>) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for task in tasks {
-                group.addTask { try await task.value }
+            // What waits for an announcement does not hear a cancellation, but hears these.
+            defer {
+                ended.succeed(())
+                for address in addresses { address.fail(CancellationError()) }
+                group.cancelAll()
             }
+            group.addTask { try await ended.value() }
             group.addTask { [bound] in
                 var all: [SocketAddress] = []
                 for address in addresses { all.append(try await address.value()) }
@@ -137,10 +150,6 @@ public final class SignalingServer: Service {
             }
             if let certificate {
                 group.addTask { await Self.watch(certificate) }
-            }
-            defer {
-                for address in addresses { address.fail(CancellationError()) }
-                group.cancelAll()
             }
             // The first to end says how: a listener by its error, the waiting one by returning.
             try await group.next()
@@ -152,17 +161,20 @@ public final class SignalingServer: Service {
         while (try? await Task.sleep(for: pause)) != nil { certificate.poll() }
     }
 
+    /// Waits for the work, but not longer than the grace.
     private func withinGrace(_ work: @escaping @Sendable () async -> Void) async {
-        await withTaskGroup(of: Void.self) { group in
-            let task = Task.detached { await work() }
-            group.addTask { await task.value }
-            group.addTask {
-                try? await Task.sleep(for: .microseconds(Limits.HTTP.shutdownGrace.microseconds))
-            }
-            await group.next()
-            task.cancel()
-            group.cancelAll()
+        let done = Announcement<Void>()
+        let worker = Task.detached {
+            await work()
+            done.succeed(())
         }
+        let timer = Task.detached {
+            try? await Task.sleep(for: .microseconds(Limits.HTTP.shutdownGrace.microseconds))
+            done.succeed(())
+        }
+        try? await done.value()
+        worker.cancel()
+        timer.cancel()
     }
 
     private static func router(

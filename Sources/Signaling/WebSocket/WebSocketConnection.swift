@@ -128,6 +128,8 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
         switch error {
         case NIOWebSocketError.invalidFrameLength: close(code: 1009, reason: "message too large")
         case is NIOWebSocketError: close(code: 1002, reason: "invalid control frame")
+        // What comes after the broken frame. The peer gets its time to read why.
+        case is ByteToMessageDecoderError where state == .closing: break
         default: context.close(promise: nil)
         }
     }
