@@ -51,7 +51,9 @@ struct LineLogHandler: LogHandler {
             + "}"
     }
 
-    private static func time() -> String { Date().formatted(.iso8601.time(includingFractionalSeconds: true)) }
+    private static func time() -> String {
+        Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    }
 
     static func quote(_ text: String) -> String {
         var quoted = "\""

@@ -27,7 +27,7 @@ struct ServeCommand: AsyncParsableCommand {
             """
     )
 
-    @Flag(help: "Development: no tokens, everything on loopback, the page at http://127.0.0.1:8080.")
+    @Flag(help: "Development: no tokens, the page at http://127.0.0.1:8080 for this machine alone.")
     var dev = false
     @Option(help: ArgumentHelp("Where to serve HTTP (repeatable).", valueName: "address:port"))
     var http: [String] = []
@@ -88,7 +88,7 @@ struct ServeCommand: AsyncParsableCommand {
     /// Flags over environment over file over defaults.
     private func resolve() throws -> ServeConfiguration {
         var settings = Settings()
-        if dev { settings.set("media.listen", to: ["127.0.0.1:7882"], origin: "--dev") }
+        if dev { settings.set("media.listen", to: MediaIO.ListenAddress.ownMachine(port: 7882), origin: "--dev") }
         settings.overlay(try options.settings())
         settings.overlay(flags)
         return try ServeConfiguration(settings, isDevelopment: dev)
@@ -163,6 +163,7 @@ struct ServeCommand: AsyncParsableCommand {
                     "\(media.candidates.map { "\($0.network.rawValue)/\($0.address):\($0.port)" }.joined(separator: " "))",
             ]
         )
+        warn(of: media, configuration, logger)
         let announcement = Task { try await announce(server, configuration) }
         let services = ServiceGroup(
             services: [server],
@@ -181,13 +182,31 @@ struct ServeCommand: AsyncParsableCommand {
         logger.info("stopped")
     }
 
+    /// What works, but not as well or as safely as it could.
+    private func warn(of media: MediaServer, _ configuration: ServeConfiguration, _ logger: Logger) {
+        if media.grantedReceiveBufferBytes < Limits.MediaIO.receiveBufferBytes {
+            logger.warning(
+                "the kernel grants smaller socket buffers than wanted; raise net.core.rmem_max and wmem_max",
+                metadata: [
+                    "granted": "\(media.grantedReceiveBufferBytes)",
+                    "wanted": "\(Limits.MediaIO.receiveBufferBytes)",
+                ]
+            )
+        }
+        let loopback: Set<String> = ["127.0.0.1", "localhost", "::1"]
+        if dev, configuration.signaling.listen.contains(where: { !loopback.contains($0.host) }) {
+            logger.warning("--dev asks nobody for a token, and this server listens beyond this machine")
+        }
+    }
+
     private func announce(_ server: SignalingServer, _ configuration: ServeConfiguration) async throws {
         let scheme = configuration.signaling.tls == nil ? "http" : "https"
         for address in try await server.boundAddresses {
             let host = address.ipAddress ?? "127.0.0.1"
             let shown =
                 host == "::" || host == "0.0.0.0" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
-            let line = "Open \(scheme)://\(shown):\(address.port ?? 0) in a browser. Ctrl-C stops the server.\n"
+            let line =
+                "Open \(scheme)://\(shown):\(address.port ?? 0) in a browser. Ctrl-C stops the server.\n"
             // Not `print`: a pipe would see the line only when the buffer is full.
             FileHandle.standardOutput.write(Data(line.utf8))
         }

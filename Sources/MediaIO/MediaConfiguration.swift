@@ -44,6 +44,18 @@ public struct ListenAddress: Sendable, Hashable {
     }
 }
 
+extension ListenAddress {
+    /// Loopback and this machine's own IPv4 addresses, as texts that `parse` reads: where a server that somebody
+    /// tries out on one machine takes media. Loopback alone would shut out Firefox and GStreamer, whose ICE agents
+    /// pair nothing with it.
+    public static func ownMachine(port: UInt16) -> [String] {
+        let own = NetworkInterface.all().filter {
+            $0.isUp && !$0.isLoopback && !$0.isVirtual && !$0.address.isIPv6 && !$0.address.isLinkLocal
+        }
+        return (["127.0.0.1"] + own.map(\.address.text)).map { "\($0):\(port)" }
+    }
+}
+
 public struct MediaConfiguration: Sendable {
     public var certificate: DTLSCertificate
     /// Names this run of the media plane; see `ShardConfiguration.epoch`.

@@ -15,7 +15,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     // forwarding
     case noSubscriber, muted, layerNotSelected, awaitingKeyFrame, tooLateForMapping, pathNotReady,
         consentExpired
-    case packetTooLarge, codecMismatch
+    case packetTooLarge, codecMismatch, protectFailed
     // workers
     case handOverFull, handOverUnknown
     // sending

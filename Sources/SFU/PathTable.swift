@@ -79,11 +79,6 @@ struct PathTable: ~Copyable {
         entries[hole].session = -1
     }
 
-    /// All paths of a session; for its end, not for the road.
-    func paths(of session: Int32) -> [NetworkPath] {
-        (0...mask).compactMap { entries[$0].session == session ? entries[$0].path : nil }
-    }
-
     private mutating func grow() {
         let old = entries
         let oldSize = mask + 1

@@ -28,8 +28,14 @@ public final class Shard {
     private let counts: UnsafeMutablePointer<Counters>
     private let departures: UnsafeMutablePointer<Departure>
     private let scratch: UnsafeMutablePointer<UInt8>
-    private var nextTimer = Instant.zero
-    /// Rooms that have something to forward now; kept so that idle rooms cost nothing per datagram.
+    private let timers = TimerQueue()
+    /// Sessions whose deadline came, while they are looked at.
+    private var due: ContiguousArray<Int32> = []
+    private var nextRoomTimer = Instant.zero
+    /// Timers run at most once a millisecond.
+    private var timersRan = Instant.zero
+    /// Rooms that have something to forward: idle ones cost nothing per datagram.
+    private var waitingRooms: ContiguousArray<Room> = []
     private var forwardDeadline = Instant.distantFuture
 
     public init(configuration: ShardConfiguration, random: RandomSource, outbox: Outbox) throws {
@@ -63,7 +69,11 @@ public final class Shard {
         counts.pointee.bytesReceived &+= UInt64(truncatingIfNeeded: datagram.count)
         let index = paths.find(path)
         guard index >= 0, let session = sessions[Int(index)] else {
-            return receiveFromUnknown(datagram, on: path, at: now)
+            return receiveFromUnknown(datagram, on: path, for: nil, at: now)
+        }
+        // RFC 7983 §7: STUN. A peer may use its 5-tuple again for another session.
+        if datagram.count > 0, datagram[0] <= 3 {
+            return receiveFromUnknown(datagram, on: path, for: session, at: now)
         }
         receive(datagram, on: path, for: session, at: now)
         return .handled
@@ -76,44 +86,63 @@ public final class Shard {
         switch session.transport.receive(datagram, on: path, at: now, into: outbox) {
         case .rtp(let length):
             counts.pointee.rtpReceived &+= 1
-            guard let packet = datagram.baseAddress else { return }
+            guard let packet = datagram.baseAddress else { return counts.pointee.drop(.malformed) }
+            if path != session.downlink.pointee.path { takeChanges(of: session, at: now) }
             if let drop = session.receiveRTP(packet, length: length, windows: windows, at: now) {
                 counts.pointee.drop(drop)
+            } else {
+                counts.pointee.rtpQueued &+= 1
             }
-            if session.room.forwardDeadline < forwardDeadline { forwardDeadline = session.room.forwardDeadline }
-            if session.room.isBatchFull { forward(session.room, at: now) }
+            queue(session.room, at: now)
         case .rtcp(let length):
-            counts.pointee.rtcpReceived &+= 1
-            guard let packet = datagram.baseAddress else { return }
-            session.receiveRTCP(
+            guard let packet = datagram.baseAddress else { return counts.pointee.drop(.malformed) }
+            if path != session.downlink.pointee.path { takeChanges(of: session, at: now) }
+            let isWhole = session.receiveRTCP(
                 packet, length: length, ntp: ntp(at: now), counters: counts, at: now, into: outbox)
+            if isWhole { counts.pointee.rtcpReceived &+= 1 } else { counts.pointee.drop(.rtcpMalformed) }
         case .consumed:
+            counts.pointee.consumed &+= 1
             takeChanges(of: session, at: now)
         case .dropped(let reason):
             counts.pointee.drop(reason)
             takeChanges(of: session, at: now)
         }
-        wake(at: session.nextDeadline)
-        if session.room.needsDealing { wake(at: now) }
+        session.arm()
+        if session.room.needsDealing { nextRoomTimer = now }
     }
 
-    /// Only a check can come from where nobody is known; its username fragment says who it is for.
+    @inline(__always)
+    private func queue(_ room: Room, at now: Instant) {
+        if room.forwardDeadline < .distantFuture && !room.isQueued {
+            room.isQueued = true
+            waitingRooms.append(room)
+        }
+        if room.forwardDeadline < forwardDeadline { forwardDeadline = room.forwardDeadline }
+        if room.isBatchFull { forward(room, at: now) }
+    }
+
+    /// Only a check may come from where nobody is known, and only its username fragment says who it is for.
+    /// - Parameter owner: whose path it came on.
     @inline(never)
     private func receiveFromUnknown(
-        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, at now: Instant
+        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, for owner: Session?, at now: Instant
     ) -> ShardReceive {
-        guard let fragment = STUN.localUsernameFragment(in: UnsafeBufferPointer(datagram)) else {
-            counts.pointee.drop(.unknownPath)
-            return .handled
-        }
-        if let session = sessionsByFragment[fragment] {
+        let fragment = STUN.localUsernameFragment(in: UnsafeBufferPointer(datagram))
+        if let session = fragment.flatMap({ sessionsByFragment[$0] }) ?? nil {
             receive(datagram, on: path, for: session, at: now)
             return .handled
         }
-        if let worker = ICECredentials.worker(ofUsernameFragment: fragment), worker != configuration.worker {
+        if let fragment, let worker = ICECredentials.worker(ofUsernameFragment: fragment),
+            worker != configuration.worker
+        {
+            counts.pointee.handedOver &+= 1
             return .belongsTo(worker: worker)
         }
-        counts.pointee.drop(.unknownUsernameFragment)
+        guard let owner else {
+            counts.pointee.drop(fragment == nil ? .unknownPath : .unknownUsernameFragment)
+            return .handled
+        }
+        receive(datagram, on: path, for: owner, at: now)
         return .handled
     }
 
@@ -125,24 +154,35 @@ public final class Shard {
 
     /// Forwards what was received and runs the timers. Called once after each batch of receives.
     public func advance(to now: Instant) {
-        if now >= forwardDeadline {
-            forwardDeadline = .distantFuture
-            for room in rooms {
-                if room.forwardDeadline <= now { forward(room, at: now) }
+        if now >= forwardDeadline { forwardWaiting(at: now) }
+        if now >= timerDeadline { runTimers(at: now) }
+    }
+
+    private func forwardWaiting(at now: Instant) {
+        forwardDeadline = .distantFuture
+        var kept = 0
+        for i in 0..<waitingRooms.count {
+            let room = waitingRooms[i]
+            if room.forwardDeadline <= now { forward(room, at: now) }
+            if room.forwardDeadline < .distantFuture {
                 forwardDeadline = min(forwardDeadline, room.forwardDeadline)
+                waitingRooms[kept] = room
+                kept += 1
+            } else {
+                room.isQueued = false
             }
         }
-        if now >= nextTimer { runTimers(at: now) }
+        waitingRooms.removeLast(waitingRooms.count - kept)
     }
 
     /// When `advance` must be called at the latest.
-    public var nextDeadline: Instant { min(forwardDeadline, nextTimer) }
+    public var nextDeadline: Instant { min(forwardDeadline, timerDeadline) }
+
+    private var timerDeadline: Instant {
+        max(min(timers.next, nextRoomTimer), timersRan + .milliseconds(1))
+    }
 
     // MARK: Time
-
-    private func wake(at deadline: Instant) {
-        if deadline < nextTimer { nextTimer = deadline }
-    }
 
     private func ntp(at now: Instant) -> UInt64 {
         let seconds = UInt64(truncatingIfNeeded: now.microseconds / 1_000_000)
@@ -151,23 +191,32 @@ public final class Shard {
     }
 
     private func runTimers(at now: Instant) {
-        var next = Instant.distantFuture
-        for room in rooms {
-            if room.nextDeadline <= now { room.advance(to: now, events: &events) }
-            next = min(next, room.nextDeadline)
-        }
-        for session in sessionsByID.values {
-            if session.transport.nextDeadline <= now {
-                session.transport.advance(to: now, into: outbox)
-                takeChanges(of: session, at: now)
+        timersRan = now
+        if now >= nextRoomTimer {
+            var next = Instant.distantFuture
+            for room in rooms {
+                if room.nextDeadline <= now { room.advance(to: now, events: &events) }
+                next = min(next, room.nextDeadline)
             }
-            session.takeRequests()
-            session.advanceFeedback(
-                to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
-            next = min(next, session.nextDeadline)
+            nextRoomTimer = next
         }
-        for room in rooms where room.needsDealing { next = now }
-        nextTimer = max(next, now + .milliseconds(1))
+        while let (index, deadline) = timers.pop(dueAt: now) {
+            if sessions[Int(index)]?.isDue(deadline) == true { due.append(index) }
+        }
+        for index in due {
+            if let session = sessions[Int(index)] { advance(session, to: now) }
+        }
+        due.removeAll(keepingCapacity: true)
+    }
+
+    private func advance(_ session: Session, to now: Instant) {
+        if session.transport.nextDeadline <= now {
+            session.transport.advance(to: now, into: outbox)
+            takeChanges(of: session, at: now)
+            guard sessions[Int(session.index)] === session else { return }
+        }
+        session.advanceFeedback(to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
+        session.arm()
     }
 
     // MARK: Transport changes
@@ -177,13 +226,15 @@ public final class Shard {
             switch change {
             case .pathValidated(let path):
                 paths.set(path, to: session.index)
+                session.paths.append(path)
                 pathChanges.append((path, .confirmed))
                 report(session, .connecting, if: .new)
             case .pathForgotten(let path):
-                paths.remove(path, of: session.index)
-                pathChanges.append((path, .forgotten))
+                forget(path, of: session)
             case .pathSelected: break
-            case .usernameFragmentRetired(let fragment): sessionsByFragment[fragment] = nil
+            case .usernameFragmentRetired(let fragment):
+                sessionsByFragment[fragment] = nil
+                session.usernameFragments.removeAll { $0 == fragment }
             case .connected:
                 report(session, .connected)
                 session.startSending()
@@ -196,6 +247,15 @@ public final class Shard {
             }
         }
         session.settleDownlink()
+        if session.room.needsDealing { nextRoomTimer = now }
+    }
+
+    private func forget(_ path: NetworkPath, of session: Session) {
+        session.paths.removeAll { $0 == path }
+        // Another session may have it by now.
+        guard paths.find(path) == session.index else { return }
+        paths.remove(path, of: session.index)
+        pathChanges.append((path, .forgotten))
     }
 
     private func report(_ session: Session, _ state: TransportState, if old: TransportState? = nil) {
@@ -207,10 +267,10 @@ public final class Shard {
     /// An ICE-TCP connection of this worker is gone.
     public func connectionClosed(_ connection: Int32, at now: Instant) {
         for session in sessionsByID.values
-        where session.transport.validatedPaths.contains(where: { $0.connection == connection }) {
+        where session.paths.contains(where: { $0.connection == connection }) {
             session.transport.connectionClosed(connection, at: now)
             takeChanges(of: session, at: now)
-            wake(at: session.nextDeadline)
+            session.arm()
         }
     }
 
@@ -227,7 +287,7 @@ public final class Shard {
         case .attach(let id, let key, _, let bytes): attach(id, key, bytes)
         case .reportState: events.append(.state(state))
         }
-        wake(at: now)
+        nextRoomTimer = now
     }
 
     private func open(_ open: OpenSession, at now: Instant) {
@@ -248,14 +308,20 @@ public final class Shard {
         let index = freeIndices.popLast() ?? Int32(sessions.count)
         let room = self.room(open.room)
         let session = Session(
-            open: open, room: room, index: index, transport: transport,
+            open: open, room: room, index: index, transport: transport, timers: timers,
             reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random))
         if Int(index) == sessions.count { sessions.append(session) } else { sessions[Int(index)] = session }
         sessionsByID[session.id] = session
-        sessionsByFragment[credentials.usernameFragment] = session
+        name(session, credentials)
+        session.arm()
         room.join(session)
         counts.pointee.sessionsOpened &+= 1
         events.append(.sessionOpened(session.id, local(credentials, role)))
+    }
+
+    private func name(_ session: Session, _ credentials: ICECredentials) {
+        sessionsByFragment[credentials.usernameFragment] = session
+        session.usernameFragments.append(credentials.usernameFragment)
     }
 
     private func room(_ id: RoomID) -> Room {
@@ -274,20 +340,28 @@ public final class Shard {
 
     private func configure(_ id: SessionID, _ media: SessionMedia) {
         guard let session = sessionsByID[id] else { return }
-        for publication in session.publications { publications[publication.id] = nil }
+        for publication in session.publications { forget(publication) }
         session.configure(media, random: &random)
         for publication in session.publications { publications[publication.id] = publication }
         events.append(.configured(id, generation: media.generation))
     }
 
+    private func forget(_ publication: Publication) {
+        if publications[publication.id] === publication { publications[publication.id] = nil }
+    }
+
     private func restartICE(_ id: SessionID, _ remote: RemoteTransport, at now: Instant) {
         guard let session = sessionsByID[id] else { return }
         let credentials = ICECredentials.generate(worker: configuration.worker, using: &random)
-        guard session.transport.restartICE(local: credentials, remote: remote, at: now) else {
+        guard sessionsByFragment[credentials.usernameFragment] == nil,
+            session.transport.restartICE(local: credentials, remote: remote, at: now)
+        else {
+            // Refuses the order; the session goes on as it was.
             return events.append(.sessionRefused(id, .unusable))
         }
-        sessionsByFragment[credentials.usernameFragment] = session
+        name(session, credentials)
         takeChanges(of: session, at: now)
+        session.arm()
         let role: DTLSRole = session.open.remote.setup == .passive ? .client : .server
         events.append(.iceRestarted(id, local(credentials, role)))
     }
@@ -305,7 +379,9 @@ public final class Shard {
     }
 
     private func attach(_ id: SessionID, _ key: String, _ bytes: [UInt8]) {
-        guard let session = sessionsByID[id], bytes.count <= Limits.Media.attachmentBytes else { return }
+        guard let session = sessionsByID[id], bytes.count <= Limits.Media.attachmentBytes,
+            session.attachments[key] != nil || session.attachments.count < Limits.Media.attachmentsPerSession
+        else { return }
         session.attachments[key] = bytes
     }
 
@@ -317,21 +393,17 @@ public final class Shard {
 
     private func close(_ session: Session, reason: CloseReason) {
         guard sessionsByID.removeValue(forKey: session.id) != nil else { return }
-        for publication in session.publications { publications[publication.id] = nil }
+        for publication in session.publications { forget(publication) }
         session.leave()
-        for fragment in sessionsByFragment.filter({ $0.value === session }).keys {
-            sessionsByFragment[fragment] = nil
-        }
-        for path in paths.paths(of: session.index) {
-            paths.remove(path, of: session.index)
-            pathChanges.append((path, .forgotten))
-        }
+        for fragment in session.usernameFragments { sessionsByFragment[fragment] = nil }
+        for path in session.paths { forget(path, of: session) }
         sessions[Int(session.index)] = nil
         freeIndices.append(session.index)
         if session.room.isEmpty {
             roomsByID[session.room.id] = nil
             rooms.removeAll { $0 === session.room }
         }
+        nextRoomTimer = .zero
         events.append(.sessionClosed(session.id, reason))
     }
 
@@ -360,7 +432,7 @@ public final class Shard {
     }
 
     /// Counts drops that the owner of the socket saw.
-    public func note(drop: DropReason, count: Int) { counts.pointee.drop(drop, count) }
+    public func note(drop: DropReason, count: Int) { counts.pointee.withhold(drop, count) }
 
     public var counters: WorkerCounters {
         WorkerCounters(

@@ -37,8 +37,10 @@ def browser(playwright):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, request):
+    """A module may name the addresses in ADDRESSES; the first one serves the page."""
     log = tmp_path_factory.mktemp("sfu") / "server.log"
-    started = SFUServer(log=log)
+    addresses = getattr(request.module, "ADDRESSES", ("127.0.0.1",))
+    started = SFUServer(addresses, log=log)
     started.start()
     yield started
     started.stop()
@@ -54,14 +56,16 @@ def people(browser, server, room):
     """Makes participants of the test's room, and closes their pages in the end."""
     made = []
 
-    def join(who, **options):
-        person = chromium.ChromiumPerson(browser, server.url, room, who, **options).join()
+    def join(who, before_join=None, **options):
+        person = chromium.ChromiumPerson(browser, server.url, room, who, **options)
         made.append(person)
-        return person
+        if before_join:
+            before_join(person.page)
+        return person.join()
     yield join
     for person in made:
         person.close()
-    eventually(lambda: server.metric("sfu_media_sessions") == 0, 30, what="the media plane forgets the sessions")
+    eventually(lambda: server.metric("sfu_sessions") == 0, 30, what="the media plane forgets the sessions")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -57,14 +57,16 @@
 
   window.sfuTest = {
     /** The colour in the middle of somebody's tile, and what the tile says about itself. */
-    look(name, source = 'camera') {
-      const tile = tileOf(find(name), source);
+    async look(name, source = 'camera') {
+      const participant = find(name);
+      const tile = tileOf(participant, source);
       if (!tile) return null;
+      const { receive } = await window.sfuRoom.stats();
       const video = tile.querySelector('video');
       const seen = {
         state: tile.dataset.sfuState, silent: tile.classList.contains('silent'), label: tile.getAttribute('aria-label'),
         note: tile.querySelector('.note')?.textContent ?? '', width: video?.videoWidth ?? 0, height: video?.videoHeight ?? 0,
-        frames: video?.getVideoPlaybackQuality?.().totalVideoFrames ?? 0, colour: null,
+        frames: receive.get(participant.get(source)?.slot?.mid)?.frames ?? 0, colour: null,
       };
       if (!seen.width) return seen;
       const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 36 });

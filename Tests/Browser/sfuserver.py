@@ -4,6 +4,7 @@ It knows command line, log and /metrics of the server, and nothing of rooms or m
 """
 
 import ctypes
+import json
 import os
 import re
 import signal
@@ -22,6 +23,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def die_with_parent():
     """For `preexec_fn`: an orphan would keep ports and CPU of whatever runs next."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def environment():
+    """Ours without the variables of the tests: the server refuses settings that it does not know."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
+
+
+def own_address():
+    """An IPv4 address of this machine beside 127.0.0.1, which Firefox and aiortc never talk to; None without one."""
+    interfaces = json.loads(subprocess.run(["ip", "-j", "-4", "address"], check=True, stdout=subprocess.PIPE).stdout)
+    for interface in interfaces:
+        for address in interface.get("addr_info", ()):
+            if address["scope"] == "global" and "UP" in interface["flags"]:
+                return address["local"]
+    return None
 
 
 def free_port(address="127.0.0.1"):
@@ -73,7 +89,7 @@ class SFUServer:
 
     def start(self, timeout=20):
         self.process = subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            self.command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             text=True, errors="replace", bufsize=1, preexec_fn=die_with_parent)
         self._open = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -12,6 +12,12 @@ public final class Call {
     /// Datagrams and messages that left the shard.
     public private(set) var datagramsOut = 0
     public private(set) var messagesOut = 0
+    /// Keeps the sizes of each message's segments, for `messages`.
+    public var keepsMessages: Bool {
+        get { mail.keepsMessages }
+        set { mail.keepsMessages = newValue }
+    }
+    public var messages: [(path: NetworkPath, segmentSize: Int, sizes: [Int])] { mail.kept }
     public let seed: UInt64
     private let outbox: Outbox
     private let mail: Mail
@@ -23,6 +29,8 @@ public final class Call {
         var datagrams: [(path: NetworkPath, bytes: [UInt8])] = []
         var messages = 0
         var isBroken = false
+        var keepsMessages = false
+        var kept: [(path: NetworkPath, segmentSize: Int, sizes: [Int])] = []
     }
 
     public struct SetupError: Error {}
@@ -41,13 +49,16 @@ public final class Call {
                 mail.messages += 1
                 var offset = 0
                 var segments = 0
+                var sizes: [Int] = []
                 while offset < message.length {
                     let size = min(message.segmentSize, message.length - offset)
                     let start = outbox.slab + message.offset + offset
                     mail.datagrams.append((message.path, Array(UnsafeBufferPointer(start: start, count: size))))
                     offset += size
                     segments += 1
+                    if mail.keepsMessages { sizes.append(size) }
                 }
+                if mail.keepsMessages { mail.kept.append((message.path, message.segmentSize, sizes)) }
                 if segments != message.segments { mail.isBroken = true }
             }
         }
@@ -88,6 +99,18 @@ public final class Call {
     public func apply(_ command: Command) {
         shard.apply(command, at: now)
         step()
+    }
+
+    /// The peer is gone from the room, and from the network.
+    public func leave(_ peer: SimulatedPeer) {
+        apply(.close(peer.session))
+        peers.removeAll { $0 === peer }
+    }
+
+    /// Sends bytes from an address that no peer has.
+    public func receive(_ bytes: [UInt8], from path: NetworkPath) -> ShardReceive {
+        var copy = bytes
+        return copy.withUnsafeMutableBufferPointer { shard.receive($0, on: path, at: now) }
     }
 
     /// The peer's new credentials go to the server, the server's to the peer.
@@ -145,7 +168,7 @@ public final class Call {
     private func carry() {
         for (path, bytes) in mail.datagrams {
             datagramsOut += 1
-            peers.first { $0.path == path }?.down.send(bytes, at: now)
+            peers.first { $0.path == path || $0.formerPath == path }?.down.send(bytes, at: now)
         }
         messagesOut += mail.messages
         mail.messages = 0

@@ -80,6 +80,9 @@ public struct MediaSource: Sendable {
     private var frame: UInt32 = 0
     private var wantsKey: Set<Int>
     private var pictureIDs: [UInt16]
+    private var keyIndices: [UInt8]
+    /// Frames between key frames that nobody asked for; 0: none.
+    public var keyFrameEvery: UInt32 = 0
 
     public init(id: UInt32, format: Format) {
         self.id = id
@@ -89,11 +92,13 @@ public struct MediaSource: Sendable {
             activeLayers = [0]
             wantsKey = []
             pictureIDs = [0]
+            keyIndices = [0]
         case .vp8(let layers, _):
             activeLayers = Set(layers.indices)
             wantsKey = Set(layers.indices)
             // Each encoder counts on its own, near its wrap so that short tests see it.
             pictureIDs = layers.indices.map { UInt16(0x7ff0 - 700 * $0) }
+            keyIndices = layers.indices.map { UInt8(29 - 7 * $0) }
         }
     }
 
@@ -129,15 +134,18 @@ public struct MediaSource: Sendable {
     private mutating func vp8(
         _ format: VP8Layer, _ layer: Int, _ framesPerSecond: Int, _ time: Interval
     ) -> [SourcePacket] {
-        let isKey = wantsKey.remove(layer) != nil
+        let isDue = keyFrameEvery > 0 && frame % keyFrameEvery == 0
+        let isKey = wantsKey.remove(layer) != nil || isDue
         pictureIDs[layer] = (pictureIDs[layer] + 1) & 0x7fff
+        if isKey { keyIndices[layer] = (keyIndices[layer] + 1) & 0x1f }
+        let tl0 = UInt8(truncatingIfNeeded: frame &+ UInt32(250 - 90 * layer))
         let total = format.bitsPerSecond / 8 / framesPerSecond * (isKey ? 4 : 1)
         let count = max(1, (total + 1099) / 1100)
         return (0..<count).map { part in
             // X, S on the first part; I with 15 bits, L, K (RFC 7741 §4.2).
             var payload: [UInt8] = [
                 part == 0 ? 0x90 : 0x80, 0xf0, 0x80 | UInt8(pictureIDs[layer] >> 8), UInt8(pictureIDs[layer] & 0xff),
-                UInt8(truncatingIfNeeded: frame), UInt8(truncatingIfNeeded: frame) & 0x1f,
+                tl0, keyIndices[layer],
             ]
             if part == 0 {
                 payload += isKey ? keyHeader(format) : [0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0]

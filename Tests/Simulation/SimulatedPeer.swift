@@ -37,6 +37,8 @@ public final class SimulatedPeer {
     public let user: UserID
     public let participant: ParticipantID
     public var path: NetworkPath
+    /// Still reaches the peer after it moved.
+    public private(set) var formerPath: NetworkPath?
     /// To the server and from it.
     public var up: SimulatedLink
     public var down: SimulatedLink
@@ -52,7 +54,20 @@ public final class SimulatedPeer {
     public var keepsPackets = true
     public var usesRTX = true
     public var sendsNACK = true
+    /// How long it takes a missing packet for merely late. Browsers learn this from what they see.
+    public var reorderGuard = Interval.milliseconds(20)
+    /// Keeps the datagrams with media as they came, for `datagrams`.
+    public var keepsDatagrams = false
+    public private(set) var datagrams: [[UInt8]] = []
+    public private(set) var receiverReports: [(at: Instant, block: ReportBlock)] = []
+    /// Datagrams with media, and when the last one came.
+    public private(set) var mediaCount = 0
+    public private(set) var lastMediaAt = Instant.zero
 
+    /// Codecs of slots that do not take the usual one, by their place.
+    private var codecs: [Int: CodecParameters] = [:]
+    /// Checks go out; without them consent ends.
+    public var checks = true
     private var ice: SimulatedICEClient?
     public private(set) var credentials: ICECredentials
     private let dtls: DTLSEndpoint
@@ -67,6 +82,7 @@ public final class SimulatedPeer {
     private var transportSequence: UInt16 = 0
     private var generator: SimulatedICEClient.Generator
     private let reportSSRC: UInt32
+    private var hasClosed = false
 
     public var isConnected: Bool { srtp != nil }
 
@@ -116,7 +132,8 @@ public final class SimulatedPeer {
         return publisher
     }
 
-    public func addSlot(_ kind: MediaKind, rtx: Bool = true) {
+    public func addSlot(_ kind: MediaKind, rtx: Bool = true, codec: CodecParameters? = nil) {
+        if let codec { codecs[slots.count] = codec }
         let ssrc = UInt32(truncatingIfNeeded: generator.next()) | 1
         let rtx = kind == .video && rtx ? ssrc &+ 1 : nil
         slots.append((mid: "s\(slots.count)", kind: kind, ssrc: ssrc, rtx: rtx))
@@ -132,7 +149,8 @@ public final class SimulatedPeer {
                 publication: publisher.id, source: publisher.kind == .audio ? .mic : .camera)
         }
         sections += slots.map { slot in
-            var codec = slot.kind == .audio ? SimulatedPeer.opus : SimulatedPeer.vp8
+            let place = slots.firstIndex { $0.mid == slot.mid } ?? 0
+            var codec = codecs[place] ?? (slot.kind == .audio ? SimulatedPeer.opus : SimulatedPeer.vp8)
             if slot.rtx == nil { codec.rtxPayloadType = nil }
             return SectionMedia(
                 section: MediaSection(
@@ -145,6 +163,7 @@ public final class SimulatedPeer {
     // MARK: Time
 
     public var nextDeadline: Instant {
+        guard !hasClosed else { return .distantFuture }
         var next = nextCheck
         if hasStarted && srtp == nil { next = min(next, dtls.nextDeadline) }
         if srtp != nil {
@@ -159,6 +178,7 @@ public final class SimulatedPeer {
     }
 
     public func advance(to now: Instant) {
+        guard !hasClosed else { return }
         if now >= nextCheck, ice != nil { check(at: now) }
         if hasStarted && srtp == nil && now >= dtls.nextDeadline {
             dtls.advance(to: now) { up.send(Array($0), at: now) }
@@ -182,6 +202,7 @@ public final class SimulatedPeer {
 
     private func check(at now: Instant) {
         nextCheck = now + (isValidated ? .seconds(2) : .milliseconds(50))
+        guard checks else { return }
         guard var client = ice else { return }
         up.send(client.check(SimulatedICEClient.Check(usesCandidate: true)), at: now)
         ice = client
@@ -218,6 +239,11 @@ public final class SimulatedPeer {
 
     private func receiveMedia(_ datagram: [UInt8], at now: Instant) {
         guard let srtp else { return }
+        if datagram.count > 1 && datagram[1] & 0xe0 != 0xc0 {
+            mediaCount += 1
+            lastMediaAt = now
+            if keepsDatagrams { datagrams.append(datagram) }
+        }
         var bytes = datagram
         let count = bytes.count
         bytes.withUnsafeMutableBufferPointer { buffer in
@@ -275,6 +301,9 @@ public final class SimulatedPeer {
         var walker = RTCPWalker(packet, length: length)
         while let block = walker.next() {
             if let report = SenderReport(block) { senderReports.append((now, report)) }
+            if var blocks = ReportBlocks(block) {
+                while let block = blocks.next() { receiverReports.append((now, block)) }
+            }
             if let pli = PictureLossIndication(block) {
                 for publisher in publishers { publisher.requestKeyFrame(ssrc: pli.mediaSSRC) }
             }
@@ -289,6 +318,44 @@ public final class SimulatedPeer {
                 feedbackCount += 1
             }
         }
+    }
+
+    // MARK: Out of the ordinary
+
+    /// Goes on from another address, as a phone that changes networks does.
+    public func move(to path: NetworkPath, keepsOldPath: Bool = true) {
+        formerPath = keepsOldPath ? self.path : nil
+        self.path = path
+        nextCheck = .zero
+    }
+
+    /// DTLS close_notify.
+    public func close(at now: Instant) {
+        dtls.close { up.send(Array($0), at: now) }
+        hasClosed = true
+    }
+
+    /// Sends bytes as they are.
+    public func send(raw bytes: [UInt8], at now: Instant) { up.send(bytes, at: now) }
+
+    /// Sends a packet under the peer's keys, whatever it says. `index`: ROC and sequence number.
+    public func send(protected bytes: [UInt8], headerLength: Int, ssrc: UInt32, index: UInt64, at now: Instant) {
+        protectAndSend((bytes, headerLength, index, ssrc), at: now)
+    }
+
+    /// Sends a compound packet under the peer's keys, whatever it says.
+    public func send(protectedRTCP bytes: [UInt8], at now: Instant) {
+        guard let srtp, bytes.count >= 8 else { return }
+        var copy = bytes + [UInt8](repeating: 0, count: 64)
+        let length = copy.withUnsafeMutableBufferPointer { buffer in
+            buffer.baseAddress.map { srtp.protectRTCP($0, length: bytes.count) } ?? 0
+        }
+        if length > 0 { up.send(Array(copy.prefix(length)), at: now) }
+    }
+
+    public func forgetReceived() {
+        received.removeAll()
+        datagrams.removeAll()
     }
 
     // MARK: Sending
@@ -338,7 +405,7 @@ public final class SimulatedPeer {
 
     private func askForRepair(at now: Instant) {
         for (ssrc, receiver) in receivers.sorted(by: { $0.key < $1.key }) {
-            let due = receiver.due(at: now)
+            let due = receiver.due(at: now, reorderGuard: reorderGuard)
             guard !due.isEmpty else { continue }
             sendRTCP(at: now) { writer in
                 due.withUnsafeBufferPointer { numbers in

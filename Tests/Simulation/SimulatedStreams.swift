@@ -7,7 +7,11 @@ public final class SimulatedPublisher {
     public let mid: String
     public let id: PublicationID
     public var isRunning = true
+    /// The payload of everything that was sent, by what it says about itself.
+    public private(set) var sent: [Stamp: [UInt8]] = [:]
+    public var keepsSent = true
     private var streams: [Stream] = []
+    private var generator: SimulatedICEClient.Generator
 
     private struct Stream {
         var ssrc: UInt32
@@ -25,7 +29,7 @@ public final class SimulatedPublisher {
         self.source = source
         self.mid = mid
         self.id = id
-        var generator = SimulatedICEClient.Generator(seed: seed)
+        generator = SimulatedICEClient.Generator(seed: seed)
         let rids = source.layerCount > 1 ? ["q", "h", "f"] : []
         for layer in 0..<source.layerCount {
             streams.append(
@@ -54,6 +58,21 @@ public final class SimulatedPublisher {
 
     private var clockRate: Int64 { kind == .audio ? 48_000 : 90_000 }
 
+    /// Starts over under other SSRCs, as a browser does whose sender was made anew.
+    public func changeStreams() {
+        for i in streams.indices {
+            streams[i].ssrc = UInt32(truncatingIfNeeded: generator.next()) | 1
+            streams[i].rtxSSRC = UInt32(truncatingIfNeeded: generator.next()) & ~1
+            streams[i].sequence = Int64(UInt16(truncatingIfNeeded: generator.next()) & 0x7fff)
+            streams[i].timestampBase = UInt32(truncatingIfNeeded: generator.next())
+            streams[i].history = [:]
+            source.requestKeyFrame(layer: i)
+        }
+    }
+
+    /// The SSRC of a layer.
+    public func ssrc(_ layer: Int = 0) -> UInt32 { streams[layer].ssrc }
+
     func owns(_ ssrc: UInt32) -> Bool { streams.contains { $0.ssrc == ssrc } }
 
     public func requestKeyFrame(ssrc: UInt32) {
@@ -72,6 +91,9 @@ public final class SimulatedPublisher {
         streams[packet.layer].sequence += 1
         streams[packet.layer].packets += 1
         streams[packet.layer].octets += UInt32(packet.payload.count)
+        if keepsSent, let stamp = MediaSource.stamp(of: packet.payload[...], kind: kind) {
+            sent[stamp] = packet.payload
+        }
         streams[packet.layer].history[UInt16(truncatingIfNeeded: index)] = (packet, index)
         streams[packet.layer].history[UInt16(truncatingIfNeeded: index - 2000)] = nil
         return build(packet, packet.payload, index: index, isRTX: false, transportSequence)
@@ -141,6 +163,7 @@ public final class SimulatedReceiver {
     private var seen: Set<Int64> = []
     private var missing: [Int64: (since: Instant, askedAt: Instant?, tries: Int)] = [:]
     public private(set) var duplicates = 0
+    private var lowest: Int64?
 
     /// nil: had it already.
     func receive(_ number: UInt16, isRecovered: Bool, at now: Instant) -> Int64? {
@@ -151,17 +174,22 @@ public final class SimulatedReceiver {
             return nil
         }
         missing[sequence] = nil
+        // The first packet to come need not have been the first to be sent.
+        if let lowest, sequence < lowest, lowest - sequence < 1000 {
+            for gap in (sequence + 1)..<lowest { missing[gap] = (now, nil, 0) }
+        }
+        lowest = min(lowest ?? sequence, sequence)
         if let before, sequence > before + 1, sequence - before < 1000 {
             for gap in (before + 1)..<sequence where !seen.contains(gap) { missing[gap] = (now, nil, 0) }
         }
         return sequence
     }
 
-    func due(at now: Instant) -> [UInt16] {
+    func due(at now: Instant, reorderGuard: Interval) -> [UInt16] {
         var numbers: [UInt16] = []
         for sequence in missing.keys.sorted() {
             guard let item = missing[sequence], item.tries < 20 else { continue }
-            let deadline = item.askedAt.map { $0 + .milliseconds(60) } ?? item.since + .milliseconds(20)
+            let deadline = item.askedAt.map { $0 + .milliseconds(60) } ?? item.since + reorderGuard
             guard deadline <= now else { continue }
             missing[sequence] = (item.since, now, item.tries + 1)
             numbers.append(UInt16(truncatingIfNeeded: sequence))

@@ -6,7 +6,7 @@ import RTP
 struct Downlink: ~Copyable {
     /// Departures that are decided before they are written.
     static let departureCapacity = 1024
-    private static let departureReserve = 256
+    private static let departureReserve = 384
     /// What a packet may grow by while it is written: template copy, SRTP tag.
     private static let writeSlack = 128
 
@@ -63,6 +63,16 @@ struct Downlink: ~Copyable {
             shown[shownCount] = slots[i]
             shownCount += 1
         }
+    }
+
+    /// Whether a slot has one of these SSRCs already.
+    func has(ssrc: UInt32, rtxSSRC: UInt32) -> Bool {
+        for i in 0..<slotCount {
+            let slot = slots[i]
+            let own = [slot.pointee.ssrc, slot.pointee.rtxSSRC]
+            if own.contains(ssrc) || (rtxSSRC != 0 && own.contains(rtxSSRC)) { return true }
+        }
+        return ssrc == rtxSSRC || ssrc == 0
     }
 
     func slot(ssrc: UInt32) -> UnsafeMutablePointer<SendStream>? {

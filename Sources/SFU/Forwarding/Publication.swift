@@ -21,7 +21,7 @@ final class Publication {
     /// `codec`'s payload type, for the road.
     private(set) var payloadType: UInt8 = 0xff
     private var codecSince: Instant?
-    var voice = VoiceActivity()
+    private(set) var voice = VoiceActivity()
     /// Slots that show it.
     var viewers = 0
     /// What of its state the gateway knows.
@@ -73,6 +73,17 @@ final class Publication {
         room.needsDealing = true
     }
 
+    /// A packet says how loud it is (RFC 6464).
+    @inline(__always)
+    func heard(_ level: UInt8, at now: Instant) { voice.note(level, at: now) }
+
+    /// Packets of this layer come. Returns whether none came lately.
+    func cameAlive(_ layer: Int) -> Bool {
+        guard !hasLive(layer) else { return false }
+        liveLayers |= 1 << UInt8(truncatingIfNeeded: layer)
+        return true
+    }
+
     /// Somebody needs a key frame of this layer.
     func requestKeyFrame(layer: Int) {
         guard kind == .video, layer >= 0, layer < layerCount else { return }
@@ -99,6 +110,13 @@ final class Publication {
                     height: layers[i].height, bitsPerSecond: layers[i].bitsPerSecond(at: now)))
         }
         return PublicationState(publication: id, room: room.id, codec: codec?.name, layers: states)
+    }
+
+    /// Whether this section, negotiated anew, is the same media in the same encodings.
+    func matches(_ section: MediaSection) -> Bool {
+        let encodings = section.receive.prefix(Limits.Media.encodingsPerPublication)
+        return section.mid == mid && section.kind == kind && encodings.count == layerCount
+            && encodings.enumerated().allSatisfy { layers[$0.offset].rid == $0.element.rid }
     }
 
     func hasLive(_ layer: Int) -> Bool { liveLayers & (1 << UInt8(layer)) != 0 }

@@ -19,9 +19,11 @@ struct Rewriter {
     private(set) var highestSequence: Int64
     private(set) var lastTimestamp: UInt32
     private(set) var lastTimestampAt: Instant = .zero
-    /// out = in + offset, valid while a source is there.
-    private(set) var timestampOffset: UInt32 = 0
-    private var map = SequenceMap(first: 0, as: 0)
+    private var current = Mapping()
+    /// Of the source before, for its packets that are late.
+    private var former = Mapping()
+    /// The last packet of the former source that has a number, `Int64.min`: none.
+    private var formerEnd = Int64.min
     private var hasSource = false
     private var hasHistory = false
     /// The newest packet ended its frame.
@@ -29,9 +31,15 @@ struct Rewriter {
     private var lastPictureID: Int32 = -1
     private var lastTL0: Int16 = -1
     private var lastKeyIndex: Int8 = -1
-    private var pictureOffset: Int32 = 0
-    private var tl0Offset: Int16 = 0
-    private var keyOffset: Int8 = 0
+
+    /// How the numbers of one source become ours: out = in + offset.
+    fileprivate struct Mapping {
+        var map = SequenceMap(first: 0, as: 0)
+        var timestampOffset: UInt32 = 0
+        var pictureOffset: Int32 = 0
+        var tl0Offset: Int16 = 0
+        var keyOffset: Int8 = 0
+    }
 
     /// Frames take several packets, and the marker ends them.
     private let hasFrames: Bool
@@ -58,20 +66,30 @@ struct Rewriter {
         with record: PacketRecord, alignedTimestamp: UInt32?, backlog: UInt32 = 0, clockRate: UInt32,
         at now: Instant
     ) {
+        former = current
+        formerEnd = hasSource ? current.map.highest : .min
         // A number is left out where the last frame was broken off, or a decoder might take it for whole.
-        map = SequenceMap(first: record.sequence, as: highestSequence + (isBetweenFrames ? 1 : 2))
+        current.map = SequenceMap(first: record.sequence, as: highestSequence + (isBetweenFrames ? 1 : 2))
         var timestamp = alignedTimestamp ?? elapsedTimestamp(clockRate: clockRate, at: now) &- backlog
         // Strictly later than what went out, whatever the reports say.
         if hasHistory && Int32(bitPattern: timestamp &- lastTimestamp) <= 0 { timestamp = lastTimestamp &+ 1 }
-        timestampOffset = timestamp &- record.timestamp
+        current.timestampOffset = timestamp &- record.timestamp
         let frame = record.frame
-        if lastPictureID >= 0 && frame.pictureID >= 0 { pictureOffset = lastPictureID + 1 - frame.pictureID }
-        if lastTL0 >= 0 && frame.tl0PicIndex >= 0 { tl0Offset = lastTL0 + 1 - frame.tl0PicIndex }
-        if lastKeyIndex >= 0 && frame.keyIndex >= 0 { keyOffset = lastKeyIndex + 1 - frame.keyIndex }
+        if lastPictureID >= 0 && frame.pictureID >= 0 {
+            current.pictureOffset = lastPictureID + 1 - frame.pictureID
+        }
+        if lastTL0 >= 0 && frame.tl0PicIndex >= 0 { current.tl0Offset = lastTL0 + 1 - frame.tl0PicIndex }
+        if lastKeyIndex >= 0 && frame.keyIndex >= 0 { current.keyOffset = lastKeyIndex + 1 - frame.keyIndex }
         hasSource = true
     }
 
-    mutating func end() { hasSource = false }
+    mutating func end() {
+        hasSource = false
+        formerEnd = .min
+    }
+
+    /// Outgoing minus incoming timestamps of the present source.
+    var timestampOffset: UInt32 { current.timestampOffset }
 
     private func elapsedTimestamp(clockRate: UInt32, at now: Instant) -> UInt32 {
         guard hasHistory else { return lastTimestamp }
@@ -86,12 +104,12 @@ struct Rewriter {
     mutating func rewrite(
         _ record: UnsafeMutablePointer<PacketRecord>, unless ring: borrowing ResendRing?, at now: Instant
     ) -> Rewritten? {
-        guard hasSource, let sequence = map.map(record.pointee.sequence) else { return nil }
+        guard hasSource, let sequence = current.map.map(record.pointee.sequence) else { return nil }
         guard sequence > highestSequence || ring?.isFree(sequence, highest: highestSequence) ?? false else {
             return nil
         }
-        var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ timestampOffset)
-        if record.pointee.frame.pictureID >= 0 { rewritePicture(record.pointee.frame, into: &out) }
+        var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ current.timestampOffset)
+        if record.pointee.frame.pictureID >= 0 { current.rewritePicture(record.pointee.frame, into: &out) }
         if sequence > highestSequence {
             highestSequence = sequence
             lastTimestamp = out.timestamp
@@ -105,16 +123,31 @@ struct Rewriter {
         return out
     }
 
-    @inline(__always)
-    private func rewritePicture(_ frame: FrameInfo, into out: inout Rewritten) {
-        let mask: Int32 = frame.pictureIDBits == 15 ? 0x7fff : 0x7f
-        out.pictureID = (frame.pictureID &+ pictureOffset) & mask
-        if frame.tl0PicIndex >= 0 { out.tl0PictureIndex = (frame.tl0PicIndex &+ tl0Offset) & 0xff }
-        if frame.keyIndex >= 0 { out.keyIndex = (frame.keyIndex &+ keyOffset) & 0x1f }
+    /// The outgoing header of a late packet of the source before; nil where it was not missing.
+    func rewriteFormer(
+        _ record: UnsafeMutablePointer<PacketRecord>, unless ring: borrowing ResendRing?
+    ) -> Rewritten? {
+        guard hasSource, record.pointee.sequence <= formerEnd,
+            let sequence = former.map.place(record.pointee.sequence),
+            ring?.isFree(sequence, highest: highestSequence) ?? false
+        else { return nil }
+        var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ former.timestampOffset)
+        if record.pointee.frame.pictureID >= 0 { former.rewritePicture(record.pointee.frame, into: &out) }
+        return out
     }
 
     /// The packet is filtered out: it leaves no gap.
     mutating func skip(_ sequence: Int64) {
-        if hasSource { map.drop(sequence) }
+        if hasSource { current.map.drop(sequence) }
+    }
+}
+
+extension Rewriter.Mapping {
+    @inline(__always)
+    fileprivate func rewritePicture(_ frame: FrameInfo, into out: inout Rewritten) {
+        let mask: Int32 = frame.pictureIDBits == 15 ? 0x7fff : 0x7f
+        out.pictureID = (frame.pictureID &+ pictureOffset) & mask
+        if frame.tl0PicIndex >= 0 { out.tl0PictureIndex = (frame.tl0PicIndex &+ tl0Offset) & 0xff }
+        if frame.keyIndex >= 0 { out.keyIndex = (frame.keyIndex &+ keyOffset) & 0x1f }
     }
 }

@@ -19,8 +19,16 @@ final class Room {
     private var lastSpeaking = 0
     /// Something changed who gets what.
     var needsDealing = false
+    /// A room is dealt some members at a time, so that packets need not wait for it: this one is next.
+    private var dealt = 0
+    private var isDealing = false
+    private(set) var ranking = Ranking()
+    /// Counts who was dealt to, to mark publications with.
+    var dealings: UInt64 = 0
     private var ordinals: UInt64 = 0
     var speakers = SpeakerBoard()
+    /// In the shard's list of rooms with packets that wait.
+    var isQueued = false
 
     init(id: RoomID) {
         self.id = id
@@ -48,6 +56,7 @@ final class Room {
         ordinals += 1
         let publication = Publication(id: id, media: media, session: session, room: self, ordinal: ordinals)
         publications.append(publication)
+        ranking.add(publication)
         needsDealing = true
         return publication
     }
@@ -62,17 +71,8 @@ final class Room {
             }
         }
         publications.removeAll { $0 === publication }
+        ranking.remove(publication)
         needsDealing = true
-    }
-
-    /// A packet of this encoding carries nothing: everybody's numbers close over it.
-    func skipped(_ sequence: Int64, of publication: Publication, layer: Int) {
-        for downlink in downlinks {
-            for i in 0..<downlink.pointee.slotCount
-            where downlink.pointee.slots[i].pointee.publication === publication {
-                downlink.pointee.slots[i].pointee.skip(sequence, layer: layer)
-            }
-        }
     }
 
     /// The numbers of this encoding start anew: what shows it must wait for a switch point.
@@ -118,13 +118,18 @@ final class Room {
             downlinks[i].pointee.forward(
                 departures, counters: counters, absoluteSendTime: absoluteSendTime, at: now, into: outbox)
         }
-        for i in 0..<dirty.count { dirty[i].pointee.clearBatch() }
+        for i in 0..<dirty.count {
+            if dirty[i].pointee.publication.viewers == 0 {
+                counters.pointee.withhold(.noSubscriber, dirty[i].pointee.batchCount)
+            }
+            dirty[i].pointee.clearBatch()
+        }
         dirty.removeAll(keepingCapacity: true)
     }
 
     // MARK: Time
 
-    var nextDeadline: Instant { needsDealing ? .zero : nextLook }
+    var nextDeadline: Instant { needsDealing || isDealing ? .zero : nextLook }
     /// An encoding can hold no more packets until `forward`.
     private(set) var isBatchFull = false
 
@@ -133,17 +138,26 @@ final class Room {
         if now >= nextLook {
             nextLook = now + .milliseconds(100)
             look(at: now)
+            report(at: now, events: &events)
             if let report = speakers.look(at: self, now: now) { events.append(.speakers(report)) }
         }
-        if needsDealing {
+        if needsDealing && !isDealing {
             needsDealing = false
-            deal(at: now)
+            isDealing = true
+            dealt = 0
+            ranking.sort(at: now)
         }
-        report(at: now, events: &events)
+        guard isDealing else { return }
+        let end = min(dealt + Limits.Media.membersPerDeal, members.count)
+        while dealt < end {
+            deal(to: members[dealt], at: now)
+            report(members[dealt], at: now, events: &events)
+            dealt += 1
+        }
+        isDealing = dealt < members.count
     }
 
     private func look(at now: Instant) {
-        var voices = 0
         var speaking = 0
         for publication in publications {
             var live: UInt8 = 0
@@ -152,33 +166,37 @@ final class Room {
             }
             if live != publication.liveLayers {
                 publication.liveLayers = live
-                needsDealing = true
+                // Silence (DTX) is no reason to take a voice off its slot.
+                if publication.kind == .video { needsDealing = true }
             }
-            guard publication.kind == .audio else { continue }
-            voices += 1
-            if publication.voice.isSpeaking(at: now) { speaking = speaking &* 31 &+ Int(publication.ordinal) }
+            guard publication.kind == .audio, !publication.isMuted, publication.voice.isSpeaking(at: now) else {
+                continue
+            }
+            speaking = speaking &* 31 &+ Int(publication.ordinal)
         }
         // With more voices than slots, whoever speaks gets one.
-        if speaking != lastSpeaking && voices > 1 { needsDealing = true }
+        if speaking != lastSpeaking && ranking.audio.count > Room.fewestAudioSlots { needsDealing = true }
         lastSpeaking = speaking
     }
 
+    /// No member has fewer slots than this and hears somebody: with one voice there is nothing to choose.
+    private static let fewestAudioSlots = 1
+
     private func report(at now: Instant, events: inout [Event]) {
         for publication in publications {
-            var state = publication.state(at: now)
-            // Rates change all the time; they are told along with what matters.
-            var comparable = state
-            for i in comparable.layers.indices { comparable.layers[i].bitsPerSecond = 0 }
-            if comparable != publication.reported {
-                publication.reported = comparable
-                swap(&state, &comparable)
-                events.append(.publication(comparable))
-            }
+            let digest = publication.digest
+            guard digest != publication.reported else { continue }
+            publication.reported = digest
+            events.append(.publication(publication.state(at: now)))
         }
-        for member in members {
-            let changed = member.changedSlots()
-            if !changed.isEmpty { events.append(.slots(member.id, changed)) }
-        }
+        for member in members { report(member, at: now, events: &events) }
+    }
+
+    private func report(_ member: Session, at now: Instant, events: inout [Event]) {
+        member.urgeKeyFrames()
+        let changed = member.changedSlots()
+        guard !changed.isEmpty else { return }
+        events.append(.slots(member.id, changed))
     }
 }
 

@@ -32,6 +32,8 @@ struct SendStream: ~Copyable {
     /// −1: none yet.
     private(set) var currentLayer = -1
     private(set) var targetLayer = -1
+    /// What was shown before the last switch: packets of it that were missing then still find their place.
+    private var formerLayer = -1
     /// Muted, hidden or undecodable: nothing is forwarded, and this says why.
     var pause: SlotState.Reason = .none
     var tile: Wishes.Tile?
@@ -156,6 +158,7 @@ struct SendStream: ~Copyable {
     /// Stops what is shown; the next packet that goes out is a switch point.
     mutating func stop() {
         currentLayer = -1
+        formerLayer = -1
         postponements = 0
         rewriter.end()
     }
@@ -174,6 +177,12 @@ struct SendStream: ~Copyable {
             let source = layers + currentLayer
             if source.pointee.batchCount > 0 {
                 count = take(source, departures, count, stream, counters, now)
+            }
+        }
+        if formerLayer >= 0 && formerLayer != currentLayer {
+            let source = layers + formerLayer
+            if source.pointee.batchCount > 0 {
+                count = takeLate(source, departures, count, stream, now)
             }
         }
         if targetLayer != currentLayer && targetLayer >= 0 {
@@ -198,6 +207,29 @@ struct SendStream: ~Copyable {
         var count = start
         for i in 0..<source.pointee.batchCount {
             count = depart(source.pointee.batch[i], source, departures, count, stream, counters, now)
+        }
+        return count
+    }
+
+    /// Fills the holes that the layer before has left.
+    private mutating func takeLate(
+        _ source: UnsafeMutablePointer<ReceiveStream>, _ departures: UnsafeMutablePointer<Departure>,
+        _ start: Int, _ stream: UnsafeMutablePointer<SendStream>, _ now: Instant
+    ) -> Int {
+        var count = start
+        for i in 0..<source.pointee.batchCount {
+            let record = source.pointee.batch[i]
+            guard record.pointee.payloadType == sourcePayloadType, !record.pointee.flags.contains(.padding),
+                var rewritten = rewriter.rewriteFormer(record, unless: ring)
+            else { continue }
+            let header = template.length(with: record.pointee.flags)
+            let size = header + Int(record.pointee.length)
+            guard size <= SendStream.longestPacket else { continue }
+            if !patchesVP8 { rewritten.pictureID = -1 }
+            departures[count] = Departure(
+                stream: stream, source: source, record: record, rewritten: rewritten,
+                sourceNumber: sources.current &- 1, size: size, headerLength: header)
+            count += 1
         }
         return count
     }
@@ -278,6 +310,7 @@ struct SendStream: ~Copyable {
             with: first.pointee, alignedTimestamp: aligned,
             backlog: newest.map { $0.pointee.timestamp &- first.pointee.timestamp } ?? 0, clockRate: clockRate,
             at: now)
+        formerLayer = currentLayer
         currentLayer = targetLayer
         sources.begin(source)
         postponements = 0

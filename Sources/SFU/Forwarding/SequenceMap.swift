@@ -31,11 +31,17 @@ struct SequenceMap {
     @inline(__always)
     mutating func map(_ incoming: Int64) -> Int64? {
         if incoming > highest { highest = incoming }
-        if incoming >= ranges[newest].start { return incoming + ranges[newest].offset }
-        return mapLate(incoming)
+        return place(incoming)
     }
 
-    private func mapLate(_ incoming: Int64) -> Int64? {
+    /// The same, of a packet that does not move the head.
+    @inline(__always)
+    func place(_ incoming: Int64) -> Int64? {
+        if incoming >= ranges[newest].start { return incoming + ranges[newest].offset }
+        return placeLate(incoming)
+    }
+
+    private func placeLate(_ incoming: Int64) -> Int64? {
         var index = newest
         for _ in 0..<used {
             let range = ranges[index]

@@ -17,9 +17,9 @@ struct Demultiplexer: ~Copyable {
 
     deinit { bindings.deallocate() }
 
-    /// The binding of an SSRC. The one found last is looked at first.
+    /// The binding of an SSRC; a peer has a few.
     @inline(__always)
-    mutating func find(_ ssrc: UInt32) -> UnsafeMutablePointer<StreamBinding>? {
+    func find(_ ssrc: UInt32) -> UnsafeMutablePointer<StreamBinding>? {
         for i in 0..<count where bindings[i].ssrc == ssrc { return bindings + i }
         return nil
     }
@@ -42,10 +42,12 @@ struct Demultiplexer: ~Copyable {
         known.pointee = bindings[count]
     }
 
-    mutating func removeAll(of publication: Publication) {
+    /// Calls `body` with each SSRC that is no longer known.
+    mutating func removeAll(of publication: Publication, _ body: (UInt32) -> Void) {
         var i = 0
         while i < count {
             if bindings[i].stream.pointee.publication === publication {
+                body(bindings[i].ssrc)
                 count -= 1
                 bindings[i] = bindings[count]
             } else {
@@ -79,7 +81,8 @@ struct PayloadTypes {
                 entries[Int(rtx)] = Entry(codec: Int8(codecs.count), isRTX: true)
             }
             codecs.append(codec)
-            road.append(StreamCodec(name: codec.name, clockRate: codec.clockRate))
+            road.append(
+                StreamCodec(name: codec.name, payloadType: codec.payloadType, clockRate: codec.clockRate))
         }
     }
 

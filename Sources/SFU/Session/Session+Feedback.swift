@@ -7,10 +7,11 @@ extension Session {
     // MARK: In
 
     /// Reads one decrypted compound packet (RFC 3550 §6.1).
+    /// - Returns: Whether it was well-formed to its end; what came before the flaw counts.
     func receiveRTCP(
         _ packet: UnsafeMutablePointer<UInt8>, length: Int, ntp: UInt64, counters: UnsafeMutablePointer<Counters>,
         at now: Instant, into outbox: Outbox
-    ) {
+    ) -> Bool {
         var walker = RTCPWalker(packet, length: length)
         while let block = walker.next() {
             switch block.type {
@@ -22,19 +23,19 @@ extension Session {
             case RTCPType.transportFeedback:
                 receivedTransportFeedback(block, ntp: ntp, counters, now, outbox)
             case RTCPType.payloadFeedback:
-                receivedPayloadFeedback(block, counters)
+                receivedPayloadFeedback(block, counters, at: now)
             default: break
             }
         }
-        if walker.isMalformed { counters.pointee.drop(.rtcpMalformed) }
+        return !walker.isMalformed
     }
 
     private func received(_ report: SenderReport, ntp: UInt64, at now: Instant) {
         guard let binding = demultiplexer.find(report.ssrc), !binding.pointee.isRTX else { return }
         let stream = binding.pointee.stream
         stream.pointee.statistics.receive(report, at: now)
-        stream.pointee.received(
-            senderReport: clock.map(report.ntpTime.rawValue, arrivedAt: ntp), timestamp: report.rtpTimestamp)
+        clock.note(report.ntpTime.rawValue, arrivedAt: ntp)
+        stream.pointee.received(senderReport: report.ntpTime.rawValue, timestamp: report.rtpTimestamp)
     }
 
     private func receivedReports(_ block: RTCPBlock, ntp: UInt64) {
@@ -71,35 +72,28 @@ extension Session {
         }
     }
 
-    private func receivedPayloadFeedback(_ block: RTCPBlock, _ counters: UnsafeMutablePointer<Counters>) {
+    private func receivedPayloadFeedback(
+        _ block: RTCPBlock, _ counters: UnsafeMutablePointer<Counters>, at now: Instant
+    ) {
         if let request = PictureLossIndication(block) {
             counters.pointee.keyFrameRequestsReceived &+= 1
-            wantKeyFrame(on: request.mediaSSRC)
+            wantKeyFrame(on: request.mediaSSRC, at: now)
         } else if var request = FullIntraRequest(block) {
             counters.pointee.keyFrameRequestsReceived &+= 1
-            while let item = request.next() { wantKeyFrame(on: item.ssrc) }
+            while let item = request.next() { wantKeyFrame(on: item.ssrc, at: now) }
         }
     }
 
-    private func wantKeyFrame(on ssrc: UInt32) {
-        guard let slot = downlink.pointee.slot(ssrc: ssrc), let publication = slot.pointee.publication,
-            slot.pointee.pause == .none, slot.pointee.targetLayer >= 0, publication.kind == .video
-        else { return }
-        publication.layers[slot.pointee.targetLayer].keyFrames.want()
-        publication.session.nextRepair = .zero
+    private func wantKeyFrame(on ssrc: UInt32, at now: Instant) {
+        guard let slot = downlink.pointee.slot(ssrc: ssrc), !slot.pointee.isPaused else { return }
+        // It was sent before the key frame could arrive that is on its way.
+        if let sent = slot.pointee.keyFrameSentAt, now - sent < min(slot.pointee.roundTrip ?? .zero, .seconds(1)) {
+            return
+        }
+        slot.pointee.publication?.requestKeyFrame(layer: slot.pointee.targetLayer)
     }
 
     // MARK: Out
-
-    /// A key frame that somebody wants is asked for along with the next repair.
-    func takeRequests() {
-        guard transport.canSend else { return }
-        for publication in publications where publication.kind == .video {
-            for layer in 0..<publication.layerCount where publication.layers[layer].ssrc != 0 {
-                nextRepair = min(nextRepair, publication.layers[layer].keyFrames.nextDeadline)
-            }
-        }
-    }
 
     /// Sends what is due: repair requests, transport feedback, reports. `scratch` has room for a datagram.
     func advanceFeedback(
@@ -138,16 +132,15 @@ extension Session {
                 if stream.pointee.nack.takeGaveUp() && publication.kind == .video && stream.pointee.isStarted {
                     stream.pointee.keyFrames.want()
                 }
-                if stream.pointee.keyFrames.shouldSend(at: now),
+                let isLive = stream.pointee.isLive(at: now)
+                if isLive, stream.pointee.keyFrames.shouldSend(at: now),
                     writer.appendPLI(sender: reportSSRC, media: stream.pointee.ssrc)
                 {
                     counters.pointee.keyFrameRequestsSent &+= 1
                 }
-                nextRepair = min(
-                    nextRepair,
-                    min(
-                        stream.pointee.nack.nextDeadline(roundTrip: roundTrip),
-                        stream.pointee.keyFrames.nextDeadline))
+                nextRepair = min(nextRepair, stream.pointee.nack.nextDeadline(roundTrip: roundTrip))
+                // An encoding that stopped has no key frame to give.
+                if isLive { nextRepair = min(nextRepair, stream.pointee.keyFrames.nextDeadline) }
             }
         }
         if writer.length > empty { transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox) }
@@ -173,7 +166,7 @@ extension Session {
         _ outbox: Outbox
     ) {
         nextFeedback = .distantFuture
-        while feedback?.hasPending == true {
+        for _ in 0..<Session.feedbackMessages where feedback?.hasPending == true {
             var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
             guard feedback?.write(to: &writer, senderSSRC: reportSSRC, mediaSSRC: firstMediaSSRC) == true else {
                 return
@@ -181,7 +174,11 @@ extension Session {
             counters.pointee.transportFeedbackSent &+= 1
             transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
         }
+        if feedback?.hasPending == true { nextFeedback = now + Limits.Media.transportFeedbackInterval }
     }
+
+    /// In one interval; numbers that jump make more, and those wait.
+    private static let feedbackMessages = 16
 
     private var firstMediaSSRC: UInt32 {
         for publication in publications {
@@ -207,22 +204,28 @@ extension Session {
             }
         }
         appendName(reportSSRC, to: &writer)
-        transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
         for i in 0..<downlink.pointee.slotCount {
             let slot = downlink.pointee.slots[i]
             // A stream that is idle has nothing to be synchronised.
             guard let sent = slot.pointee.lastSentAt, now - sent < .seconds(2),
                 let timestamp = slot.pointee.reportTimestamp(at: ntp)
             else { continue }
-            var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
+            if writer.room < Session.senderReportRoom {
+                transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
+                writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
+            }
+            slot.pointee.wantsReport = false
             _ = writer.append(
                 SenderReport(
                     ssrc: slot.pointee.ssrc, ntpTime: NTPTime(rawValue: ntp), rtpTimestamp: timestamp,
                     packetCount: slot.pointee.packetCount, octetCount: slot.pointee.octetCount))
             appendName(slot.pointee.ssrc, to: &writer)
-            transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
         }
+        transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
     }
+
+    /// A report and the longest CNAME.
+    private static let senderReportRoom = 28 + 16 + 256
 
     private func appendName(_ ssrc: UInt32, to writer: inout RTCPWriter) {
         cname.withUnsafeBufferPointer { name in

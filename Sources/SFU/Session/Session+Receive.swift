@@ -16,7 +16,7 @@ extension Session {
         let type = payloadTypes[header.payloadType]
         guard type.codec >= 0 else { return .rtpUnknownPayloadType }
         let isKnown = demultiplexer.find(header.ssrc)
-        guard let binding = isKnown ?? bind(header, values, isRTX: type.isRTX, packet) else {
+        guard let binding = isKnown ?? bind(header, values, isRTX: type.isRTX, packet, at: now) else {
             return .rtpUnknownStream
         }
         guard let padding = header.paddingLength(in: packet, length: length) else { return .rtpMalformed }
@@ -32,15 +32,16 @@ extension Session {
         }
         let stream = binding.pointee.stream
         if values.has(.audioLevel) && !type.isRTX {
-            stream.pointee.publication.voice.note(values.audioLevelByte, at: now)
+            stream.pointee.publication.heard(values.audioLevelByte, at: now)
         }
-        if stream.pointee.publication.codec?.payloadType != payloadTypes.codecs[Int(type.codec)].payloadType {
-            changeCodec(of: stream.pointee.publication, to: payloadTypes.codecs[Int(type.codec)])
+        let codec = payloadTypes.codec(type)
+        if stream.pointee.publication.payloadType != codec.payloadType {
+            stream.pointee.publication.sends(payloadTypes.codecs[Int(type.codec)], at: now)
         }
         let wasLive = stream.pointee.isLive(at: now)
         let drop = stream.pointee.receive(
             payload, length: size, header: header, sequenceNumber: number, values: values,
-            codec: payloadTypes.codec(type), recovered: type.isRTX, at: now)
+            codec: codec, recovered: type.isRTX, at: now)
         if !stream.pointee.nack.isEmpty && nextRepair > now + Limits.Media.nackReorderGuard {
             nextRepair = now + Limits.Media.nackReorderGuard
         }
@@ -50,18 +51,17 @@ extension Session {
         return nil
     }
 
-    private func changeCodec(of publication: Publication, to codec: CodecParameters) {
-        if publication.sends(codec) { room.needsDealing = true }
-    }
-
+    @inline(never)
     private func cameAlive(_ stream: UnsafeMutablePointer<ReceiveStream>) {
-        stream.pointee.publication.liveLayers |= 1 << UInt8(stream.pointee.layer)
-        room.needsDealing = true
+        let isNews = stream.pointee.publication.cameAlive(stream.pointee.layer)
+        if isNews && stream.pointee.kind == .video { room.needsDealing = true }
     }
 
     /// The first packet of an SSRC: finds out what it is.
+    @inline(never)
     private func bind(
-        _ header: RTPHeader, _ values: ExtensionValues, isRTX: Bool, _ packet: UnsafeMutablePointer<UInt8>
+        _ header: RTPHeader, _ values: ExtensionValues, isRTX: Bool, _ packet: UnsafeMutablePointer<UInt8>,
+        at now: Instant
     ) -> UnsafeMutablePointer<StreamBinding>? {
         let rid = isRTX ? values.repairedRid : values.rid
         let name = rid.isEmpty ? nil : text(rid, in: packet)
@@ -77,19 +77,20 @@ extension Session {
         guard candidates.count == 1, let publication = candidates.first,
             let stream = layer(of: publication, rid: name)
         else { return nil }
-        let old = isRTX ? stream.pointee.rtxSSRC : stream.pointee.ssrc
-        guard demultiplexer.bind(header.ssrc, to: stream, isRTX: isRTX) else { return nil }
+        guard isRTX || stream.pointee.mayRebind(to: header.ssrc, at: now),
+            demultiplexer.bind(header.ssrc, to: stream, isRTX: isRTX)
+        else { return nil }
         if isRTX {
+            retire(stream.pointee.rtxSSRC)
             stream.pointee.rtxSSRC = header.ssrc
         } else {
-            stream.pointee.ssrc = header.ssrc
+            let old = stream.pointee.rebind(to: header.ssrc, at: now)
             if old != 0 {
                 // The sender started over under a new SSRC: its numbers and timestamps mean something else now.
-                stream.pointee.restart()
                 room.restarted(publication, layer: stream.pointee.layer)
+                retire(old)
             }
         }
-        if old != 0 { demultiplexer.unbind(old) }
         return demultiplexer.find(header.ssrc)
     }
 

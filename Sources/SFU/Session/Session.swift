@@ -22,6 +22,13 @@ final class Session {
     var attachments: [String: [UInt8]] = [:]
     var state = TransportState.new
     private(set) var publications: [Publication] = []
+    /// What the shard finds this session by.
+    var paths: [NetworkPath] = []
+    var usernameFragments: [String] = []
+    /// How far each SSRC got that no slot has any more.
+    private var past = SentNumbers()
+    /// SSRC of the peer that no stream has any more, oldest first.
+    private var retired: [UInt32] = []
 
     // What the road needs.
     var demultiplexer = Demultiplexer()
@@ -39,8 +46,12 @@ final class Session {
     /// To this peer, from its receiver reports; 50 ms until there is one.
     var roundTrip = Interval.milliseconds(50)
     var cname: [UInt8] = []
+    private let timers: TimerQueue
+    private var armedAt = Instant.distantFuture
 
-    init(open: OpenSession, room: Room, index: Int32, transport: Transport, reportSSRC: UInt32) {
+    init(
+        open: OpenSession, room: Room, index: Int32, transport: Transport, timers: TimerQueue, reportSSRC: UInt32
+    ) {
         self.open = open
         id = open.session
         participant = open.participant
@@ -49,6 +60,7 @@ final class Session {
         self.room = room
         self.index = index
         self.transport = transport
+        self.timers = timers
         self.reportSSRC = reportSSRC
         downlink = .allocate(capacity: 1)
         downlink.initialize(to: Downlink())
@@ -81,47 +93,79 @@ final class Session {
 
     private func configurePublications(_ new: SessionMedia) {
         for publication in publications {
-            let kept = new.sections.contains {
-                $0.publication == publication.id && $0.section.mid == publication.mid
-                    && $0.section.receive.count == publication.layerCount
-            }
+            let kept = new.sections.contains { $0.publication == publication.id && publication.matches($0.section) }
             if !kept { remove(publication) }
         }
         for section in new.sections {
             guard let id = section.publication, !section.section.receive.isEmpty else { continue }
             if let known = publications.first(where: { $0.id == id }) {
                 known.isMuted = section.muted
+                announce(known, section.section.receive)
                 continue
             }
             let publication = room.publish(section, id: id, by: self)
             publications.append(publication)
-            for layer in 0..<publication.layerCount {
-                let stream = publication.layers + layer
-                if stream.pointee.ssrc != 0 { _ = demultiplexer.bind(stream.pointee.ssrc, to: stream, isRTX: false) }
-                if stream.pointee.rtxSSRC != 0 {
-                    _ = demultiplexer.bind(stream.pointee.rtxSSRC, to: stream, isRTX: true)
+            announce(publication, section.section.receive)
+        }
+    }
+
+    /// Binds the SSRCs that the offer names.
+    private func announce(_ publication: Publication, _ encodings: [EncodingParameters]) {
+        for (layer, encoding) in encodings.prefix(publication.layerCount).enumerated() {
+            let stream = publication.layers + layer
+            if let ssrc = encoding.ssrc, demultiplexer.bind(ssrc, to: stream, isRTX: false) {
+                if let old = stream.pointee.announce(ssrc) {
+                    retire(old)
+                    room.restarted(publication, layer: layer)
                 }
+            }
+            if let rtx = encoding.rtxSSRC, demultiplexer.bind(rtx, to: stream, isRTX: true) {
+                if stream.pointee.rtxSSRC != rtx { retire(stream.pointee.rtxSSRC) }
+                stream.pointee.rtxSSRC = rtx
             }
         }
     }
 
     private func remove(_ publication: Publication) {
-        demultiplexer.removeAll(of: publication)
+        demultiplexer.removeAll(of: publication) { remember(retired: $0) }
         room.unpublish(publication)
         publications.removeAll { $0 === publication }
+    }
+
+    /// This SSRC belongs to no stream any more.
+    func retire(_ ssrc: UInt32) {
+        guard ssrc != 0 else { return }
+        demultiplexer.unbind(ssrc)
+        remember(retired: ssrc)
+    }
+
+    /// Its replay protection is kept for a while: old packets must not be taken for those of a new stream, and a
+    /// browser that starts sending again goes on where it stopped.
+    private func remember(retired ssrc: UInt32) {
+        retired.removeAll { $0 == ssrc }
+        retired.append(ssrc)
+        guard retired.count > Limits.Media.retiredStreams else { return }
+        let oldest = retired.removeFirst()
+        if demultiplexer.find(oldest) == nil { transport.srtp?.forgetRemoteStream(ssrc: oldest) }
     }
 
     private func configureSlots(_ sections: [MediaSection], random: inout RandomSource) {
         for i in (0..<downlink.pointee.slotCount).reversed() {
             let slot = downlink.pointee.slots[i]
-            let kept = sections.contains {
-                $0.mid == slot.pointee.mid && $0.slot?.ssrc == slot.pointee.ssrc && $0.codecs == slot.pointee.codecs
+            let section = sections.first { $0.mid == slot.pointee.mid && $0.kind == slot.pointee.kind }
+            guard let section, let parameters = section.slot, parameters.ssrc == slot.pointee.ssrc else {
+                past.note(slot)
+                downlink.pointee.removeSlot(at: i)
+                continue
             }
-            if !kept { downlink.pointee.removeSlot(mid: slot.pointee.mid) }
+            past.note(slot)
+            slot.pointee.reconfigure(section, slot: parameters, past: past)
         }
         for section in sections {
-            guard let slot = section.slot, downlink.pointee.slot(mid: section.mid) == nil else { continue }
-            _ = downlink.pointee.addSlot(SendStream(section: section, slot: slot, random: &random))
+            guard let slot = section.slot, !downlink.pointee.has(ssrc: slot.ssrc, rtxSSRC: slot.rtxSSRC ?? 0),
+                past.hasRoom
+            else { continue }
+            downlink.pointee.addSlot(SendStream(section: section, slot: slot, past: past, random: &random))
         }
     }
 
@@ -139,11 +183,25 @@ final class Session {
     func wants(_ publication: Publication) -> Bool {
         guard publication.session !== self, receivesOwnUser || publication.user != user else { return false }
         switch wishes.scope {
-        case .all: return wishes.overrides[publication.id] != false
+        case .all: return wishes.overrides.isEmpty || wishes.overrides[publication.id] != false
         case .none: return wishes.overrides[publication.id] == true
         case .participant(let wanted):
             return publication.participant == wanted && wishes.overrides[publication.id] != false
         }
+    }
+
+    /// Keys are installed and consent is fresh: what is sent now arrives.
+    var canReceive: Bool { downlink.pointee.sender != nil }
+
+    /// Slots that still wait for a key frame ask again; and streams that begin anew are reported at once.
+    func urgeKeyFrames() {
+        guard canReceive else { return }
+        for i in 0..<downlink.pointee.slotCount {
+            let slot = downlink.pointee.slots[i]
+            if slot.pointee.awaitsKeyFrame { slot.pointee.publication?.requestKeyFrame(layer: slot.pointee.targetLayer) }
+            if slot.pointee.wantsReport { nextReport = .zero }
+        }
+        arm()
     }
 
     /// Slots that are not as the gateway last heard.
@@ -151,12 +209,10 @@ final class Session {
         var changed: [SlotState] = []
         for i in 0..<downlink.pointee.slotCount {
             let slot = downlink.pointee.slots[i]
-            let state = slot.pointee.state
-            guard state != slot.pointee.reported else { continue }
-            let wasFree = slot.pointee.reported?.publication == nil
-            slot.pointee.reported = state
-            if wasFree && state.publication == nil { continue }
-            changed.append(state)
+            let digest = slot.pointee.digest
+            guard digest != slot.pointee.reported else { continue }
+            slot.pointee.reported = digest
+            changed.append(slot.pointee.state)
         }
         return changed
     }
@@ -176,19 +232,80 @@ final class Session {
         room.needsDealing = true
     }
 
-    var nextDeadline: Instant {
+    private var nextDeadline: Instant {
         min(min(transport.nextDeadline, nextReport), min(nextFeedback, nextRepair))
+    }
+
+    /// Tells the shard's timers when this session wants to be looked at, where that is earlier than they know.
+    @inline(__always)
+    func arm() {
+        let next = nextDeadline
+        if next < armedAt { rearm(at: next) }
+    }
+
+    private func rearm(at next: Instant) {
+        armedAt = next
+        timers.add(index, at: next)
+    }
+
+    /// Whether this deadline is the one that counts; the next one must be armed afterwards.
+    func isDue(_ deadline: Instant) -> Bool {
+        guard deadline == armedAt else { return false }
+        armedAt = .distantFuture
+        return true
+    }
+
+    /// Repair requests go out at this time at the latest.
+    func repair(by deadline: Instant) {
+        if deadline < nextRepair { nextRepair = deadline }
+        arm()
     }
 
     /// Leaves the room; nothing of it is used afterwards.
     func leave() {
-        for publication in publications { demultiplexer.removeAll(of: publication) }
+        for publication in publications { demultiplexer.removeAll(of: publication) { _ in } }
         publications.removeAll()
         room.leave(self)
+        for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.unbind() }
+        downlink.pointee.settle()
     }
 }
 
+/// How far the numbers of SSRCs went that we sent: none of them may be used again (RFC 3711 §9.1).
+struct SentNumbers {
+    private var entries: [UInt32: (highest: Int64, timestamp: UInt32)] = [:]
+
+    subscript(_ ssrc: UInt32) -> (highest: Int64, timestamp: UInt32)? { entries[ssrc] }
+
+    var hasRoom: Bool { entries.count < Limits.Media.sentStreams }
+
+    mutating func note(_ slot: UnsafeMutablePointer<SendStream>) {
+        let rewriter = slot.pointee.rewriter
+        entries[slot.pointee.ssrc] = (rewriter.highestSequence, rewriter.lastTimestamp)
+        if slot.pointee.rtxSSRC != 0 { entries[slot.pointee.rtxSSRC] = (slot.pointee.rtxSequence - 1, 0) }
+    }
+}
+
+/// What of a slot's state is told, small enough to be compared often.
+struct SlotDigest: Equatable {
+    var publication: UInt64 = 0
+    var layer: Int8 = -1
+    var pause = SlotState.Reason.none
+    var hasCodec = false
+    var width: UInt16 = 0
+    var height: UInt16 = 0
+}
+
 extension SendStream {
+    var digest: SlotDigest {
+        guard let publication else { return SlotDigest() }
+        let layer = currentLayer
+        return SlotDigest(
+            publication: publication.ordinal, layer: Int8(truncatingIfNeeded: layer), pause: pause,
+            hasCodec: publication.codec != nil, width: layer >= 0 ? publication.layers[layer].width : 0,
+            height: layer >= 0 ? publication.layers[layer].height : 0)
+    }
+
     /// What the gateway is told about this slot.
     var state: SlotState {
         guard let publication else { return SlotState(mid: mid, kind: kind) }
@@ -207,18 +324,16 @@ extension SendStream {
 /// Maps a peer's NTP clock to ours by the least delayed of its sender reports, so that audio and video of one
 /// participant keep their distance whatever the network does.
 struct ClockMapping {
-    /// Added to the peer's NTP time, 32.32 seconds.
-    private var offset: Int64?
+    /// Added to the peer's NTP time, 32.32 seconds; nil before the first report.
+    private(set) var offset: Int64?
 
-    mutating func map(_ ntp: UInt64, arrivedAt local: UInt64) -> UInt64 {
+    mutating func note(_ ntp: UInt64, arrivedAt local: UInt64) {
         let sample = Int64(bitPattern: local &- ntp)
-        guard let known = offset, abs(sample &- known) < 5 << 32 else {
+        guard let known = offset, (sample &- known).magnitude < 5 << 32 else {
             offset = sample
-            return ntp &+ UInt64(bitPattern: sample)
+            return
         }
         // Less delay is believed at once; more is mostly queueing and moves the offset slowly, for clock drift.
-        let next = sample < known ? sample : known &+ (sample &- known) / 256
-        offset = next
-        return ntp &+ UInt64(bitPattern: next)
+        offset = sample < known ? sample : known &+ (sample &- known) / 256
     }
 }

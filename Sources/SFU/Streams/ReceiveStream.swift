@@ -158,6 +158,16 @@ struct ReceiveStream: ~Copyable {
             && (new != formerSSRC || age >= Limits.Media.formerStreamMemory)
     }
 
+    /// The offer says which SSRC it is. Returns the one that is replaced, nil where nothing changes.
+    mutating func announce(_ new: UInt32) -> UInt32? {
+        guard ssrc != new else { return nil }
+        defer { ssrc = new }
+        guard ssrc != 0 else { return nil }
+        formerSSRC = ssrc
+        restart()
+        return ssrc
+    }
+
     /// The primary SSRC is this from now on. Returns the one it replaces, 0: none.
     mutating func rebind(to new: UInt32, at now: Instant) -> UInt32 {
         let old = ssrc

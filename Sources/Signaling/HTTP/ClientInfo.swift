@@ -27,8 +27,11 @@ struct ProxyPolicy: Sendable {
         let headers = request.headerFields
         let peerAddress = peer.flatMap { IPAddress($0) }
         var client = ClientInfo(
-            address: peer ?? "", scheme: isTLS ? "https" : "http", host: Self.usable(request.authority),
-            isBehindUnknownProxy: false)
+            address: peer ?? "",
+            scheme: isTLS ? "https" : "http",
+            host: Self.usable(request.authority),
+            isBehindUnknownProxy: false
+        )
         let spoke = headers[Self.forwardedFor] ?? headers[Self.forwardedProto] ?? headers[Self.forwardedHost]
         guard spoke != nil else { return client }
         guard let peerAddress, isTrusted(peerAddress) else {
@@ -79,7 +82,8 @@ struct ProxyPolicy: Sendable {
         let fits = host.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"),
+                UInt8(ascii: "_"),
                 UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"):
                 true
             default: false

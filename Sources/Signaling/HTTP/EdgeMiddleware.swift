@@ -10,7 +10,8 @@ struct EdgeMiddleware: RouterMiddleware {
     private static let requestMethod = headerName("access-control-request-method")
 
     func handle(
-        _ request: Request, context: RequestScope,
+        _ request: Request,
+        context: RequestScope,
         next: (Request, RequestScope) async throws -> Response
     ) async throws -> Response {
         var response: Response

@@ -38,7 +38,11 @@ final class FirstRequestHandler: ChannelInboundHandler, RemovableChannelHandler 
             let (handler, context) = bound.value
             guard !handler.isDecided else { return }
             handler.timer = nil
-            if handler.sawBytes { handler.refuse(.requestTimeout, context) } else { context.close(promise: nil) }
+            if handler.sawBytes {
+                handler.refuse(.requestTimeout, context)
+            } else {
+                context.close(promise: nil)
+            }
         }
     }
 
@@ -86,7 +90,8 @@ final class FirstRequestHandler: ChannelInboundHandler, RemovableChannelHandler 
             try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: idle, logger: logger))
             let connection = try HTTPConnection(
                 wrappingChannelSynchronously: context.channel,
-                configuration: .init(isOutboundHalfClosureEnabled: true))
+                configuration: .init(isOutboundHalfClosureEnabled: true)
+            )
             decide(connection)
         } catch {
             decide(nil)

@@ -8,7 +8,9 @@ public struct IPAddress: Hashable, Sendable {
 
     public init?(_ text: String) {
         // A zone ("fe80::1%eth0") says where, not who.
-        let text = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false).first.map(String.init)
+        let text = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false).first.map(
+            String.init
+        )
         guard let text else { return nil }
         var v4 = in_addr()
         var v6 = in6_addr()

@@ -15,7 +15,10 @@ struct Problem: Error, Sendable {
     var headers: HTTPFields
 
     init(
-        _ status: HTTPResponse.Status, _ detail: String, code: ErrorCode? = nil, headers: HTTPFields = [:]
+        _ status: HTTPResponse.Status,
+        _ detail: String,
+        code: ErrorCode? = nil,
+        headers: HTTPFields = [:]
     ) {
         self.status = status
         self.detail = detail

@@ -22,7 +22,11 @@ final class RequestDispatcher: Sendable {
     private let connections: Meter
 
     init(
-        router: Router<RequestScope>, proxies: ProxyPolicy, isTLS: Bool, metrics: any MetricsFactory, logger: Logger
+        router: Router<RequestScope>,
+        proxies: ProxyPolicy,
+        isTLS: Bool,
+        metrics: any MetricsFactory,
+        logger: Logger
     ) {
         self.router = router.buildResponder()
         self.proxies = proxies
@@ -37,9 +41,18 @@ final class RequestDispatcher: Sendable {
             if request.headers[.expect]?.lowercased() == "100-continue" {
                 try await writer.writeInformationalHead(HTTPResponse(status: .continue))
             }
-            let response = try await answer(request, channel, upgrade: nil)
+            var response = try await answer(request, channel, upgrade: nil)
+            let isLast = Self.asksForUpgrade(request)
+            if isLast { response.headers[.connection] = "close" }
             try await writer.write(response: response.head, body: response.body)
+            if isLast { channel.close(promise: nil) }
         }
+    }
+
+    /// The parser takes what follows such a request for another protocol, even after a refusal.
+    private static func asksForUpgrade(_ request: Request) -> Bool {
+        request.headers.contains(.upgrade)
+            && request.headers[values: .connection].contains { $0.lowercased().contains("upgrade") }
     }
 
     func connectionOpened(_ channel: any Channel) {
@@ -49,7 +62,10 @@ final class RequestDispatcher: Sendable {
 
     /// The headers of a 101, or nil: then the request is dispatched once more, to be refused in full.
     func judgeUpgrade(
-        _ head: HTTPRequestHead, _ channel: any Channel, isTLS: Bool, _ box: UpgradeBox
+        _ head: HTTPRequestHead,
+        _ channel: any Channel,
+        isTLS: Bool,
+        _ box: UpgradeBox
     ) async -> HTTPHeaders? {
         guard let converted = try? HTTPRequest(head, secure: isTLS, splitCookie: false) else { return nil }
         let request = Request(head: converted, body: RequestBody(buffer: ByteBuffer()))
@@ -60,11 +76,14 @@ final class RequestDispatcher: Sendable {
     }
 
     /// Throws only what the connection itself must hear: errors of the HTTP parser while a body is read.
-    private func answer(_ request: Request, _ channel: any Channel, upgrade: UpgradeBox?) async throws -> Response {
+    private func answer(_ request: Request, _ channel: any Channel, upgrade: UpgradeBox?) async throws
+        -> Response
+    {
         let started = ContinuousClock.now
         let client = proxies.client(of: request.head, peer: channel.remoteAddress?.ipAddress, isTLS: isTLS)
         let scope = RequestScope(
-            source: .init(logger: logger, channel: channel, client: client, upgrade: upgrade))
+            source: .init(logger: logger, channel: channel, client: client, upgrade: upgrade)
+        )
         var response: Response
         do {
             response = try await router.respond(to: request, context: scope)
@@ -83,14 +102,19 @@ final class RequestDispatcher: Sendable {
     }
 
     private func count(
-        _ request: Request, _ scope: RequestScope, _ response: Response, since started: ContinuousClock.Instant
+        _ request: Request,
+        _ scope: RequestScope,
+        _ response: Response,
+        since started: ContinuousClock.Instant
     ) {
         let route = scope.endpointPath ?? "none"
         Counter(
             label: MetricCatalog.httpRequests.name,
             dimensions: [
-                ("method", Self.known(request.method)), ("route", route), ("status", "\(response.status.code)"),
-            ], factory: metrics
+                ("method", Self.known(request.method)), ("route", route),
+                ("status", "\(response.status.code)"),
+            ],
+            factory: metrics
         ).increment()
         let (seconds, attoseconds) = (ContinuousClock.now - started).components
         Timer(label: MetricCatalog.httpDuration.name, dimensions: [("route", route)], factory: metrics)
@@ -100,7 +124,8 @@ final class RequestDispatcher: Sendable {
             metadata: [
                 "method": "\(Self.known(request.method))", "route": "\(route)",
                 "status": "\(response.status.code)", "client": "\(scope.client.address)",
-            ])
+            ]
+        )
     }
 
     /// Anybody can invent methods; the metrics know these.

@@ -55,7 +55,9 @@ typealias RouteHandler = @Sendable (Request, RequestScope) async throws -> Respo
 extension Router where Context == RequestScope {
     /// Registers a path with everything it understands; other methods get 405 with Allow, OPTIONS gets 204.
     func route(
-        _ path: String, headers: HTTPFields = [:], _ handlers: [HTTPRequest.Method: RouteHandler]
+        _ path: String,
+        headers: HTTPFields = [:],
+        _ handlers: [HTTPRequest.Method: RouteHandler]
     ) {
         var known = handlers
         if known[.head] == nil, let get = known[.get] {
@@ -71,9 +73,10 @@ extension Router where Context == RequestScope {
             }
         }
         for method in [HTTPRequest.Method.get, .head, .post, .put, .patch, .delete, .options] {
-            let handler = known[method] ?? { _, _ in
-                throw Problem(.methodNotAllowed, "this path knows \(allow)", headers: [.allow: allow])
-            }
+            let handler =
+                known[method] ?? { _, _ in
+                    throw Problem(.methodNotAllowed, "this path knows \(allow)", headers: [.allow: allow])
+                }
             on(RouterPath(path), method: method) { request, scope in try await handler(request, scope) }
         }
     }

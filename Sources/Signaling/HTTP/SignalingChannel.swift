@@ -34,7 +34,11 @@ struct SignalingChannel: HTTPChannelHandler {
             }
             let outcome = channel.eventLoop.makePromise(of: HTTPConnection?.self)
             let first = FirstRequestHandler(
-                isTLS: certificate != nil, timeout: firstRequestTimeout, outcome: outcome, logger: logger)
+                isTLS: certificate != nil,
+                timeout: firstRequestTimeout,
+                outcome: outcome,
+                logger: logger
+            )
             let bound = NIOLoopBound(first, eventLoop: channel.eventLoop)
             do {
                 var limits = NIOHTTPDecoderLimitConfiguration()
@@ -48,9 +52,13 @@ struct SignalingChannel: HTTPChannelHandler {
                     }
                 )
                 try pipeline.configureHTTPServerPipeline(
-                    withPipeliningAssistance: false, withServerUpgrade: upgrade, withErrorHandling: false,
-                    withOutboundHeaderValidation: false, withEncoderConfiguration: .init(),
-                    withDecoderLimitConfiguration: limits)
+                    withPipeliningAssistance: false,
+                    withServerUpgrade: upgrade,
+                    withErrorHandling: false,
+                    withOutboundHeaderValidation: false,
+                    withEncoderConfiguration: .init(),
+                    withDecoderLimitConfiguration: limits
+                )
                 try pipeline.addHandler(first)
             } catch {
                 outcome.succeed(nil)
@@ -73,7 +81,8 @@ struct SignalingChannel: HTTPChannelHandler {
     private func upgrader() -> NIOWebSocketServerUpgrader {
         let box = UpgradeBox()
         return NIOWebSocketServerUpgrader(
-            maxFrameSize: Limits.WebSocket.messageBytes, automaticErrorHandling: false,
+            maxFrameSize: Limits.WebSocket.messageBytes,
+            automaticErrorHandling: false,
             shouldUpgrade: { [dispatcher, isTLS = certificate != nil] channel, head in
                 channel.eventLoop.makeFutureWithTask {
                     await dispatcher.judgeUpgrade(head, channel, isTLS: isTLS, box)
@@ -84,6 +93,7 @@ struct SignalingChannel: HTTPChannelHandler {
                     guard let request = box.request else { throw ChannelError.inappropriateOperationForState }
                     try hub.value.accept(channel, request)
                 }
-            })
+            }
+        )
     }
 }

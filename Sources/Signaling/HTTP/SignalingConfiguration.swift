@@ -33,9 +33,15 @@ public struct SignalingConfiguration: Sendable {
     public var requestsPerSecond: Int
 
     public init(
-        listen: [ListenAddress], isDevelopment: Bool = false, version: String = "", origins: [String] = [],
-        corsOrigins: [String] = [], trustedProxies: [AddressRange] = [], tls: TLSFiles? = nil,
-        metricsToken: String? = nil, requestsPerSecond: Int = Limits.HTTP.requestsPerSecond
+        listen: [ListenAddress],
+        isDevelopment: Bool = false,
+        version: String = "",
+        origins: [String] = [],
+        corsOrigins: [String] = [],
+        trustedProxies: [AddressRange] = [],
+        tls: TLSFiles? = nil,
+        metricsToken: String? = nil,
+        requestsPerSecond: Int = Limits.HTTP.requestsPerSecond
     ) {
         self.listen = listen
         self.isDevelopment = isDevelopment

@@ -32,22 +32,39 @@ public final class SignalingServer: Service {
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
     /// - Throws: what is wrong with the certificate files.
     public convenience init(
-        configuration: SignalingConfiguration, gateway: Gateway, tokens: any TokenVerifier,
-        registry: PrometheusRegistry, mediaCounters: MediaCounters,
-        unreadiness: @escaping @Sendable () async -> String? = { nil }, logger: Logger
+        configuration: SignalingConfiguration,
+        gateway: Gateway,
+        tokens: any TokenVerifier,
+        registry: PrometheusRegistry,
+        mediaCounters: MediaCounters,
+        unreadiness: @escaping @Sendable () async -> String? = { nil },
+        logger: Logger
     ) throws {
         let backend = SignalingBackend(
-            sockets: GatewaySockets(gateway: gateway), whip: gateway, tokens: tokens, unreadiness: unreadiness,
-            shutdown: { await gateway.shutdown() })
+            sockets: GatewaySockets(gateway: gateway),
+            whip: gateway,
+            tokens: tokens,
+            unreadiness: unreadiness,
+            statistics: { await gateway.readStatistics() },
+            shutdown: { await gateway.shutdown() }
+        )
         try self.init(
-            configuration: configuration, eventLoop: gateway.eventLoop, backend: backend, registry: registry,
-            mediaCounters: mediaCounters, logger: logger)
+            configuration: configuration,
+            eventLoop: gateway.eventLoop,
+            backend: backend,
+            registry: registry,
+            mediaCounters: mediaCounters,
+            logger: logger
+        )
     }
 
     init(
-        configuration: SignalingConfiguration, eventLoop: any EventLoop, backend: SignalingBackend,
-        registry: PrometheusRegistry, mediaCounters: MediaCounters, logger: Logger,
-        firstRequestTimeout: TimeAmount = TimeAmount(Limits.HTTP.firstRequestTimeout)
+        configuration: SignalingConfiguration,
+        eventLoop: any EventLoop,
+        backend: SignalingBackend,
+        registry: PrometheusRegistry,
+        mediaCounters: MediaCounters,
+        logger: Logger
     ) throws {
         self.configuration = configuration
         self.eventLoop = eventLoop
@@ -61,12 +78,22 @@ public final class SignalingServer: Service {
         }
         let router = Self.router(configuration, backend, registry, mediaCounters, draining)
         let dispatcher = RequestDispatcher(
-            router: router, proxies: ProxyPolicy(trusted: configuration.trustedProxies),
-            isTLS: certificate != nil, metrics: registry, logger: logger)
+            router: router,
+            proxies: ProxyPolicy(trusted: configuration.trustedProxies),
+            isTLS: certificate != nil,
+            metrics: registry,
+            logger: logger
+        )
         let hub = NIOLoopBoundBox.makeBoxSendingValue(
-            WebSocketHub(delegate: backend.sockets, eventLoop: eventLoop, metrics: registry), eventLoop: eventLoop)
+            WebSocketHub(delegate: backend.sockets, eventLoop: eventLoop, metrics: registry),
+            eventLoop: eventLoop
+        )
         channel = SignalingChannel(
-            dispatcher: dispatcher, certificate: certificate, hub: hub, firstRequestTimeout: firstRequestTimeout)
+            dispatcher: dispatcher,
+            certificate: certificate,
+            hub: hub,
+            firstRequestTimeout: TimeAmount(Limits.HTTP.firstRequestTimeout)
+        )
     }
 
     /// Where it listens, once it does; in the order of the configuration. Throws if it never will.
@@ -123,12 +150,16 @@ public final class SignalingServer: Service {
         let server = Listener(
             childChannelSetup: channel,
             configuration: ServerConfiguration(
-                address: .hostname(address.host, port: address.port), serverName: nil,
-                availableConnectionsDelegate: .maximum(connections, logger: logger)),
+                address: .hostname(address.host, port: address.port),
+                serverName: nil,
+                availableConnectionsDelegate: .maximum(connections, logger: logger)
+            ),
             onServerRunning: { channel in
                 if let address = channel.localAddress { announcement.succeed(address) }
             },
-            eventLoopGroup: eventLoop, logger: logger)
+            eventLoopGroup: eventLoop,
+            logger: logger
+        )
         return BoundListener(server: server, address: announcement)
     }
 
@@ -178,18 +209,27 @@ public final class SignalingServer: Service {
     }
 
     private static func router(
-        _ configuration: SignalingConfiguration, _ backend: SignalingBackend, _ registry: PrometheusRegistry,
-        _ mediaCounters: MediaCounters, _ draining: DrainingFlag
+        _ configuration: SignalingConfiguration,
+        _ backend: SignalingBackend,
+        _ registry: PrometheusRegistry,
+        _ mediaCounters: MediaCounters,
+        _ draining: DrainingFlag
     ) -> Router<RequestScope> {
         let isDevelopment = configuration.isDevelopment
         let router = Router(context: RequestScope.self)
         router.add(
             middleware: EdgeMiddleware(
-                cors: OriginPolicy(origins: configuration.corsOrigins, allowsLoopback: isDevelopment)))
+                cors: OriginPolicy(origins: configuration.corsOrigins, allowsLoopback: isDevelopment)
+            )
+        )
         WebFileRoutes(frameAncestors: configuration.origins).add(to: router)
         StatusRoutes(
-            isDevelopment: isDevelopment, version: configuration.version,
-            metricsToken: configuration.metricsToken, registry: registry, mediaCounters: mediaCounters,
+            isDevelopment: isDevelopment,
+            version: configuration.version,
+            metricsToken: configuration.metricsToken,
+            registry: registry,
+            mediaCounters: mediaCounters,
+            statistics: backend.statistics,
             unreadiness: { draining.isSet ? "the server is restarting" : await backend.unreadiness() }
         ).add(to: router)
         UpgradeRoute(
@@ -198,10 +238,13 @@ public final class SignalingServer: Service {
         ).add(to: router)
         let rate = configuration.requestsPerSecond
         WhipRoutes(
-            gateway: backend.whip, tokens: backend.tokens, isDevelopment: isDevelopment,
+            gateway: backend.whip,
+            tokens: backend.tokens,
+            isDevelopment: isDevelopment,
             rate: RateLimiter(
                 perSecond: rate,
-                burst: rate * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond),
+                burst: rate * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
+            ),
             isDraining: { draining.isSet }
         ).add(to: router)
         return router
@@ -214,6 +257,7 @@ struct SignalingBackend: Sendable {
     var whip: any WhipGateway
     var tokens: any TokenVerifier
     var unreadiness: @Sendable () async -> String?
+    var statistics: @Sendable () async -> GatewayStatistics
     var shutdown: @Sendable () async -> Void
 }
 

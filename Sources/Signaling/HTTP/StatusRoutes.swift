@@ -12,6 +12,7 @@ struct StatusRoutes: Sendable {
     let metricsToken: String?
     let registry: PrometheusRegistry
     let mediaCounters: MediaCounters
+    let statistics: @Sendable () async -> GatewayStatistics
     /// nil where all is well, else why no new client should be sent here.
     let unreadiness: @Sendable () async -> String?
 
@@ -23,7 +24,7 @@ struct StatusRoutes: Sendable {
     func add(to router: Router<RequestScope>) {
         router.route("/healthz", [.get: { _, _ in Self.text("ok\n") }])
         router.route("/readyz", [.get: { _, _ in try await readiness() }])
-        router.route("/metrics", [.get: { request, _ in try metrics(request) }])
+        router.route("/metrics", [.get: { request, _ in try await metrics(request) }])
         router.route("/v1/config", [.get: { _, _ in try configuration() }])
     }
 
@@ -34,16 +35,20 @@ struct StatusRoutes: Sendable {
         return Self.text("ready\n")
     }
 
-    private func metrics(_ request: Request) throws -> Response {
+    private func metrics(_ request: Request) async throws -> Response {
         if let metricsToken {
             guard let sent = BearerToken.read(request.headers), BearerToken.isEqual(sent, metricsToken) else {
                 throw Problem(
-                    .unauthorized, "a bearer token is needed", code: .unauthenticated,
-                    headers: [.wwwAuthenticate: "Bearer"])
+                    .unauthorized,
+                    "a bearer token is needed",
+                    code: .unauthenticated,
+                    headers: [.wwwAuthenticate: "Bearer"]
+                )
             }
         }
         var text = PrometheusText()
         registry.write(to: &text)
+        await statistics().write(to: &text)
         mediaCounters.write(to: &text)
         return Self.text(text.text, type: PrometheusText.contentType)
     }
@@ -60,8 +65,10 @@ struct StatusRoutes: Sendable {
 
     private static func text(_ text: String, type: String = "text/plain; charset=utf-8") -> Response {
         Response(
-            status: .ok, headers: [.contentType: type, .cacheControl: "no-store"],
-            body: .init(byteBuffer: ByteBuffer(string: text)))
+            status: .ok,
+            headers: [.contentType: type, .cacheControl: "no-store"],
+            body: .init(byteBuffer: ByteBuffer(string: text))
+        )
     }
 }
 

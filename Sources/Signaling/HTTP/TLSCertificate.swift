@@ -62,14 +62,19 @@ final class TLSCertificate: Sendable {
             count("failed")
             logger.error(
                 "TLS certificate not reloaded, the old one stays in use",
-                metadata: ["file": "\(files.certificateChain)", "error": "\(error)"])
+                metadata: ["file": "\(files.certificateChain)", "error": "\(error)"]
+            )
             return .failed
         }
     }
 
     private func count(_ result: String) {
-        Counter(label: MetricCatalog.certificateLoads.name, dimensions: [("result", result)], factory: metrics)
-            .increment()
+        Counter(
+            label: MetricCatalog.certificateLoads.name,
+            dimensions: [("result", result)],
+            factory: metrics
+        )
+        .increment()
     }
 
     private static func load(_ files: SignalingConfiguration.TLSFiles) throws -> NIOSSLContext {
@@ -77,7 +82,9 @@ final class TLSCertificate: Sendable {
         guard !chain.isEmpty else { throw TLSCertificateError.noCertificate }
         let key = try NIOSSLPrivateKey(file: files.privateKey, format: .pem)
         var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+            certificateChain: chain.map { .certificate($0) },
+            privateKey: .privateKey(key)
+        )
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
         // Refuses a key of another certificate: a renewal writes two files, and between them they do not match.
@@ -90,8 +97,10 @@ final class TLSCertificate: Sendable {
             let path = URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false)
             guard let values = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
             return Stamp(
-                inode: values[.systemFileNumber] as? UInt64, size: values[.size] as? UInt64,
-                modified: values[.modificationDate] as? Date)
+                inode: values[.systemFileNumber] as? UInt64,
+                size: values[.size] as? UInt64,
+                modified: values[.modificationDate] as? Date
+            )
         }
     }
 }

@@ -24,8 +24,10 @@ struct WebFile: Sendable {
 
     private init(_ path: String, _ contentType: String, _ file: sfu_web_file) {
         self.init(
-            path: path, contentType: contentType,
-            bytes: ByteBuffer(bytes: UnsafeRawBufferPointer(start: file.bytes, count: file.count)))
+            path: path,
+            contentType: contentType,
+            bytes: ByteBuffer(bytes: UnsafeRawBufferPointer(start: file.bytes, count: file.count))
+        )
     }
 
     static let all: [WebFile] = [

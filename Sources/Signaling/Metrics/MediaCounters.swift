@@ -26,13 +26,14 @@ public final class MediaCounters: Sendable {
     }
 
     private func writeFamilies<Value: BinaryInteger>(
-        _ workers: [(worker: Int, values: [String: Value])], _ kind: MetricDescription.Kind, suffix: String,
+        _ workers: [(worker: Int, values: [String: Value])],
+        _ kind: MetricDescription.Kind,
+        suffix: String,
         to text: inout PrometheusText
     ) {
         for key in Set(workers.flatMap(\.values.keys)).sorted() {
             let name = PrometheusText.legalName("sfu_\(key)\(suffix)")
-            let known = MetricCatalog.media.first { $0.name == name }
-            text.begin(name, kind, help: known?.help ?? "")
+            text.begin(name, kind, help: MediaMetrics.description(of: name)?.help ?? "")
             for (worker, values) in workers {
                 guard let value = values[key] else { continue }
                 text.sample(name, [("worker", "\(worker)")], value)
@@ -42,7 +43,7 @@ public final class MediaCounters: Sendable {
 
     private func writeDrops(_ workers: [WorkerCounters], to text: inout PrometheusText) {
         guard workers.contains(where: { !$0.drops.isEmpty }) else { return }
-        let metric = MetricCatalog.mediaDropped
+        let metric = MediaMetrics.dropped
         text.begin(metric.name, metric.kind, help: metric.help)
         for worker in workers {
             for (reason, count) in worker.drops.sorted(by: { $0.key < $1.key }) {

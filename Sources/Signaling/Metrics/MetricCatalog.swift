@@ -14,7 +14,11 @@ public struct MetricDescription: Sendable, Equatable {
     public var buckets: [Double]
 
     public init(
-        _ name: String, _ kind: Kind, _ help: String, labels: [String] = [], buckets: [Double] = []
+        _ name: String,
+        _ kind: Kind,
+        _ help: String,
+        labels: [String] = [],
+        buckets: [Double] = []
     ) {
         self.name = name
         self.kind = kind
@@ -27,50 +31,113 @@ public struct MetricDescription: Sendable, Equatable {
 /// All metrics of the server.
 public enum MetricCatalog {
     /// Seconds, 1 ms to 10 s.
-    public static let durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+    public static let durationBuckets = [
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+    ]
 
     public static let signalSockets = MetricDescription(
-        "sfu_signal_sockets", .gauge, "Open signaling WebSockets.")
+        "sfu_signal_sockets",
+        .gauge,
+        "Open signaling WebSockets."
+    )
     public static let signalSocketsClosed = MetricDescription(
-        "sfu_signal_sockets_closed_total", .counter, "Signaling WebSockets closed by a Close frame, by its code.",
-        labels: ["code"])
+        "sfu_signal_sockets_closed_total",
+        .counter,
+        "Signaling WebSockets closed by a Close frame, by its code.",
+        labels: ["code"]
+    )
     public static let httpRequests = MetricDescription(
-        "sfu_http_requests_total", .counter, "HTTP requests answered, by route pattern.",
-        labels: ["method", "route", "status"])
+        "sfu_http_requests_total",
+        .counter,
+        "HTTP requests answered, by route pattern.",
+        labels: ["method", "route", "status"]
+    )
     public static let httpDuration = MetricDescription(
-        "sfu_http_request_duration_seconds", .histogram, "Time from a request's head to its response.",
-        labels: ["route"], buckets: durationBuckets)
+        "sfu_http_request_duration_seconds",
+        .histogram,
+        "Time from a request's head to its response.",
+        labels: ["route"],
+        buckets: durationBuckets
+    )
     public static let httpConnections = MetricDescription(
-        "sfu_http_connections", .gauge, "Open HTTP connections, those that became WebSockets included.")
+        "sfu_http_connections",
+        .gauge,
+        "Open HTTP connections, those that became WebSockets included."
+    )
     public static let certificateLoads = MetricDescription(
-        "sfu_tls_certificate_loads_total", .counter, "Attempts to load the TLS certificate, by result.",
-        labels: ["result"])
+        "sfu_tls_certificate_loads_total",
+        .counter,
+        "Attempts to load the TLS certificate, by result.",
+        labels: ["result"]
+    )
     public static let seriesDropped = MetricDescription(
-        "sfu_metrics_series_dropped_total", .counter,
-        "Label sets that were folded into one because their metric had too many.")
-    public static let mediaDropped = MetricDescription(
-        "sfu_media_dropped_total", .counter, "Datagrams and packets that did not go on, by reason.",
-        labels: ["worker", "reason"])
+        "sfu_metrics_series_dropped_total",
+        .counter,
+        "Label sets that were folded into one because their metric had too many."
+    )
+
+    // From the gateway's statistics.
+    static let rooms = MetricDescription("sfu_signal_rooms", .gauge, "Rooms that the gateway knows.")
+    static let participants = MetricDescription(
+        "sfu_signal_participants",
+        .gauge,
+        "Participants of all rooms."
+    )
+    static let publications = MetricDescription("sfu_signal_publications", .gauge, "Negotiated publications.")
+    static let mediaSessions = MetricDescription(
+        "sfu_signal_media_sessions",
+        .gauge,
+        "Media sessions that the gateway opened and that live."
+    )
+    static let joins = MetricDescription("sfu_signal_joins_total", .counter, "Participants that joined.")
+    static let requests = MetricDescription("sfu_signal_requests_total", .counter, "Requests of clients.")
+    static let errors = MetricDescription(
+        "sfu_signal_errors_total",
+        .counter,
+        "Requests that were refused, by error code.",
+        labels: ["code"]
+    )
+    static let closes = MetricDescription(
+        "sfu_signal_closes_total",
+        .counter,
+        "Sockets that the gateway closed, by close code.",
+        labels: ["code"]
+    )
+    static let overflows = MetricDescription(
+        "sfu_signal_overflows_total",
+        .counter,
+        "Sessions whose waiting events were given up for a snapshot."
+    )
+    static let shed = MetricDescription(
+        "sfu_signal_shed_total",
+        .counter,
+        "Ephemeral events that were dropped, by type.",
+        labels: ["type"]
+    )
+    static let mediaEventsDropped = MetricDescription(
+        "sfu_signal_media_events_dropped_total",
+        .counter,
+        "Events of the media plane that found the inbox full."
+    )
+    static let commandsDropped = MetricDescription(
+        "sfu_signal_commands_dropped_total",
+        .counter,
+        "Commands to the media plane that found the backlog full."
+    )
+    static let gateway: [MetricDescription] = [
+        rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
+        mediaEventsDropped, commandsDropped,
+    ]
 
     /// What the signaling process counts itself.
-    public static let signaling: [MetricDescription] = [
-        signalSockets, signalSocketsClosed, httpRequests, httpDuration, httpConnections, certificateLoads,
-        seriesDropped,
-    ]
-
-    /// What the workers of the media plane report; names as in `WorkerCounters` with `sfu_` before and, for
-    /// counters, `_total` behind. A name that is missing here is shown all the same, without a help text.
-    public static let media: [MetricDescription] = [
-        mediaDropped,
-        worker("sfu_media_packets_received_total", .counter, "RTP packets that were accepted."),
-        worker("sfu_media_bytes_received_total", .counter, "Bytes of accepted RTP packets, without SRTP's own."),
-        worker("sfu_media_packets_forwarded_total", .counter, "RTP packets sent to subscribers."),
-        worker("sfu_media_bytes_forwarded_total", .counter, "Bytes of RTP packets sent to subscribers."),
-        worker("sfu_media_sessions", .gauge, "Sessions of a worker."),
-    ]
+    public static let signaling: [MetricDescription] =
+        [
+            signalSockets, signalSocketsClosed, httpRequests, httpDuration, httpConnections, certificateLoads,
+            seriesDropped,
+        ] + gateway
 
     /// All of them, by name.
-    public static let all: [MetricDescription] = (signaling + media).sorted { $0.name < $1.name }
+    public static let all: [MetricDescription] = (signaling + MediaMetrics.all).sorted { $0.name < $1.name }
 
     /// A Markdown table of `all`.
     public static func markdown() -> String {
@@ -80,9 +147,5 @@ public enum MetricCatalog {
             text += "| `\(metric.name)` | \(metric.kind.rawValue) | \(labels) | \(metric.help) |\n"
         }
         return text
-    }
-
-    private static func worker(_ name: String, _ kind: MetricDescription.Kind, _ help: String) -> MetricDescription {
-        MetricDescription(name, kind, help, labels: ["worker"])
     }
 }

@@ -39,7 +39,8 @@ public final class PrometheusRegistry: MetricsFactory {
     }
 
     public func makeFloatingPointCounter(
-        label: String, dimensions: [(String, String)]
+        label: String,
+        dimensions: [(String, String)]
     ) -> any FloatingPointCounterHandler {
         series(label, dimensions, .counter) { PrometheusFloatingCounter() }
     }
@@ -49,7 +50,9 @@ public final class PrometheusRegistry: MetricsFactory {
     }
 
     public func makeRecorder(
-        label: String, dimensions: [(String, String)], aggregate: Bool
+        label: String,
+        dimensions: [(String, String)],
+        aggregate: Bool
     ) -> any RecorderHandler {
         guard aggregate else { return series(label, dimensions, .gauge) { PrometheusGauge() } }
         let bounds = bounds(of: label)
@@ -99,7 +102,10 @@ public final class PrometheusRegistry: MetricsFactory {
     }
 
     private func series<S: PrometheusSeries>(
-        _ label: String, _ dimensions: [(String, String)], _ kind: MetricDescription.Kind, make: () -> S
+        _ label: String,
+        _ dimensions: [(String, String)],
+        _ kind: MetricDescription.Kind,
+        make: () -> S
     ) -> S {
         var name = PrometheusText.legalName(label)
         if kind == .counter, !name.hasSuffix("_total") { name += "_total" }

@@ -22,7 +22,11 @@ struct PrometheusText {
 
     /// A histogram's cumulative buckets, sum and count.
     mutating func histogram(
-        _ name: String, _ labels: [(String, String)], bounds: [Double], counts: [UInt64], sum: Double
+        _ name: String,
+        _ labels: [(String, String)],
+        bounds: [Double],
+        counts: [UInt64],
+        sum: Double
     ) {
         var cumulative: UInt64 = 0
         for (index, count) in counts.enumerated() {

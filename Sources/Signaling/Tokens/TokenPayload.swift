@@ -30,8 +30,15 @@ struct TokenPayload: JWTPayload, Equatable {
 
     var claims: Claims {
         var claims = Claims(
-            room: room, user: UserID(sub), name: name, device: did, role: role ?? .speaker,
-            grants: grants?.grants ?? Grants(), duplicates: dup ?? .coexist, attributes: attrs ?? [:])
+            room: room,
+            user: UserID(sub),
+            name: name,
+            device: did,
+            role: role ?? .speaker,
+            grants: grants?.grants ?? Grants(),
+            duplicates: dup ?? .coexist,
+            attributes: attrs ?? [:]
+        )
         if let maxSession {
             let bound = Int64.max / 1_000_000
             claims.maxSession = .seconds(min(max(maxSession, 0), bound))
@@ -83,8 +90,10 @@ struct GrantsPayload: Codable, Equatable {
             if let flag = try? container.decode(Bool.self, forKey: .publish) {
                 guard !flag else {
                     throw DecodingError.dataCorruptedError(
-                        forKey: .publish, in: container,
-                        debugDescription: "publish is a list of sources or false")
+                        forKey: .publish,
+                        in: container,
+                        debugDescription: "publish is a list of sources or false"
+                    )
                 }
             } else {
                 grants.publish = Set(try container.decode([Source].self, forKey: .publish))

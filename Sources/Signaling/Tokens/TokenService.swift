@@ -41,7 +41,8 @@ public struct TokenService: TokenVerifier {
     /// - Parameter keys: secrets by key id (`iss`). May be empty: then every token is refused.
     /// - Throws: `TokenKeyError`
     public init(
-        keys: [String: String], now: @escaping WallClock = { Date().timeIntervalSince1970 }
+        keys: [String: String],
+        now: @escaping WallClock = { Date().timeIntervalSince1970 }
     ) async throws {
         var loaded: [String: JWTKeyCollection] = [:]
         for (id, secret) in keys {
@@ -86,13 +87,20 @@ public struct TokenService: TokenVerifier {
         guard let key = keys[id] else { throw TokenKeyError.unknownKey(id) }
         let issued = now().rounded(.down)
         let payload = TokenPayload(
-            iss: id, sub: claims.user.rawValue, room: claims.room,
-            exp: issued + (Double(lifetime.microseconds) / 1_000_000).rounded(.up), iat: issued,
-            aud: Audience([TokenPayload.audience]), name: claims.name, did: claims.device, role: claims.role,
+            iss: id,
+            sub: claims.user.rawValue,
+            room: claims.room,
+            exp: issued + (Double(lifetime.microseconds) / 1_000_000).rounded(.up),
+            iat: issued,
+            aud: Audience([TokenPayload.audience]),
+            name: claims.name,
+            did: claims.device,
+            role: claims.role,
             grants: GrantsPayload(claims.grants),
             dup: claims.duplicates == .coexist ? nil : claims.duplicates,
             maxSession: claims.maxSession.microseconds / 1_000_000,
-            attrs: claims.attributes.isEmpty ? nil : claims.attributes)
+            attrs: claims.attributes.isEmpty ? nil : claims.attributes
+        )
         var header = JWTHeader()
         header.alg = "HS256"
         header.typ = "JWT"
@@ -126,7 +134,9 @@ public struct TokenService: TokenVerifier {
 
     private func checkTimes(_ payload: TokenPayload) throws {
         let now = now()
-        guard payload.exp > now - Self.leewaySeconds else { throw Self.refuse(.expired, "the token has expired") }
+        guard payload.exp > now - Self.leewaySeconds else {
+            throw Self.refuse(.expired, "the token has expired")
+        }
         guard (payload.nbf ?? 0) <= now + Self.leewaySeconds else {
             throw Self.refuse(.unauthenticated, "the token is not valid yet")
         }

@@ -22,28 +22,44 @@ struct UpgradeRoute: Sendable {
         let origin = headers[.origin]
         guard origins.allows(origin: origin, host: scope.client.host) else {
             throw Problem(
-                .forbidden, "pages of \(origin ?? "this origin") may not open sockets here; the server's list of "
-                    + "origins says who may", code: .forbidden)
+                .forbidden,
+                "pages of \(origin ?? "this origin") may not open sockets here; the server's list of "
+                    + "origins says who may",
+                code: .forbidden
+            )
         }
         let offered = Self.list(headers[values: .secWebSocketProtocol])
         guard offered.contains(Self.subprotocol) else {
             throw Problem(
-                .badRequest, "the subprotocol \(Self.subprotocol) must be offered in Sec-WebSocket-Protocol",
-                code: .badRequest)
+                .badRequest,
+                "the subprotocol \(Self.subprotocol) must be offered in Sec-WebSocket-Protocol",
+                code: .badRequest
+            )
         }
         guard !isDraining() else {
             throw Problem(
-                .serviceUnavailable, "the server is restarting", code: .overloaded, headers: [.retryAfter: "2"])
+                .serviceUnavailable,
+                "the server is restarting",
+                code: .overloaded,
+                headers: [.retryAfter: "2"]
+            )
         }
         guard let upgrade = scope.upgrade else {
             throw Self.upgradeRequired("only the first request of a connection can become a WebSocket")
         }
         upgrade.accept(
             SignalingRequest(
-                room: room, remoteAddress: scope.client.address, origin: origin,
-                userAgent: headers[.userAgent], traceparent: headers[headerName("traceparent")]))
+                room: room,
+                remoteAddress: scope.client.address,
+                origin: origin,
+                userAgent: headers[.userAgent],
+                traceparent: headers[headerName("traceparent")]
+            )
+        )
         return Response(
-            status: .switchingProtocols, headers: [.secWebSocketProtocol: Self.subprotocol])
+            status: .switchingProtocols,
+            headers: [.secWebSocketProtocol: Self.subprotocol]
+        )
     }
 
     /// RFC 6455 §4.2.1.
@@ -64,8 +80,11 @@ struct UpgradeRoute: Sendable {
 
     private static func upgradeRequired(_ detail: String) -> Problem {
         Problem(
-            .upgradeRequired, detail, code: .badRequest,
-            headers: [.upgrade: "websocket", .connection: "upgrade", .secWebSocketVersion: "13"])
+            .upgradeRequired,
+            detail,
+            code: .badRequest,
+            headers: [.upgrade: "websocket", .connection: "upgrade", .secWebSocketVersion: "13"]
+        )
     }
 
     /// 16 bytes are 22 characters and two signs of padding.

@@ -48,7 +48,9 @@ final class WebSocketHub {
     private var sweeper: RepeatedTask?
 
     init(
-        delegate: any SignalingSocketDelegate, eventLoop: any EventLoop, metrics: any MetricsFactory,
+        delegate: any SignalingSocketDelegate,
+        eventLoop: any EventLoop,
+        metrics: any MetricsFactory,
         now: @escaping () -> NIODeadline = { .now() }
     ) {
         self.delegate = delegate
@@ -122,13 +124,20 @@ final class WebSocketHub {
     private func configure(_ channel: any Channel) {
         guard let options = channel.syncOptions else { return }
         let watermark = ChannelOptions.Types.WriteBufferWaterMark(
-            low: Limits.WebSocket.writeLowWatermark, high: Limits.WebSocket.writeHighWatermark)
+            low: Limits.WebSocket.writeLowWatermark,
+            high: Limits.WebSocket.writeHighWatermark
+        )
         try? options.setOption(.writeBufferWaterMark, value: watermark)
         // Not every channel is a TCP socket; where one is not, there is nothing to tune.
         try? options.setOption(.tcpOption(.tcp_nodelay), value: 1)
-        try? options.setOption(.tcpOption(.notSentLowWatermark), value: numericCast(Limits.WebSocket.kernelUnsentBytes))
         try? options.setOption(
-            .tcpOption(.userTimeout), value: numericCast(Limits.WebSocket.userTimeout.milliseconds))
+            .tcpOption(.notSentLowWatermark),
+            value: numericCast(Limits.WebSocket.kernelUnsentBytes)
+        )
+        try? options.setOption(
+            .tcpOption(.userTimeout),
+            value: numericCast(Limits.WebSocket.userTimeout.milliseconds)
+        )
     }
 }
 
@@ -151,7 +160,9 @@ struct WebSocketMetrics {
 
     func closed(_ code: UInt16) {
         Counter(
-            label: MetricCatalog.signalSocketsClosed.name, dimensions: [("code", "\(code)")], factory: factory
+            label: MetricCatalog.signalSocketsClosed.name,
+            dimensions: [("code", "\(code)")],
+            factory: factory
         ).increment()
     }
 }

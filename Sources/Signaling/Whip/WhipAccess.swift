@@ -26,7 +26,11 @@ struct WhipAccess: Sendable {
             return Claims(room: room, user: UserID(participant), grants: .development)
         }
         guard claims.user.rawValue == participant else {
-            throw Problem(.forbidden, "the participant in the path is not the user of the token", code: .forbidden)
+            throw Problem(
+                .forbidden,
+                "the participant in the path is not the user of the token",
+                code: .forbidden
+            )
         }
         return claims
     }
@@ -59,8 +63,11 @@ struct WhipAccess: Sendable {
         guard let token = BearerToken.read(request.headers) else {
             if isDevelopment, request.headers[.authorization] == nil { return nil }
             throw Problem(
-                .unauthorized, "a bearer token is needed", code: .unauthenticated,
-                headers: [.wwwAuthenticate: "Bearer"])
+                .unauthorized,
+                "a bearer token is needed",
+                code: .unauthenticated,
+                headers: [.wwwAuthenticate: "Bearer"]
+            )
         }
         return try await tokens.verify(token, room: room)
     }

@@ -11,7 +11,11 @@ import Seam
 /// The gateway as WHIP and WHEP see it; see `Gateway` for what each throws.
 protocol WhipGateway: Sendable {
     func openWhipSession(
-        room: String, claims: Claims, offer: Offer, kind: WhipKind, remoteAddress: String
+        room: String,
+        claims: Claims,
+        offer: Offer,
+        kind: WhipKind,
+        remoteAddress: String
     ) async throws -> WhipSession
     func restartICE(session: SessionID, fragment: ICEFragment, ifMatch: String?) async throws -> WhipPatch
     func endSession(_ id: SessionID) async -> Bool
@@ -33,8 +37,12 @@ struct WhipRoutes: Sendable {
     let now: @Sendable () -> Instant
 
     init(
-        gateway: any WhipGateway, tokens: any TokenVerifier, isDevelopment: Bool, rate: RateLimiter,
-        isDraining: @escaping @Sendable () -> Bool, now: @escaping @Sendable () -> Instant = Self.monotonic
+        gateway: any WhipGateway,
+        tokens: any TokenVerifier,
+        isDevelopment: Bool,
+        rate: RateLimiter,
+        isDraining: @escaping @Sendable () -> Bool,
+        now: @escaping @Sendable () -> Instant = Self.monotonic
     ) {
         self.gateway = gateway
         self.access = WhipAccess(tokens: tokens, isDevelopment: isDevelopment)
@@ -46,14 +54,20 @@ struct WhipRoutes: Sendable {
     func add(to router: Router<RequestScope>) {
         let endpoint: HTTPFields = [Self.acceptPost: Self.offerType]
         router.route(
-            "/whip/{room}/{participant}", headers: endpoint,
-            [.get: { _, _ in Response(status: .noContent) }, .post: publish])
+            "/whip/{room}/{participant}",
+            headers: endpoint,
+            [.get: { _, _ in Response(status: .noContent) }, .post: publish]
+        )
         router.route(
-            "/whep/{room}/{participant}", headers: endpoint,
-            [.get: { _, _ in Response(status: .noContent) }, .head: Self.discover, .post: watchParticipant])
+            "/whep/{room}/{participant}",
+            headers: endpoint,
+            [.get: { _, _ in Response(status: .noContent) }, .head: Self.discover, .post: watchParticipant]
+        )
         router.route(
-            "/whep/{room}", headers: endpoint,
-            [.get: { _, _ in Response(status: .noContent) }, .head: Self.discover, .post: watchRoom])
+            "/whep/{room}",
+            headers: endpoint,
+            [.get: { _, _ in Response(status: .noContent) }, .head: Self.discover, .post: watchRoom]
+        )
         let session: [HTTPRequest.Method: RouteHandler] = [.get: probe, .patch: patch, .delete: end]
         let patchable: HTTPFields = [Self.acceptPatch: Self.fragmentType]
         router.route("/whip/{room}/{participant}/{session}", headers: patchable, session)
@@ -104,22 +118,37 @@ struct WhipRoutes: Sendable {
     }
 
     private func open(
-        _ kind: WhipKind, _ room: String, _ claims: Claims, _ offer: Offer, _ scope: RequestScope
+        _ kind: WhipKind,
+        _ room: String,
+        _ claims: Claims,
+        _ offer: Offer,
+        _ scope: RequestScope
     ) async throws -> WhipSession {
         try await gateway.openWhipSession(
-            room: room, claims: claims, offer: offer, kind: kind, remoteAddress: scope.client.address)
+            room: room,
+            claims: claims,
+            offer: offer,
+            kind: kind,
+            remoteAddress: scope.client.address
+        )
     }
 
     private func created(
-        _ session: WhipSession, path: [String], _ request: Request, _ scope: RequestScope
+        _ session: WhipSession,
+        path: [String],
+        _ request: Request,
+        _ scope: RequestScope
     ) -> Response {
         let path = "/" + (path + [session.session.rawValue]).map(PercentCoding.encode).joined(separator: "/")
         return Response(
             status: .created,
             headers: [
-                .contentType: Self.offerType, .location: Self.location(path, scope.client), .eTag: session.etag,
+                .contentType: Self.offerType, .location: Self.location(path, scope.client),
+                .eTag: session.etag,
                 Self.acceptPatch: Self.fragmentType, .cacheControl: "no-store",
-            ], body: .init(byteBuffer: ByteBuffer(string: session.answer)))
+            ],
+            body: .init(byteBuffer: ByteBuffer(string: session.answer))
+        )
     }
 
     /// Absolute, for clients that cannot resolve a path; but only where our own URL is beyond doubt.
@@ -155,7 +184,8 @@ struct WhipRoutes: Sendable {
                 return Response(
                     status: .ok,
                     headers: [.contentType: Self.fragmentType, .eTag: etag, .cacheControl: "no-store"],
-                    body: .init(byteBuffer: ByteBuffer(string: fragment)))
+                    body: .init(byteBuffer: ByteBuffer(string: fragment))
+                )
             }
         } catch let error as GatewayError where error.code == .conflict {
             throw Problem(.preconditionFailed, error.message, code: .conflict)
@@ -186,10 +216,19 @@ struct WhipRoutes: Sendable {
     private func admit(_ scope: RequestScope) throws {
         guard !isDraining() else {
             throw Problem(
-                .serviceUnavailable, "the server is restarting", code: .overloaded, headers: [.retryAfter: "2"])
+                .serviceUnavailable,
+                "the server is restarting",
+                code: .overloaded,
+                headers: [.retryAfter: "2"]
+            )
         }
         guard scope.client.isLoopback || rate.allows(scope.client.address, at: now()) else {
-            throw Problem(.tooManyRequests, "too many requests", code: .rateLimited, headers: [.retryAfter: "1"])
+            throw Problem(
+                .tooManyRequests,
+                "too many requests",
+                code: .rateLimited,
+                headers: [.retryAfter: "1"]
+            )
         }
     }
 
@@ -221,7 +260,11 @@ struct WhipRoutes: Sendable {
             .split(whereSeparator: \.isWhitespace).first?.lowercased()
         guard sent == type else {
             throw Problem(
-                .unsupportedMediaType, "Content-Type must be \(type)", code: .unsupported, headers: headers)
+                .unsupportedMediaType,
+                "Content-Type must be \(type)",
+                code: .unsupported,
+                headers: headers
+            )
         }
     }
 

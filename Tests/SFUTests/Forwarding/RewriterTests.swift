@@ -12,6 +12,7 @@ import Testing
         var record = PacketRecord()
         record.sequence = sequence
         record.timestamp = timestamp
+        record.flags = .marker
         record.frame.pictureID = picture
         record.frame.pictureIDBits = 15
         record.frame.tl0PicIndex = tl0
@@ -21,7 +22,7 @@ import Testing
 
     private func rewrite(_ record: PacketRecord, _ rewriter: inout Rewriter, at time: Instant) -> Rewritten? {
         var copy = record
-        return withUnsafeMutablePointer(to: &copy) { rewriter.rewrite($0, at: time) }
+        return withUnsafeMutablePointer(to: &copy) { rewriter.rewrite($0, unless: nil, at: time) }
     }
 
     @Test func theFirstNumberIsBelowHalfTheCircle() {

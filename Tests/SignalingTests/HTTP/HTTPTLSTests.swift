@@ -27,7 +27,8 @@ private struct CertificateFiles {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days",
             "2", "-subj", "/CN=\(name)", "-keyout", fresh.appending(path: "key.pem").path(), "-out",
             fresh.appending(path: "cert.pem").path(),
         ]
@@ -79,7 +80,8 @@ struct HTTPTLSTests {
             // No TLS, no answer.
             let plain = try await server.connect()
             try await plain.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            #expect(!String(decoding: await plain.readToEnd(), as: UTF8.self).contains("HTTP/1.1"))
+            #expect(!String(decoding: await plain.readSome(), as: UTF8.self).contains("HTTP/1.1"))
+            plain.close()
         }
     }
 

@@ -75,7 +75,12 @@ final class FakeWhip: WhipGateway {
 
     struct State {
         var openResult: Result<WhipSession, GatewayError> = .success(
-            WhipSession(session: SessionID("se_0123456789abcdef0123456789abcdef"), answer: "v=0\r\n", etag: "\"e1\""))
+            WhipSession(
+                session: SessionID("se_0123456789abcdef0123456789abcdef"),
+                answer: "v=0\r\n",
+                etag: "\"e1\""
+            )
+        )
         var patchResult: Result<WhipPatch, GatewayError> = .success(.trickled)
         var owners: [SessionID: UserID] = [:]
         var opened: [Opened] = []
@@ -86,7 +91,11 @@ final class FakeWhip: WhipGateway {
     let state = Mutex(State())
 
     func openWhipSession(
-        room: String, claims: Claims, offer: Offer, kind: WhipKind, remoteAddress: String
+        room: String,
+        claims: Claims,
+        offer: Offer,
+        kind: WhipKind,
+        remoteAddress: String
     ) async throws -> WhipSession {
         try state.withLock {
             $0.opened.append(Opened(room: room, claims: claims, kind: kind))
@@ -116,6 +125,16 @@ final class FakeWhip: WhipGateway {
 struct HTTPTestServer: Sendable {
     static let secret = "a-secret-of-tests-with-enough-bytes-in-it"
 
+    static let statistics: GatewayStatistics = {
+        var statistics = GatewayStatistics()
+        statistics.rooms = 3
+        statistics.joins = 9
+        statistics.errors = [.forbidden: 2, .badRequest: 1]
+        statistics.closes = [.kicked: 4]
+        statistics.shed = [.levels: 5]
+        return statistics
+    }()
+
     let address: SocketAddress
     let sockets: EchoSockets
     let whip: FakeWhip
@@ -128,7 +147,10 @@ struct HTTPTestServer: Sendable {
 
     /// One request on a connection of its own.
     func request(
-        _ method: String, _ path: String, _ headers: [String: String] = [:], body: String? = nil
+        _ method: String,
+        _ path: String,
+        _ headers: [String: String] = [:],
+        body: String? = nil
     ) async throws -> RawClient.Response {
         let client = try await connect()
         defer { client.close() }
@@ -138,13 +160,15 @@ struct HTTPTestServer: Sendable {
     /// Runs a server for the length of `body`.
     static func with(
         _ change: (inout SignalingConfiguration) -> Void = { _ in },
-        firstRequestTimeout: TimeAmount = .seconds(10), unreadiness: String? = nil,
+        unreadiness: String? = nil,
         _ body: (HTTPTestServer) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = group.next()
         var configuration = SignalingConfiguration(
-            listen: [ListenAddress(host: "127.0.0.1", port: 0)], version: "1.2.3")
+            listen: [ListenAddress(host: "127.0.0.1", port: 0)],
+            version: "1.2.3"
+        )
         change(&configuration)
         let sockets = EchoSockets(eventLoop: eventLoop)
         let whip = FakeWhip()
@@ -152,12 +176,23 @@ struct HTTPTestServer: Sendable {
         let registry = PrometheusRegistry()
         let mediaCounters = MediaCounters()
         let backend = SignalingBackend(
-            sockets: sockets, whip: whip, tokens: tokens, unreadiness: { unreadiness }, shutdown: {})
+            sockets: sockets,
+            whip: whip,
+            tokens: tokens,
+            unreadiness: { unreadiness },
+            statistics: { Self.statistics },
+            shutdown: {}
+        )
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let server = try SignalingServer(
-            configuration: configuration, eventLoop: eventLoop, backend: backend, registry: registry,
-            mediaCounters: mediaCounters, logger: logger, firstRequestTimeout: firstRequestTimeout)
+            configuration: configuration,
+            eventLoop: eventLoop,
+            backend: backend,
+            registry: registry,
+            mediaCounters: mediaCounters,
+            logger: logger
+        )
         let services = ServiceGroup(services: [server], logger: logger)
         let running = Task { try await services.run() }
         let address = try await server.boundAddresses[0]
@@ -165,12 +200,18 @@ struct HTTPTestServer: Sendable {
         do {
             try await body(
                 HTTPTestServer(
-                    address: address, sockets: sockets, whip: whip, tokens: tokens, registry: registry,
+                    address: address,
+                    sockets: sockets,
+                    whip: whip,
+                    tokens: tokens,
+                    registry: registry,
                     mediaCounters: mediaCounters,
                     shutdown: {
                         await services.triggerGracefulShutdown()
                         _ = try? await running.value
-                    }))
+                    }
+                )
+            )
             result = .success(())
         } catch {
             result = .failure(error)

@@ -47,7 +47,9 @@ struct HTTPValueTests {
     private static func client(_ headers: [(String, String)], peer: String, trusted: [String]) -> ClientInfo {
         var request = HTTPRequest(method: .get, scheme: "http", authority: "inner:8080", path: "/")
         for (name, value) in headers {
-            if let name = HTTPField.Name(name) { request.headerFields.append(HTTPField(name: name, value: value)) }
+            if let name = HTTPField.Name(name) {
+                request.headerFields.append(HTTPField(name: name, value: value))
+            }
         }
         return ProxyPolicy(trusted: trusted.compactMap { AddressRange($0) })
             .client(of: request, peer: peer, isTLS: false)
@@ -55,29 +57,50 @@ struct HTTPValueTests {
 
     @Test func untrustedProxiesAreNotBelieved() {
         let client = Self.client(
-            [("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example")],
-            peer: "203.0.113.5", trusted: ["10.0.0.0/8"])
+            [
+                ("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-Proto", "https"),
+                ("X-Forwarded-Host", "evil.example"),
+            ],
+            peer: "203.0.113.5",
+            trusted: ["10.0.0.0/8"]
+        )
         #expect(
             client
                 == ClientInfo(
-                    address: "203.0.113.5", scheme: "http", host: "inner:8080", isBehindUnknownProxy: true))
+                    address: "203.0.113.5",
+                    scheme: "http",
+                    host: "inner:8080",
+                    isBehindUnknownProxy: true
+                )
+        )
     }
 
     @Test func trustedProxiesAre() {
         let client = Self.client(
-            [("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "HTTPS"), ("X-Forwarded-Host", "chat.example")],
-            peer: "10.0.0.1", trusted: ["10.0.0.0/8"])
+            [
+                ("X-Forwarded-For", "198.51.100.7"), ("X-Forwarded-Proto", "HTTPS"),
+                ("X-Forwarded-Host", "chat.example"),
+            ],
+            peer: "10.0.0.1",
+            trusted: ["10.0.0.0/8"]
+        )
         #expect(
             client
                 == ClientInfo(
-                    address: "198.51.100.7", scheme: "https", host: "chat.example", isBehindUnknownProxy: false))
+                    address: "198.51.100.7",
+                    scheme: "https",
+                    host: "chat.example",
+                    isBehindUnknownProxy: false
+                )
+        )
     }
 
     @Test(arguments: [
         // What the client itself wrote stands left of what the proxies saw.
         ("6.6.6.6, 198.51.100.7", "198.51.100.7"), ("6.6.6.6, 198.51.100.7, 10.0.0.9", "198.51.100.7"),
         ("198.51.100.7:4711, 10.0.0.9", "198.51.100.7"), ("[2001:db8::7]:4711", "2001:db8::7"),
-        ("6.6.6.6, unknown, 10.0.0.9", "10.0.0.9"), ("garbage", "10.0.0.1"), ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("6.6.6.6, unknown, 10.0.0.9", "10.0.0.9"), ("garbage", "10.0.0.1"),
+        ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
     ])
     func forwardedChains(_ chain: String, _ address: String) {
         let client = Self.client([("X-Forwarded-For", chain)], peer: "10.0.0.1", trusted: ["10.0.0.0/8"])
@@ -96,14 +119,18 @@ struct HTTPValueTests {
         #expect(WebOrigin("http://[::1]:8080")?.isLoopback == true)
         #expect(WebOrigin("http://app.localhost")?.isLoopback == true)
         #expect(WebOrigin("http://localhost.evil.example")?.isLoopback == false)
-        for text in ["null", "", "https://", "ftp://a", "https://a/b", "https://u@a", "https://a:b", "https://[::1"] {
+        for text in [
+            "null", "", "https://", "ftp://a", "https://a/b", "https://u@a", "https://a:b", "https://[::1",
+        ] {
             #expect(WebOrigin(text) == nil, "\(text)")
         }
     }
 
     @Test func percentCoding() {
         #expect(PercentCoding.decode("st%C3%A4nd%20up%2fx") == "ständ up/x")
-        for text in ["%", "%4", "%zz", "%ff", "a%c3"] { #expect(PercentCoding.decode(text) == nil, "\(text)") }
+        for text in ["%", "%4", "%zz", "%ff", "a%c3"] {
+            #expect(PercentCoding.decode(text) == nil, "\(text)")
+        }
         #expect(PercentCoding.encode("ständ up/x?") == "st%C3%A4nd%20up%2Fx%3F")
         #expect(PercentCoding.decode(PercentCoding.encode("a-b_c.d~e%f")) == "a-b_c.d~e%f")
     }
@@ -113,7 +140,9 @@ struct HTTPValueTests {
         (951_827_696, "Tue, 29 Feb 2000 12:34:56 GMT"), (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
         (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"), (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
     ])
-    func dates(_ seconds: Int64, _ text: String) { #expect(HTTPDate.format(secondsSince1970: seconds) == text) }
+    func dates(_ seconds: Int64, _ text: String) {
+        #expect(HTTPDate.format(secondsSince1970: seconds) == text)
+    }
 
     @Test func ratesPerAddress() {
         let limiter = RateLimiter(perSecond: 2, burst: 3, capacity: 2)

@@ -32,7 +32,9 @@ final class RawClient {
 
         init(_ continuation: AsyncStream<ByteBuffer>.Continuation) { self.continuation = continuation }
 
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) { continuation.yield(unwrapInboundIn(data)) }
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            continuation.yield(unwrapInboundIn(data))
+        }
         func channelInactive(context: ChannelHandlerContext) { continuation.finish() }
         func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
     }
@@ -74,6 +76,12 @@ final class RawClient {
         return Array(buffer.readableBytesView)
     }
 
+    /// The first bytes that come; empty at the end of the connection.
+    func readSome() async -> [UInt8] {
+        if buffer.readableBytes == 0 { _ = await fill() }
+        return Array(buffer.readableBytesView)
+    }
+
     func readResponse() async throws -> Response {
         while true {
             let text = String(buffer: buffer)
@@ -82,7 +90,8 @@ final class RawClient {
                 var headers: [String: String] = [:]
                 for line in head.dropFirst() {
                     let parts = line.split(separator: ":", maxSplits: 1)
-                    headers[parts[0].lowercased()] = parts.count > 1 ? String(parts[1].drop { $0 == " " }) : ""
+                    headers[parts[0].lowercased()] =
+                        parts.count > 1 ? String(parts[1].drop { $0 == " " }) : ""
                 }
                 let status = Int(head.first?.split(separator: " ").dropFirst().first ?? "") ?? 0
                 buffer.moveReaderIndex(forwardBy: text[..<end.upperBound].utf8.count)
@@ -102,14 +111,19 @@ final class RawClient {
         while true {
             if let frame = parseFrame() { return frame }
             guard await fill() else {
-                guard buffer.readableBytes == 0 else { throw RawClientError("connection ended inside a frame") }
+                guard buffer.readableBytes == 0 else {
+                    throw RawClientError("connection ended inside a frame")
+                }
                 return nil
             }
         }
     }
 
     func request(
-        _ method: String, _ path: String, _ headers: [String: String] = [:], body: String? = nil
+        _ method: String,
+        _ path: String,
+        _ headers: [String: String] = [:],
+        body: String? = nil
     ) async throws -> Response {
         var text = "\(method) \(path) HTTP/1.1\r\n"
         if headers["Host"] == nil { text += "Host: localhost\r\n" }
@@ -145,7 +159,8 @@ final class RawClient {
 
     private func parseFrame() -> Frame? {
         var copy = buffer
-        guard let first = copy.readInteger(as: UInt8.self), let second = copy.readInteger(as: UInt8.self) else {
+        guard let first = copy.readInteger(as: UInt8.self), let second = copy.readInteger(as: UInt8.self)
+        else {
             return nil
         }
         var length = Int(second & 0x7f)
@@ -164,7 +179,11 @@ final class RawClient {
 
 /// A client frame (RFC 6455 §5.2).
 func frame(
-    _ opcode: UInt8, _ payload: [UInt8] = [], fin: Bool = true, rsv: UInt8 = 0, masked: Bool = true
+    _ opcode: UInt8,
+    _ payload: [UInt8] = [],
+    fin: Bool = true,
+    rsv: UInt8 = 0,
+    masked: Bool = true
 ) -> [UInt8] {
     var bytes: [UInt8] = [(fin ? 0x80 : 0) | rsv << 4 | opcode]
     let mask: UInt8 = masked ? 0x80 : 0
@@ -173,7 +192,9 @@ func frame(
     case ..<65_536: bytes += [mask | 126, UInt8(payload.count >> 8), UInt8(payload.count & 0xff)]
     default:
         bytes.append(mask | 127)
-        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(payload.count >> shift & 0xff)) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            bytes.append(UInt8(payload.count >> shift & 0xff))
+        }
     }
     guard masked else { return bytes + payload }
     let key: [UInt8] = [0x37, 0xfa, 0x21, 0x3d]

@@ -48,7 +48,8 @@ struct MetricsTextTests {
                 # TYPE sfu_metrics_series_dropped_total counter
                 sfu_metrics_series_dropped_total 0
 
-                """)
+                """
+        )
     }
 
     @Test func seriesAreBounded() {
@@ -59,7 +60,9 @@ struct MetricsTextTests {
         let text = Self.text(registry)
         #expect(text.contains("c_total{overflow=\"true\"} 7\n"))
         #expect(text.contains("sfu_metrics_series_dropped_total 7\n"))
-        #expect(text.split(separator: "\n").count { $0.hasPrefix("c_total{") } == Limits.HTTP.seriesPerMetric + 1)
+        #expect(
+            text.split(separator: "\n").count { $0.hasPrefix("c_total{") } == Limits.HTTP.seriesPerMetric + 1
+        )
     }
 
     @Test func oneNameOneKind() {
@@ -95,32 +98,38 @@ struct MetricsTextTests {
     @Test func workersSideBySide() {
         let counters = MediaCounters()
         counters.record(
-            WorkerCounters(worker: 1, counts: ["media_packets_forwarded": 5], gauges: ["media_sessions": 2]))
-        counters.record(WorkerCounters(worker: 0, counts: ["media_packets_forwarded": 1]))
+            WorkerCounters(worker: 1, counts: ["packets_forwarded": 5], gauges: ["sessions": 2])
+        )
+        counters.record(WorkerCounters(worker: 0, counts: ["packets_forwarded": 1]))
         counters.record(
             WorkerCounters(
-                worker: 0, counts: ["media_packets_forwarded": 7, "odd name": 1],
-                drops: ["muted": 3, "malformed": 1], gauges: ["media_sessions": -1]))
+                worker: 0,
+                counts: ["packets_forwarded": 7, "odd name": 1],
+                drops: ["muted": 3, "malformed": 1],
+                gauges: ["sessions": -1]
+            )
+        )
         var text = PrometheusText()
         counters.write(to: &text)
         #expect(
             text.text == """
-                # HELP sfu_media_packets_forwarded_total RTP packets sent to subscribers.
-                # TYPE sfu_media_packets_forwarded_total counter
-                sfu_media_packets_forwarded_total{worker="0"} 7
-                sfu_media_packets_forwarded_total{worker="1"} 5
                 # TYPE sfu_odd_name_total counter
                 sfu_odd_name_total{worker="0"} 1
+                # HELP sfu_packets_forwarded_total RTP packets sent to subscribers.
+                # TYPE sfu_packets_forwarded_total counter
+                sfu_packets_forwarded_total{worker="0"} 7
+                sfu_packets_forwarded_total{worker="1"} 5
                 # HELP sfu_media_dropped_total Datagrams and packets that did not go on, by reason.
                 # TYPE sfu_media_dropped_total counter
                 sfu_media_dropped_total{worker="0",reason="malformed"} 1
                 sfu_media_dropped_total{worker="0",reason="muted"} 3
-                # HELP sfu_media_sessions Sessions of a worker.
-                # TYPE sfu_media_sessions gauge
-                sfu_media_sessions{worker="0"} -1
-                sfu_media_sessions{worker="1"} 2
+                # HELP sfu_sessions Sessions of a worker.
+                # TYPE sfu_sessions gauge
+                sfu_sessions{worker="0"} -1
+                sfu_sessions{worker="1"} 2
 
-                """)
+                """
+        )
         counters.removeAll()
         var empty = PrometheusText()
         counters.write(to: &empty)

@@ -17,7 +17,9 @@ struct TokenServiceTests {
 
     /// Signs any JSON, also what `mint` would never write.
     private static func sign(
-        _ payload: String, header: String = #"{"alg":"HS256","typ":"JWT"}"#, secret: String = secret
+        _ payload: String,
+        header: String = #"{"alg":"HS256","typ":"JWT"}"#,
+        secret: String = secret
     ) async throws -> String {
         func base64(_ bytes: some Sequence<UInt8>) -> String {
             Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
@@ -38,9 +40,22 @@ struct TokenServiceTests {
     @Test func mintedTokensVerify() async throws {
         let service = try await Self.service()
         let claims = Claims(
-            room: "standup", user: UserID("alice"), name: "Alice Ä", device: "d1", role: .moderator,
-            grants: Grants(publish: [.mic, .camera], subscribe: true, data: true, receivesOwnUser: true, moderate: true),
-            duplicates: .replace, maxSession: .seconds(3600), attributes: ["team": "blue"])
+            room: "standup",
+            user: UserID("alice"),
+            name: "Alice Ä",
+            device: "d1",
+            role: .moderator,
+            grants: Grants(
+                publish: [.mic, .camera],
+                subscribe: true,
+                data: true,
+                receivesOwnUser: true,
+                moderate: true
+            ),
+            duplicates: .replace,
+            maxSession: .seconds(3600),
+            attributes: ["team": "blue"]
+        )
         let token = try await service.mint(claims, keyID: "key2", lifetime: .seconds(60))
         #expect(try await service.verify(token, room: "standup") == claims)
     }
@@ -73,32 +88,66 @@ struct TokenServiceTests {
     }
 
     static let refusals: [Refusal] = [
-        Refusal(name: "wrong secret", secret: String(repeating: "x", count: 32), code: .unauthenticated, says: "signature"),
-        Refusal(name: "key of another", payload: ["iss": "\"key2\""], code: .unauthenticated, says: "signature"),
-        Refusal(name: "unknown key", payload: ["iss": "\"key3\""], code: .unauthenticated, says: "unknown key"),
+        Refusal(
+            name: "wrong secret",
+            secret: String(repeating: "x", count: 32),
+            code: .unauthenticated,
+            says: "signature"
+        ),
+        Refusal(
+            name: "key of another",
+            payload: ["iss": "\"key2\""],
+            code: .unauthenticated,
+            says: "signature"
+        ),
+        Refusal(
+            name: "unknown key",
+            payload: ["iss": "\"key3\""],
+            code: .unauthenticated,
+            says: "unknown key"
+        ),
         Refusal(name: "expired", payload: ["exp": "1799999970"], code: .expired, says: "expired"),
         Refusal(name: "no exp", payload: ["exp": nil], code: .unauthenticated, says: "malformed"),
-        Refusal(name: "not yet", payload: ["nbf": "1800000031"], code: .unauthenticated, says: "not valid yet"),
+        Refusal(
+            name: "not yet",
+            payload: ["nbf": "1800000031"],
+            code: .unauthenticated,
+            says: "not valid yet"
+        ),
         Refusal(name: "room", payload: ["room": "\"lunch\""], code: .forbidden, says: "another room"),
         Refusal(name: "no room", payload: ["room": nil], code: .unauthenticated, says: "malformed"),
         Refusal(name: "no sub", payload: ["sub": nil], code: .unauthenticated, says: "malformed"),
         Refusal(name: "empty sub", payload: ["sub": "\"\""], code: .unauthenticated, says: "no user"),
         Refusal(name: "audience", payload: ["aud": "[\"chat\"]"], code: .unauthenticated, says: "audience"),
         Refusal(
-            name: "unknown source", payload: ["grants": #"{"publish":["fax"]}"#], code: .unauthenticated,
-            says: "malformed"),
+            name: "unknown source",
+            payload: ["grants": #"{"publish":["fax"]}"#],
+            code: .unauthenticated,
+            says: "malformed"
+        ),
         Refusal(
-            name: "publish true", payload: ["grants": #"{"publish":true}"#], code: .unauthenticated, says: "malformed"),
+            name: "publish true",
+            payload: ["grants": #"{"publish":true}"#],
+            code: .unauthenticated,
+            says: "malformed"
+        ),
         Refusal(name: "none", header: #"{"alg":"none"}"#, code: .unauthenticated, says: "HS256"),
         Refusal(name: "HS512", header: #"{"alg":"HS512"}"#, code: .unauthenticated, says: "HS256"),
         Refusal(
-            name: "critical extension", header: #"{"alg":"HS256","crit":["x"]}"#, code: .unauthenticated, says: "crit"),
+            name: "critical extension",
+            header: #"{"alg":"HS256","crit":["x"]}"#,
+            code: .unauthenticated,
+            says: "crit"
+        ),
     ]
 
     @Test(arguments: refusals)
     func refusalsSayWhy(_ refusal: Refusal) async throws {
         let token = try await Self.sign(
-            Self.payload(refusal.payload), header: refusal.header, secret: refusal.secret)
+            Self.payload(refusal.payload),
+            header: refusal.header,
+            secret: refusal.secret
+        )
         let error = await #expect(throws: GatewayError.self) {
             try await Self.service().verify(token, room: "standup")
         }
@@ -167,7 +216,9 @@ struct TokenServiceTests {
         await #expect(throws: TokenKeyError.unknownKey("nobody")) {
             try await service.mint(claims, keyID: "nobody", lifetime: .seconds(1))
         }
-        await #expect(throws: TokenKeyError.unknownKey("")) { try await service.mint(claims, lifetime: .seconds(1)) }
+        await #expect(throws: TokenKeyError.unknownKey("")) {
+            try await service.mint(claims, lifetime: .seconds(1))
+        }
         let development = try await TokenService.development()
         let token = try await development.mint(claims, lifetime: .seconds(60))
         #expect(try await development.verify(token, room: "r") == claims)

@@ -10,9 +10,11 @@ struct WhipRoutesTests {
     fileprivate static func offer(_ direction: String) -> String {
         [
             "v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=group:BUNDLE 0", "a=ice-ufrag:abcd",
-            "a=ice-pwd:0123456789012345678901", "a=fingerprint:sha-256 "
+            "a=ice-pwd:0123456789012345678901",
+            "a=fingerprint:sha-256 "
                 + Array(repeating: "AB", count: 32).joined(separator: ":"),
-            "a=setup:actpass", "m=audio 9 UDP/TLS/RTP/SAVPF 111", "c=IN IP4 0.0.0.0", "a=mid:0", "a=\(direction)",
+            "a=setup:actpass", "m=audio 9 UDP/TLS/RTP/SAVPF 111", "c=IN IP4 0.0.0.0", "a=mid:0",
+            "a=\(direction)",
             "a=rtcp-mux", "a=rtpmap:111 opus/48000/2", "",
         ].joined(separator: "\r\n")
     }
@@ -24,8 +26,11 @@ struct WhipRoutesTests {
     private static let session: String = "/whip/room/alice/se_0123456789abcdef0123456789abcdef"
 
     private static func token(
-        _ server: HTTPTestServer, user: String = "alice", room: String = "room",
-        grants: Grants = Grants(publish: [.mic], subscribe: true), lifetime: Interval = .seconds(60)
+        _ server: HTTPTestServer,
+        user: String = "alice",
+        room: String = "room",
+        grants: Grants = Grants(publish: [.mic], subscribe: true),
+        lifetime: Interval = .seconds(60)
     ) async throws -> [String: String] {
         let claims = Claims(room: room, user: UserID(user), grants: grants)
         return ["Authorization": "Bearer \(try await server.tokens.mint(claims, lifetime: lifetime))"]
@@ -37,9 +42,16 @@ struct WhipRoutesTests {
 
     @Test func publishes() async throws {
         try await HTTPTestServer.with { server in
-            let headers = Self.with(try await Self.token(server), ["Content-Type": "Application/SDP; charset=utf-8"])
+            let headers = Self.with(
+                try await Self.token(server),
+                ["Content-Type": "Application/SDP; charset=utf-8"]
+            )
             let response = try await server.request(
-                "POST", "/whip/room/alice", Self.with(headers, ["Host": "call.example"]), body: Self.offer("sendonly"))
+                "POST",
+                "/whip/room/alice",
+                Self.with(headers, ["Host": "call.example"]),
+                body: Self.offer("sendonly")
+            )
             #expect(response.status == 201)
             #expect(response.headers["content-type"] == "application/sdp")
             #expect(response.headers["location"] == "http://call.example" + Self.session)
@@ -57,16 +69,29 @@ struct WhipRoutesTests {
         try await HTTPTestServer.with { server in
             let headers = Self.with(try await Self.token(server), Self.sdp)
             let one = try await server.request(
-                "POST", "/whep/room/b%C3%B6b", headers, body: Self.offer("recvonly"))
+                "POST",
+                "/whep/room/b%C3%B6b",
+                headers,
+                body: Self.offer("recvonly")
+            )
             #expect(one.status == 201)
             #expect(one.headers["location"]?.hasPrefix("http://localhost/whep/room/b%C3%B6b/se_") == true)
             let room = try await server.request(
-                "POST", "/whep/room?me=alice", headers, body: Self.offer("recvonly"))
+                "POST",
+                "/whep/room?me=alice",
+                headers,
+                body: Self.offer("recvonly")
+            )
             #expect(room.status == 201)
             #expect(room.headers["location"]?.hasPrefix("http://localhost/whep/room/alice/se_") == true)
             _ = try await server.request("POST", "/whep/room", headers, body: Self.offer("recvonly"))
             let kinds = server.whip.state.withLock { $0.opened.map(\.kind) }
-            #expect(kinds == [.whepParticipant(UserID("böb")), .whepRoom(me: UserID("alice")), .whepRoom(me: UserID("alice"))])
+            #expect(
+                kinds == [
+                    .whepParticipant(UserID("böb")), .whepRoom(me: UserID("alice")),
+                    .whepRoom(me: UserID("alice")),
+                ]
+            )
         }
     }
 
@@ -88,14 +113,21 @@ struct WhipRoutesTests {
     static let refusals: [Case] = [
         Case(name: "no token", user: nil, status: 401, header: ["www-authenticate": "Bearer"]),
         Case(
-            name: "expired token", lifetime: .seconds(-60), status: 401,
-            header: ["www-authenticate": "Bearer error=\"invalid_token\""]),
+            name: "expired token",
+            lifetime: .seconds(-60),
+            status: 401,
+            header: ["www-authenticate": "Bearer error=\"invalid_token\""]
+        ),
         Case(name: "another participant", path: "/whip/room/bob", status: 403),
         Case(name: "another room", tokenRoom: "lunch", status: 403),
         Case(name: "me of another", path: "/whep/room?me=bob", body: offer("recvonly"), status: 403),
         Case(
-            name: "may not receive", path: "/whep/room", grants: Grants(publish: [.mic]), body: offer("recvonly"),
-            status: 403),
+            name: "may not receive",
+            path: "/whep/room",
+            grants: Grants(publish: [.mic]),
+            body: offer("recvonly"),
+            status: 403
+        ),
         Case(name: "no type", headers: [:], status: 415, header: ["accept-post": "application/sdp"]),
         Case(name: "other type", headers: ["Content-Type": "text/plain"], status: 415),
         Case(name: "no SDP", body: "hello", status: 400),
@@ -116,7 +148,13 @@ struct WhipRoutesTests {
                 headers = Self.with(
                     headers,
                     try await Self.token(
-                        server, user: user, room: test.tokenRoom, grants: test.grants, lifetime: test.lifetime))
+                        server,
+                        user: user,
+                        room: test.tokenRoom,
+                        grants: test.grants,
+                        lifetime: test.lifetime
+                    )
+                )
             }
             let response = try await server.request(test.method, test.path, headers, body: test.body)
             #expect(response.status == test.status)
@@ -138,7 +176,12 @@ struct WhipRoutesTests {
         try await HTTPTestServer.with { server in
             server.whip.state.withLock { $0.openResult = .failure(error) }
             let headers = Self.with(try await Self.token(server), Self.sdp)
-            let response = try await server.request("POST", "/whip/room/alice", headers, body: Self.offer("sendonly"))
+            let response = try await server.request(
+                "POST",
+                "/whip/room/alice",
+                headers,
+                body: Self.offer("sendonly")
+            )
             #expect(response.status == status)
             #expect(response.headers["retry-after"] == retryAfter)
             #expect(response.body.contains(error.message))
@@ -147,7 +190,11 @@ struct WhipRoutesTests {
 
     private static func opened(_ server: HTTPTestServer, _ token: [String: String]) async throws {
         let response = try await server.request(
-            "POST", "/whip/room/alice", with(token, sdp), body: offer("sendonly"))
+            "POST",
+            "/whip/room/alice",
+            with(token, sdp),
+            body: offer("sendonly")
+        )
         #expect(response.status == 201)
     }
 
@@ -156,7 +203,9 @@ struct WhipRoutesTests {
             let token = try await Self.token(server)
             try await Self.opened(server, token)
             let headers = Self.with(
-                token, ["Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "\"e1\""])
+                token,
+                ["Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "\"e1\""]
+            )
             let trickle = try await server.request("PATCH", Self.session, headers, body: Self.fragment)
             #expect(trickle.status == 204)
             #expect(trickle.headers["etag"] == nil)
@@ -164,7 +213,11 @@ struct WhipRoutesTests {
                 $0.patchResult = .success(.restarted(fragment: "a=ice-ufrag:new\r\n", etag: "\"e2\""))
             }
             let restart = try await server.request(
-                "PATCH", Self.session, Self.with(headers, ["If-Match": "*"]), body: Self.fragment)
+                "PATCH",
+                Self.session,
+                Self.with(headers, ["If-Match": "*"]),
+                body: Self.fragment
+            )
             #expect(restart.status == 200)
             #expect(restart.headers["etag"] == "\"e2\"")
             #expect(restart.headers["content-type"] == "application/trickle-ice-sdpfrag")
@@ -172,18 +225,31 @@ struct WhipRoutesTests {
             #expect(server.whip.state.withLock { $0.ifMatch } == ["\"e1\"", "*"])
 
             server.whip.state.withLock { $0.patchResult = .failure(GatewayError(.conflict, "another tag")) }
-            #expect(try await server.request("PATCH", Self.session, headers, body: Self.fragment).status == 412)
+            #expect(
+                try await server.request("PATCH", Self.session, headers, body: Self.fragment).status == 412
+            )
             server.whip.state.withLock { $0.patchResult = .failure(GatewayError(.unsupported, "no restart")) }
-            #expect(try await server.request("PATCH", Self.session, headers, body: Self.fragment).status == 422)
+            #expect(
+                try await server.request("PATCH", Self.session, headers, body: Self.fragment).status == 422
+            )
             var without = headers
             without["If-Match"] = nil
-            #expect(try await server.request("PATCH", Self.session, without, body: Self.fragment).status == 428)
+            #expect(
+                try await server.request("PATCH", Self.session, without, body: Self.fragment).status == 428
+            )
             let type = try await server.request(
-                "PATCH", Self.session, Self.with(headers, Self.sdp), body: Self.fragment)
+                "PATCH",
+                Self.session,
+                Self.with(headers, Self.sdp),
+                body: Self.fragment
+            )
             #expect(type.status == 415)
             #expect(type.headers["accept-patch"] == "application/trickle-ice-sdpfrag")
             #expect(try await server.request("PATCH", Self.session, headers, body: "v=0\r\n").status == 400)
-            #expect(try await server.request("PATCH", "/whip/room/alice/se_x", headers, body: Self.fragment).status == 404)
+            #expect(
+                try await server.request("PATCH", "/whip/room/alice/se_x", headers, body: Self.fragment)
+                    .status == 404
+            )
             #expect(server.whip.state.withLock { $0.owners.count } == 1)
         }
     }
@@ -193,11 +259,16 @@ struct WhipRoutesTests {
             let token = try await Self.token(server)
             try await Self.opened(server, token)
             let other = try await Self.token(server, user: "bob")
-            let patch = Self.with(other, ["Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"])
+            let patch = Self.with(
+                other,
+                ["Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"]
+            )
             #expect(try await server.request("PATCH", Self.session, patch, body: Self.fragment).status == 403)
             #expect(try await server.request("DELETE", Self.session, other).status == 403)
             #expect(try await server.request("DELETE", Self.session).status == 401)
-            #expect(try await server.request("DELETE", Self.session, ["Authorization": "Bearer x"]).status == 401)
+            #expect(
+                try await server.request("DELETE", Self.session, ["Authorization": "Bearer x"]).status == 401
+            )
             #expect(server.whip.state.withLock { $0.ended.isEmpty })
             // The token opens the door; it need not be valid still when one leaves.
             let late = try await Self.token(server, lifetime: .seconds(-60))
@@ -234,17 +305,26 @@ struct WhipRoutesTests {
             $0.isDevelopment = true
         } _: { server in
             let published = try await server.request(
-                "POST", "/whip/room/alice", Self.sdp, body: Self.offer("sendonly"))
+                "POST",
+                "/whip/room/alice",
+                Self.sdp,
+                body: Self.offer("sendonly")
+            )
             #expect(published.status == 201)
             #expect(
-                try await server.request("POST", "/whep/room", Self.sdp, body: Self.offer("recvonly")).status == 201)
+                try await server.request("POST", "/whep/room", Self.sdp, body: Self.offer("recvonly")).status
+                    == 201
+            )
             let opened = server.whip.state.withLock { $0.opened }
             #expect(opened.first?.claims == Claims(room: "room", user: UserID("alice"), grants: .development))
             #expect(opened.last?.claims.user.rawValue.hasPrefix("viewer-") == true)
             #expect(try await server.request("DELETE", Self.session).status == 200)
             // A token that is there must be right.
             let wrong = Self.with(Self.sdp, ["Authorization": "Bearer wrong"])
-            #expect(try await server.request("POST", "/whip/room/alice", wrong, body: Self.offer("sendonly")).status == 401)
+            #expect(
+                try await server.request("POST", "/whip/room/alice", wrong, body: Self.offer("sendonly"))
+                    .status == 401
+            )
         }
     }
 
@@ -256,20 +336,30 @@ struct WhipRoutesTests {
             let client = try await server.connect()
             let headers = ["X-Forwarded-For": "198.51.100.1"]
             var statuses: [Int] = []
-            for _ in 0..<5 { statuses.append(try await client.request("POST", "/whip/room/alice", headers, body: "").status) }
+            for _ in 0..<5 {
+                statuses.append(
+                    try await client.request("POST", "/whip/room/alice", headers, body: "").status
+                )
+            }
             #expect(statuses.first == 401)
             #expect(statuses.contains(429))
             let other = ["X-Forwarded-For": "198.51.100.2"]
             #expect(try await client.request("POST", "/whip/room/alice", other, body: "").status == 401)
             // Loopback is exempt.
-            for _ in 0..<9 { #expect(try await client.request("POST", "/whip/room/alice", body: "").status == 401) }
+            for _ in 0..<9 {
+                #expect(try await client.request("POST", "/whip/room/alice", body: "").status == 401)
+            }
             client.close()
         }
     }
 
     @Test func locationsAreAbsoluteWhereTheURLIsKnown() {
         var client = ClientInfo(
-            address: "1.2.3.4", scheme: "https", host: "a.example:444", isBehindUnknownProxy: false)
+            address: "1.2.3.4",
+            scheme: "https",
+            host: "a.example:444",
+            isBehindUnknownProxy: false
+        )
         #expect(WhipRoutes.location("/x", client) == "https://a.example:444/x")
         client.isBehindUnknownProxy = true
         #expect(WhipRoutes.location("/x", client) == "/x")
@@ -285,7 +375,8 @@ struct WhipRoutesTests {
             let offer = Self.offer("sendonly")
             try await client.send(
                 "POST /whip/room/alice HTTP/1.1\r\nHost: localhost\r\nAuthorization: \(authorization)\r\n"
-                    + "Content-Type: application/sdp\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+                    + "Content-Type: application/sdp\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+            )
             #expect(try await client.readResponse().status == 100)
             for part in [offer.prefix(50), offer.dropFirst(50)] {
                 try await client.send("\(String(part.utf8.count, radix: 16))\r\n\(part)\r\n")

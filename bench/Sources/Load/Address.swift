@@ -53,8 +53,18 @@ struct ServerURL {
         var next = list
         while let entry = next?.pointee {
             let found = getnameinfo(
-                entry.ai_addr, entry.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
-            let numeric = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+                entry.ai_addr,
+                entry.ai_addrlen,
+                &text,
+                socklen_t(text.count),
+                nil,
+                0,
+                NI_NUMERICHOST
+            )
+            let numeric = String(
+                decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)),
+                as: UTF8.self
+            )
             if found == 0, let address = clinux_address(numeric: numeric, port: port) { return address }
             next = entry.ai_next
         }
@@ -106,7 +116,8 @@ extension clinux_address {
     }
 
     private static func bind<Result>(
-        _ bytes: UnsafeRawBufferPointer, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+        _ bytes: UnsafeRawBufferPointer,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
     ) -> Result {
         // The caller's structs are never empty.
         guard let base = bytes.baseAddress else { preconditionFailure("an empty socket address") }

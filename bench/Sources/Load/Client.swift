@@ -127,7 +127,9 @@ final class Client {
     /// - Parameters:
     ///   - arrival: the kernel's receipt, nanoseconds of the monotonic clock.
     /// - Returns: a sample, where the packet was one of those that are decrypted and carries a stamp.
-    func receive(_ datagram: UnsafeMutableBufferPointer<UInt8>, arrival: Int64, at now: Instant) -> ReceivedSample? {
+    func receive(_ datagram: UnsafeMutableBufferPointer<UInt8>, arrival: Int64, at now: Instant)
+        -> ReceivedSample?
+    {
         guard let base = datagram.baseAddress, datagram.count >= 12 else { return nil }
         switch base[0] {
         case 0...3:
@@ -172,7 +174,10 @@ final class Client {
     }
 
     private func receiveRTP(
-        _ packet: UnsafeMutablePointer<UInt8>, length: Int, arrival: Int64, at now: Instant
+        _ packet: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        arrival: Int64,
+        at now: Instant
     ) -> ReceivedSample? {
         guard let srtp, let header = RTPHeader(parsing: packet, length: length),
             let place = place(of: header.ssrc, payloadType: header.payloadType)
@@ -182,8 +187,10 @@ final class Client {
         }
         let isFirst = !streams[place].isStarted
         streams[place].receive(
-            sequence: header.sequenceNumber, timestamp: header.timestamp,
-            at: Instant(microseconds: arrival / 1000))
+            sequence: header.sequenceNumber,
+            timestamp: header.timestamp,
+            at: Instant(microseconds: arrival / 1000)
+        )
         if firstPacketAt == nil { firstPacketAt = clinux_monotonic_ns() }
         let isSampled = header.sequenceNumber % Self.sampleEvery == UInt16(index) % Self.sampleEvery
         guard isFirst || isSampled else { return nil }
@@ -201,7 +208,8 @@ final class Client {
         for i in streams.indices where streams[i].ssrc == ssrc { return i }
         guard streams.count < Self.streamsAtMost else { return nil }
         streams.append(
-            ReceivedStream(ssrc: ssrc, isVideo: answer?.videoTypes.contains(payloadType) ?? false))
+            ReceivedStream(ssrc: ssrc, isVideo: answer?.videoTypes.contains(payloadType) ?? false)
+        )
         return streams.count - 1
     }
 
@@ -212,7 +220,9 @@ final class Client {
         }
         var walker = RTCPWalker(packet, length: plain)
         while let block = walker.next() {
-            if let report = SenderReport(block), let place = streams.firstIndex(where: { $0.ssrc == report.ssrc }) {
+            if let report = SenderReport(block),
+                let place = streams.firstIndex(where: { $0.ssrc == report.ssrc })
+            {
                 streams[place].receive(report, at: now)
             }
             if let request = PictureLossIndication(block) { requestKeyFrame(request.mediaSSRC) }
@@ -249,7 +259,12 @@ final class Client {
             while start + sources[place].frame * sources[place].interval <= nanoseconds {
                 sources[place].produce(sentAt: clinux_monotonic_ns(), into: packet) { header, length, index in
                     let protected = srtp.sender.protect(
-                        packet, headerLength: header, length: length, ssrc: ssrc, index: index)
+                        packet,
+                        headerLength: header,
+                        length: length,
+                        ssrc: ssrc,
+                        index: index
+                    )
                     send(UnsafeBufferPointer(start: packet, count: protected))
                     count += 1
                 }
@@ -272,9 +287,14 @@ final class Client {
                 SenderReport(
                     ssrc: source.ssrc,
                     ntpTime: NTPTime(
-                        Instant(microseconds: clock), epochOffset: .seconds(NTPTime.unixEpochSeconds)),
-                    rtpTimestamp: source.timestamp(at: elapsed), packetCount: source.packets,
-                    octetCount: source.octets))
+                        Instant(microseconds: clock),
+                        epochOffset: .seconds(NTPTime.unixEpochSeconds)
+                    ),
+                    rtpTimestamp: source.timestamp(at: elapsed),
+                    packetCount: source.packets,
+                    octetCount: source.octets
+                )
+            )
         }
         if sources.isEmpty {
             writer.appendReceiverReport(ssrc: reportSSRC)

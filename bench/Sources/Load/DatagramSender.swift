@@ -3,9 +3,10 @@ import CLinux
 import Glibc
 
 enum DatagramSender {
-    static func send(_ bytes: UnsafePointer<UInt8>, count: Int, from socket: Int32, to remote: clinux_address) {
+    static func send(_ bytes: UnsafePointer<UInt8>, count: Int, from socket: Int32, to remote: clinux_address)
+    {
         _ = remote.withSocketAddress { name, length in
-            sendto(socket, bytes, count, Int32(MSG_DONTWAIT.rawValue | MSG_NOSIGNAL.rawValue), name, length)
+            sendto(socket, bytes, count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL), name, length)
         }
     }
 }

@@ -41,7 +41,8 @@ struct OfferTemplate {
     private var audioSection: [String] {
         let type = Self.audioType
         return ["m=audio 9 UDP/TLS/RTP/SAVPF \(type)"] + transport + [
-            "a=mid:\(Self.audioMid)", "a=rtpmap:\(type) opus/48000/2", "a=fmtp:\(type) minptime=10;useinbandfec=1",
+            "a=mid:\(Self.audioMid)", "a=rtpmap:\(type) opus/48000/2",
+            "a=fmtp:\(type) minptime=10;useinbandfec=1",
             "a=extmap:\(Self.audioLevelID) \(HeaderExtension.audioLevel.uri)",
             "a=extmap:\(Self.midID) \(HeaderExtension.mid.uri)",
         ]
@@ -97,7 +98,8 @@ struct Answer {
         }
         ice = ICECredentials(usernameFragment: fragment, password: password)
         fingerprints = values("fingerprint").compactMap(Self.fingerprint)
-        guard let candidate = values("candidate").compactMap(Self.udpCandidate).max(by: { $0.0 < $1.0 }) else {
+        guard let candidate = values("candidate").compactMap(Self.udpCandidate).max(by: { $0.0 < $1.0 })
+        else {
             throw LoadError("the answer has no UDP candidate with a numeric address")
         }
         self.candidate = candidate.1

@@ -52,7 +52,9 @@ struct HTTPResponse: Equatable {
         var offset = start
         while let lineEnd = Self.find([13, 10], in: bytes, from: offset) {
             let line = String(decoding: bytes[offset..<lineEnd], as: UTF8.self).prefix { $0 != ";" }
-            guard let size = Int(line, radix: 16), size >= 0, size <= Self.maximumBytes else { return .malformed }
+            guard let size = Int(line, radix: 16), size >= 0, size <= Self.maximumBytes else {
+                return .malformed
+            }
             if size == 0 { return .complete(self) }
             let chunk = lineEnd + 2
             guard chunk + size + 2 <= bytes.count else { break }
@@ -64,6 +66,8 @@ struct HTTPResponse: Equatable {
 
     private static func find(_ pattern: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
         guard bytes.count - start >= pattern.count else { return nil }
-        return (start...bytes.count - pattern.count).first { bytes[$0..<$0 + pattern.count].elementsEqual(pattern) }
+        return (start...bytes.count - pattern.count).first {
+            bytes[$0..<$0 + pattern.count].elementsEqual(pattern)
+        }
     }
 }

@@ -35,7 +35,11 @@ struct ICEClient {
             transaction.withUnsafeBufferPointer { transaction in
                 guard let base = buffer.baseAddress, let transaction = transaction.baseAddress else { return }
                 var message = STUNWriter(
-                    base, capacity: Self.checkBytes, kind: .bindingRequest, transaction: transaction)
+                    base,
+                    capacity: Self.checkBytes,
+                    kind: .bindingRequest,
+                    transaction: transaction
+                )
                 username.withUnsafeBufferPointer { message.add(STUN.Attribute.username, $0) }
                 message.add(STUN.Attribute.priority, Self.priority)
                 message.add(STUN.Attribute.iceControlling, tieBreaker)

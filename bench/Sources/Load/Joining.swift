@@ -46,7 +46,9 @@ final class Joining {
     }
 
     func ask(offer: String) throws {
-        state = .asking(try HTTPExchange(to: url, "POST", path: url.path + endpoint, token: token, body: offer))
+        state = .asking(
+            try HTTPExchange(to: url, "POST", path: url.path + endpoint, token: token, body: offer)
+        )
     }
 
     /// False: there is nothing to end.

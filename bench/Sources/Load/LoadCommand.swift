@@ -19,13 +19,17 @@ struct LoadCommand: ParsableCommand {
     var url = "http://127.0.0.1:8080"
     @Option(help: ArgumentHelp("Room to meet in.", valueName: "name"))
     var room = "load"
-    @Option(help: ArgumentHelp("Bearer token for all sessions; none: a development server.", valueName: "jwt"))
+    @Option(
+        help: ArgumentHelp("Bearer token for all sessions; none: a development server.", valueName: "jwt")
+    )
     var token: String?
     @Option(help: ArgumentHelp("Subscribers, 1 to 2000.", valueName: "count"))
     var subscribers = 50
     @Option(help: ArgumentHelp("Length of the measurement, 1 to 3600.", valueName: "seconds"))
     var seconds = 15
-    @Option(help: ArgumentHelp("Wait between the last join and the measurement, 0 to 60.", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp("Wait between the last join and the measurement, 0 to 60.", valueName: "seconds")
+    )
     var warmUp = 2
     @Option(help: ArgumentHelp("Joins at the same time, 1 to 200.", valueName: "count"))
     var joins = 4
@@ -37,7 +41,12 @@ struct LoadCommand: ParsableCommand {
     var videoKbps = 0
     @Option(help: ArgumentHelp("Video frames per second, 1 to 120.", valueName: "count"))
     var framesPerSecond = 30
-    @Option(help: ArgumentHelp("Process of the server on this machine: reports its CPU and memory.", valueName: "pid"))
+    @Option(
+        help: ArgumentHelp(
+            "Process of the server on this machine: reports its CPU and memory.",
+            valueName: "pid"
+        )
+    )
     var serverPid: Int?
     @Flag(help: "Prints JSON.")
     var json = false
@@ -53,7 +62,8 @@ struct LoadCommand: ParsableCommand {
         try check("payload-bytes", payloadBytes, 20...1200)
         try check("video-kbps", videoKbps, 0...20_000)
         try check("frames-per-second", framesPerSecond, 1...120)
-        let isName = !room.isEmpty && room.utf8.count <= 64
+        let isName =
+            !room.isEmpty && room.utf8.count <= 64
             && room.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
         guard isName else { throw ValidationError("--room: letters, digits, - and _, at most 64") }
     }
@@ -67,13 +77,24 @@ struct LoadCommand: ParsableCommand {
     func run() throws {
         raiseDescriptorLimit()
         let format = MediaFormat(
-            packetsPerSecond: packetsPerSecond, payloadBytes: payloadBytes,
-            videoBitsPerSecond: videoKbps * 1000, framesPerSecond: framesPerSecond)
+            packetsPerSecond: packetsPerSecond,
+            payloadBytes: payloadBytes,
+            videoBitsPerSecond: videoKbps * 1000,
+            framesPerSecond: framesPerSecond
+        )
         let report = try LoadRun(
             LoadPlan(
-                url: try ServerURL(url), room: room, token: token, subscribers: subscribers, seconds: seconds,
-                warmUp: warmUp, joinsAtOnce: joins, format: format, serverPID: serverPid,
-                allowsRemote: allowRemote)
+                url: try ServerURL(url),
+                room: room,
+                token: token,
+                subscribers: subscribers,
+                seconds: seconds,
+                warmUp: warmUp,
+                joinsAtOnce: joins,
+                format: format,
+                serverPID: serverPid,
+                allowsRemote: allowRemote
+            )
         ).run()
         print(json ? try report.json() : report.table, terminator: json ? "\n" : "")
         guard report.joins.failed == 0, report.delivery.received > 0 else { throw ExitCode.failure }

@@ -35,7 +35,8 @@ final class LoadRun {
     }
 
     private enum Phase {
-        case publishing, settling(until: Int64), joining, warming(until: Int64), measuring(until: Int64), leaving, over
+        case publishing, settling(until: Int64), joining, warming(until: Int64), measuring(until: Int64),
+            leaving, over
     }
 
     private static let tick: Int64 = 5_000_000
@@ -86,12 +87,15 @@ final class LoadRun {
         subscribers = (1...plan.subscribers).map { index in
             Member(
                 Client(index: index, resources: resources),
-                Joining(plan.url, endpoint: "/whep/\(plan.room)/load", token: plan.token))
+                Joining(plan.url, endpoint: "/whep/\(plan.room)/load", token: plan.token)
+            )
         }
         members = [publisher] + subscribers
         template = OfferTemplate(
-            ice: publisher.client.credentials, fingerprint: resources.certificate.fingerprint,
-            hasVideo: plan.format.videoBitsPerSecond > 0)
+            ice: publisher.client.credentials,
+            fingerprint: resources.certificate.fingerprint,
+            hasVideo: plan.format.videoBitsPerSecond > 0
+        )
     }
 
     deinit {
@@ -106,7 +110,9 @@ final class LoadRun {
         start(0, at: clinux_monotonic_ns())
         while true {
             var now = clinux_monotonic_ns()
-            if let due = publisher.client.nextFrame, due <= now { published += publisher.client.publish(at: now) }
+            if let due = publisher.client.nextFrame, due <= now {
+                published += publisher.client.publish(at: now)
+            }
             if now >= nextTick {
                 nextTick = now + Self.tick
                 advanceClients(at: now)
@@ -116,7 +122,9 @@ final class LoadRun {
             }
             let wake = min(nextTick, publisher.client.nextFrame ?? .max)
             let count = clinux_poll_wait(poll, &events, Int32(events.count), max(0, wake - now))
-            guard count >= 0 else { throw LoadError("polling: \(String(cString: clinux_error_text(-count)))") }
+            guard count >= 0 else {
+                throw LoadError("polling: \(String(cString: clinux_error_text(-count)))")
+            }
             for event in events.prefix(Int(count)) { handle(event) }
         }
         return report()
@@ -145,7 +153,10 @@ final class LoadRun {
             guard let bytes = datagram.bytes, datagram.truncated == 0 else { continue }
             let arrival = datagram.arrival > 0 ? datagram.arrival - clockOffset : nanoseconds
             let sample = client.receive(
-                UnsafeMutableBufferPointer(start: bytes, count: Int(datagram.length)), arrival: arrival, at: now)
+                UnsafeMutableBufferPointer(start: bytes, count: Int(datagram.length)),
+                arrival: arrival,
+                at: now
+            )
             if isMeasuring, let sample { latencies.add(sample.latency) }
         }
     }
@@ -272,7 +283,9 @@ final class LoadRun {
         if let reason = publisherFailure, !isLeaving { throw LoadError("the publisher: \(reason)") }
         switch phase {
         case .publishing:
-            if case .waiting = publisher.joining.state, publisher.joining.notBefore <= now { start(0, at: now) }
+            if case .waiting = publisher.joining.state, publisher.joining.notBefore <= now {
+                start(0, at: now)
+            }
             if now > publisher.deadline { throw LoadError("the publisher: \(lateness(of: publisher))") }
             if publisher.client.state == .connected { phase = .settling(until: now + 500_000_000) }
         case .settling(let until) where now >= until:
@@ -350,7 +363,11 @@ final class LoadRun {
             }
         }
         return measurement.report(
-            plan, joins: joins, failures: failures, latencies: latencies,
-            keyFrameRequests: publisher.client.keyFrameRequests)
+            plan,
+            joins: joins,
+            failures: failures,
+            latencies: latencies,
+            keyFrameRequests: publisher.client.keyFrameRequests
+        )
     }
 }

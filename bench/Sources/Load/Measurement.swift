@@ -50,7 +50,11 @@ struct Measurement {
     }
 
     func report(
-        _ plan: LoadPlan, joins: Samples, failures: [String: Int], latencies: Samples, keyFrameRequests: Int
+        _ plan: LoadPlan,
+        joins: Samples,
+        failures: [String: Int],
+        latencies: Samples,
+        keyFrameRequests: Int
     ) -> Report {
         let start = first?.counts ?? Counts()
         let end = last?.counts ?? Counts()
@@ -63,28 +67,45 @@ struct Measurement {
         let latency = latencies.percentiles([0.5, 0.95, 0.99]).map { Double($0) / 1000 }
         return Report(
             load: Report.Load(
-                url: "http://\(plan.url.authority)\(plan.url.path)", subscribers: plan.subscribers,
-                packetsPerSecond: plan.format.packetsPerSecond, payloadBytes: plan.format.payloadBytes,
-                videoKilobitsPerSecond: plan.format.videoBitsPerSecond / 1000, seconds: seconds),
+                url: "http://\(plan.url.authority)\(plan.url.path)",
+                subscribers: plan.subscribers,
+                packetsPerSecond: plan.format.packetsPerSecond,
+                payloadBytes: plan.format.payloadBytes,
+                videoKilobitsPerSecond: plan.format.videoBitsPerSecond / 1000,
+                seconds: seconds
+            ),
             joins: Report.Joins(
-                succeeded: joins.count, failed: failures.values.reduce(0, +), p50: joinTimes[0], p95: joinTimes[1],
+                succeeded: joins.count,
+                failed: failures.values.reduce(0, +),
+                p50: joinTimes[0],
+                p95: joinTimes[1],
                 maximum: Double(joins.maximum) / 1e6,
                 perSecond: Double(joins.count) / max(1e-3, Double(joinsEnded - joinsBegan) / 1e9),
-                failures: failures),
+                failures: failures
+            ),
             delivery: Report.Delivery(
-                published: end.published - start.published, received: Int(received),
+                published: end.published - start.published,
+                received: Int(received),
                 packetsPerSecond: Double(received) / seconds,
-                deliveredPercent: owed > 0 ? Double(received) / owed * 100 : 0, lost: Int(lost),
+                deliveredPercent: owed > 0 ? Double(received) / owed * 100 : 0,
+                lost: Int(lost),
                 lossPercent: received + lost > 0 ? Double(lost) / Double(received + lost) * 100 : 0,
                 duplicates: Int(end.duplicates - start.duplicates),
-                authenticated: end.authenticated - start.authenticated, undecryptable: end.undecryptable,
-                disconnected: end.ended),
+                authenticated: end.authenticated - start.authenticated,
+                undecryptable: end.undecryptable,
+                disconnected: end.ended
+            ),
             latency: Report.Latency(
-                samples: latencies.count, p50: latency[0], p95: latency[1], p99: latency[2],
-                maximum: Double(latencies.maximum) / 1000),
+                samples: latencies.count,
+                p50: latency[0],
+                p95: latency[1],
+                p99: latency[2],
+                maximum: Double(latencies.maximum) / 1000
+            ),
             server: server(received: received, wall: wall, sessions: end.sessions),
             clientPercent: Double((last?.own ?? 0) - (first?.own ?? 0)) / Double(wall) * 100,
-            keyFrameRequests: keyFrameRequests)
+            keyFrameRequests: keyFrameRequests
+        )
     }
 
     private func server(received: Int64, wall: Int64, sessions: Int) -> Report.Server? {
@@ -98,6 +119,8 @@ struct Measurement {
             mediaThreadsPercent: Double(media.cpu) / Double(wall) * 100,
             processPercent: Double(whole.cpu) / Double(wall) * 100,
             mediaKernelPercent: Double(media.system) / Double(max(1, media.user + media.system)) * 100,
-            residentBytes: Int(after.resident), residentBytesPerSubscriber: Int(growth) / max(1, sessions))
+            residentBytes: Int(after.resident),
+            residentBytesPerSubscriber: Int(growth) / max(1, sessions)
+        )
     }
 }

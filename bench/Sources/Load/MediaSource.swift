@@ -66,7 +66,9 @@ struct MediaSource {
     /// Writes the packets of the next frame one by one into `packet` (`packetBytes` of room).
     /// - Parameter send: called for each with header length, whole length and extended sequence number.
     mutating func produce(
-        sentAt: Int64, into packet: UnsafeMutablePointer<UInt8>, send: (Int, Int, UInt64) -> Void
+        sentAt: Int64,
+        into packet: UnsafeMutablePointer<UInt8>,
+        send: (Int, Int, UInt64) -> Void
     ) {
         defer { frame += 1 }
         let timestamp = timestamp(at: frame * interval)
@@ -101,8 +103,13 @@ struct MediaSource {
 
     private func writeHeader(_ packet: UnsafeMutablePointer<UInt8>, marker: Bool, timestamp: UInt32) -> Int {
         RTPWriter.writeFixedHeader(
-            to: packet, marker: marker, payloadType: payloadType,
-            sequenceNumber: UInt16(truncatingIfNeeded: index), timestamp: timestamp, ssrc: ssrc)
+            to: packet,
+            marker: marker,
+            payloadType: payloadType,
+            sequenceNumber: UInt16(truncatingIfNeeded: index),
+            timestamp: timestamp,
+            ssrc: ssrc
+        )
         RTPWriter.setExtensionBit(packet)
         var writer = ExtensionWriter(at: packet + 12, capacity: 32, form: .oneByte)
         if !isVideo { writer.append8(id: OfferTemplate.audioLevelID, 0x80 | 20) }

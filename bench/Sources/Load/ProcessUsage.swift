@@ -37,7 +37,9 @@ struct ProcessUsage {
     }
 
     /// What was used since `earlier` by the threads whose names begin with `prefix`, nanoseconds.
-    func since(_ earlier: ProcessUsage, threads prefix: String = "") -> (cpu: Int64, user: Int64, system: Int64) {
+    func since(_ earlier: ProcessUsage, threads prefix: String = "") -> (
+        cpu: Int64, user: Int64, system: Int64
+    ) {
         var sum: (cpu: Int64, user: Int64, system: Int64) = (0, 0, 0)
         for (id, thread) in threads where thread.name.hasPrefix(prefix) {
             let before = earlier.threads[id]
@@ -60,7 +62,9 @@ extension ProcessUsage.Thread {
         name = String(stat[stat.index(after: open)..<close])
         // Fields 14 and 15; the first one behind the name is the third.
         let fields = stat[stat.index(after: close)...].split(separator: " ")
-        guard fields.count > 12, let user = Int64(fields[11]), let system = Int64(fields[12]) else { return nil }
+        guard fields.count > 12, let user = Int64(fields[11]), let system = Int64(fields[12]) else {
+            return nil
+        }
         let tick = 1_000_000_000 / Int64(max(1, sysconf(Int32(_SC_CLK_TCK))))
         self.user = user * tick
         self.system = system * tick

@@ -50,7 +50,9 @@ struct ReceivedStream {
         }
     }
 
-    mutating func receive(_ report: SenderReport, at arrival: Instant) { statistics.receive(report, at: arrival) }
+    mutating func receive(_ report: SenderReport, at arrival: Instant) {
+        statistics.receive(report, at: arrival)
+    }
 
     mutating func makeReportBlock(at now: Instant) -> ReportBlock? {
         statistics.makeReportBlock(ssrc: ssrc, at: now)

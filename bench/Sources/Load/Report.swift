@@ -133,6 +133,7 @@ struct Report: Codable {
             rows.append(("failed", "\(count) x \(reason)"))
         }
         let width = rows.map(\.0.count).max() ?? 0
-        return rows.map { $0.0.padding(toLength: width + 2, withPad: " ", startingAt: 0) + $0.1 + "\n" }.joined()
+        return rows.map { $0.0.padding(toLength: width + 2, withPad: " ", startingAt: 0) + $0.1 + "\n" }
+            .joined()
     }
 }

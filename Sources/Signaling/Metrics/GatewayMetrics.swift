@@ -1,0 +1,38 @@
+// The gateway's statistics as Prometheus reads them. Must not know rooms.
+
+extension GatewayStatistics {
+    func write(to text: inout PrometheusText) {
+        for (metric, value) in [
+            (MetricCatalog.rooms, rooms), (MetricCatalog.participants, participants),
+            (MetricCatalog.publications, publications), (MetricCatalog.mediaSessions, mediaSessions),
+        ] {
+            text.begin(metric.name, metric.kind, help: metric.help)
+            text.sample(metric.name, [], value)
+        }
+        for (metric, value) in [
+            (MetricCatalog.joins, joins), (MetricCatalog.requests, requests),
+            (MetricCatalog.overflows, overflows),
+            (MetricCatalog.mediaEventsDropped, mediaEventsDropped),
+            (MetricCatalog.commandsDropped, commandsDropped),
+        ] {
+            text.begin(metric.name, metric.kind, help: metric.help)
+            text.sample(metric.name, [], value)
+        }
+        Self.write(MetricCatalog.errors, "code", errors.map { ($0.key.rawValue, $0.value) }, to: &text)
+        Self.write(MetricCatalog.closes, "code", closes.map { ("\($0.key.rawValue)", $0.value) }, to: &text)
+        Self.write(MetricCatalog.shed, "type", shed.map { ($0.key.rawValue, $0.value) }, to: &text)
+    }
+
+    private static func write(
+        _ metric: MetricDescription,
+        _ label: String,
+        _ values: [(String, UInt64)],
+        to text: inout PrometheusText
+    ) {
+        guard !values.isEmpty else { return }
+        text.begin(metric.name, metric.kind, help: metric.help)
+        for (value, count) in values.sorted(by: { $0.0 < $1.0 }) {
+            text.sample(metric.name, [(label, value)], count)
+        }
+    }
+}
