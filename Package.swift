@@ -2,147 +2,162 @@
 import PackageDescription
 
 // The house: each target imports only what stands below it. docs/architecture.md walks through it.
-let settings: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
+let settings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (Context.environment["SFU_CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+/// The targets that depend on no other package, for the sanitizers' builds.
+let isMediaOnly = Context.environment["SFU_MEDIA_ONLY"] != nil
+let mediaTargets: Set<String> = [
+    "COpenSSL", "CSRTP", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO", "Simulation",
+    "AllocationCounter", "RTPTests", "SDPTests", "PeerTransportTests", "SFUTests", "ScenarioTests",
+    "MediaIOTests",
+]
+
+let products: [Product] = [
+    .executable(name: "sfu", targets: ["CLI"]),
+    // for bench/
+    .library(name: "MediaFloors", targets: ["RTP", "PeerTransport", "Seam", "SDP", "CLinux"]),
+]
+
+let dependencies: [Package.Dependency] = [
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+]
+
+let targets: [Target] = [
+    // floor 1: bytes and C
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
+    .target(name: "CLinux"),
+    .target(name: "CWeb"),
+    .target(name: "RTP", swiftSettings: settings),
+    // floor 2: one peer; the seam; the text of sessions
+    .target(
+        name: "PeerTransport",
+        dependencies: ["RTP", "CSRTP", "COpenSSL"],
+        swiftSettings: settings
+    ),
+    .target(name: "Seam", dependencies: ["RTP"], swiftSettings: settings),
+    .target(name: "SDP", dependencies: ["RTP"], swiftSettings: settings),
+    // floor 3: forwarding
+    .target(name: "SFU", dependencies: ["PeerTransport", "RTP", "Seam"], swiftSettings: settings),
+    // floor 4: threads and sockets; HTTP and rooms
+    .target(
+        name: "MediaIO",
+        dependencies: ["SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
+        swiftSettings: settings
+    ),
+    .target(
+        name: "Signaling",
+        dependencies: [
+            "Seam", "SDP", "RTP", "CWeb",
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HummingbirdCore", package: "hummingbird"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOWebSocket", package: "swift-nio"),
+            .product(name: "NIOFoundationCompat", package: "swift-nio"),
+            .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            .product(name: "HTTPTypes", package: "swift-http-types"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "Metrics", package: "swift-metrics"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "JWTKit", package: "jwt-kit"),
+        ],
+        exclude: ["Web"],
+        swiftSettings: settings
+    ),
+    // floor 5: the binary
+    .executableTarget(
+        name: "CLI",
+        dependencies: [
+            "Signaling", "MediaIO", "PeerTransport", "Seam", "RTP",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "Metrics", package: "swift-metrics"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            .product(name: "Yams", package: "Yams"),
+        ],
+        swiftSettings: settings
+    ),
+    // tests mirror sources; Simulation carries whole calls on virtual time
+    .target(
+        name: "Simulation",
+        dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
+        path: "Tests/Simulation",
+        swiftSettings: settings
+    ),
+    .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
+    .testTarget(
+        name: "SDPTests",
+        dependencies: ["SDP", "RTP"],
+        resources: [.copy("Fixtures")],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "PeerTransportTests",
+        dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL"],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "SFUTests",
+        dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "ScenarioTests",
+        dependencies: ["Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "MediaIOTests",
+        dependencies: ["MediaIO", "SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "SignalingTests",
+        dependencies: [
+            "Signaling", "Seam", "SDP", "RTP",
+            .product(name: "HTTPTypes", package: "swift-http-types"),
+            .product(name: "JWTKit", package: "jwt-kit"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "Metrics", package: "swift-metrics"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOEmbedded", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            .product(name: "NIOWebSocket", package: "swift-nio"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ],
+        resources: [.copy("Fixtures")],
+        swiftSettings: settings
+    ),
+    .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
 ]
 
 let package = Package(
     name: "sfu",
-    products: [
-        .executable(name: "sfu", targets: ["CLI"]),
-        // for bench/
-        .library(name: "MediaFloors", targets: ["RTP", "PeerTransport", "Seam", "SDP", "CLinux"]),
-    ],
-    dependencies: [
-        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    ],
-    targets: [
-        // floor 1: bytes and C
-        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
-        .target(name: "CLinux"),
-        .target(name: "CWeb"),
-        .target(name: "RTP", swiftSettings: settings),
-        // floor 2: one peer; the seam; the text of sessions
-        .target(
-            name: "PeerTransport",
-            dependencies: ["RTP", "CSRTP", "COpenSSL"],
-            swiftSettings: settings
-        ),
-        .target(name: "Seam", dependencies: ["RTP"], swiftSettings: settings),
-        .target(name: "SDP", dependencies: ["RTP"], swiftSettings: settings),
-        // floor 3: forwarding
-        .target(name: "SFU", dependencies: ["PeerTransport", "RTP", "Seam"], swiftSettings: settings),
-        // floor 4: threads and sockets; HTTP and rooms
-        .target(
-            name: "MediaIO",
-            dependencies: ["SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
-            swiftSettings: settings
-        ),
-        .target(
-            name: "Signaling",
-            dependencies: [
-                "Seam", "SDP", "RTP", "CWeb",
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOWebSocket", package: "swift-nio"),
-                .product(name: "NIOFoundationCompat", package: "swift-nio"),
-                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Metrics", package: "swift-metrics"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "JWTKit", package: "jwt-kit"),
-            ],
-            exclude: ["Web"],
-            swiftSettings: settings
-        ),
-        // floor 5: the binary
-        .executableTarget(
-            name: "CLI",
-            dependencies: [
-                "Signaling", "MediaIO", "PeerTransport", "Seam", "RTP",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Metrics", package: "swift-metrics"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "Yams", package: "Yams"),
-            ],
-            swiftSettings: settings
-        ),
-        // tests mirror sources; Simulation carries whole calls on virtual time
-        .target(
-            name: "Simulation",
-            dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
-            path: "Tests/Simulation",
-            swiftSettings: settings
-        ),
-        .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
-        .testTarget(
-            name: "SDPTests",
-            dependencies: ["SDP", "RTP"],
-            resources: [.copy("Fixtures")],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "PeerTransportTests",
-            dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL"],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "SFUTests",
-            dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "ScenarioTests",
-            dependencies: ["Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "MediaIOTests",
-            dependencies: ["MediaIO", "SFU", "PeerTransport", "RTP", "Seam", "CLinux"],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "SignalingTests",
-            dependencies: [
-                "Signaling", "Seam", "SDP", "RTP",
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "JWTKit", package: "jwt-kit"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Metrics", package: "swift-metrics"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "NIOWebSocket", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-            ],
-            resources: [.copy("Fixtures")],
-            swiftSettings: settings
-        ),
-        .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
-    ],
+    products: isMediaOnly ? [] : products,
+    dependencies: isMediaOnly ? [] : dependencies,
+    targets: isMediaOnly ? targets.filter { mediaTargets.contains($0.name) } : targets,
     swiftLanguageModes: [.v6]
 )

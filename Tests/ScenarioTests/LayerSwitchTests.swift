@@ -10,7 +10,7 @@ import Testing
         let loss = Double(seed % 3) * 0.05
         let link = LinkConditions.lossy(loss, jitter: .milliseconds(Int64(seed % 2) * 30), reorders: seed % 2 == 1)
         let (publisher, viewer) = try call.publisherAndViewer(up: link, down: link)
-        viewer.reorderGuard = .milliseconds(40)
+        viewer.reorderGuard = .milliseconds(80)
         var random = SimulatedICEClient.Generator(seed: seed)
         for _ in 0..<14 {
             let height = UInt16(180) << UInt16.random(in: 0...2, using: &random)
@@ -22,7 +22,8 @@ import Testing
         let checker = call.check(viewer, slot: 1, of: [publisher])
         #expect(checker.switches >= 3, "seed \(seed)")
         #expect(checker.layersSeen.count >= 2, "seed \(seed)")
-        #expect(loss > 0 || checker.gaps == 0, "seed \(seed)")
+        // One number for each frame that a switch broke off.
+        #expect(checker.gaps <= checker.switches, "seed \(seed)")
     }
 
     @Test(arguments: UInt64(1)...3)

@@ -8,7 +8,7 @@ import Testing
         let call = try Call(seed: seed)
         let link = LinkConditions.lossy(0.05, jitter: .milliseconds(100), reorders: true)
         let (publisher, viewer) = try call.publisherAndViewer(up: link, down: link)
-        viewer.reorderGuard = .milliseconds(110)
+        viewer.reorderGuard = .milliseconds(220)
         call.run(for: .seconds(6))
         publisher.stop()
         call.run(for: .seconds(3))

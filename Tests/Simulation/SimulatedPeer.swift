@@ -60,6 +60,13 @@ public final class SimulatedPeer {
     public var keepsDatagrams = false
     public private(set) var datagrams: [[UInt8]] = []
     public private(set) var receiverReports: [(at: Instant, block: ReportBlock)] = []
+    /// Asks again for what has come, as a receiver does whose request crossed the repair.
+    public var asksTwice = false
+    /// Sends no media and no reports.
+    public var isSilent = false
+    /// Keeps what it sends, as it is on the wire.
+    public var keepsRaw = false
+    public private(set) var raw: [[UInt8]] = []
     /// Datagrams with media, and when the last one came.
     public private(set) var mediaCount = 0
     public private(set) var lastMediaAt = Instant.zero
@@ -166,7 +173,7 @@ public final class SimulatedPeer {
         guard !hasClosed else { return .distantFuture }
         var next = nextCheck
         if hasStarted && srtp == nil { next = min(next, dtls.nextDeadline) }
-        if srtp != nil {
+        if srtp != nil && !isSilent {
             next = min(next, min(nextRepair, nextReport))
             if let startedAt {
                 for publisher in publishers where publisher.isRunning {
@@ -183,7 +190,7 @@ public final class SimulatedPeer {
         if hasStarted && srtp == nil && now >= dtls.nextDeadline {
             dtls.advance(to: now) { up.send(Array($0), at: now) }
         }
-        guard srtp != nil, let startedAt else { return }
+        guard srtp != nil, !isSilent, let startedAt else { return }
         for publisher in publishers where publisher.isRunning {
             while startedAt + publisher.source.nextTime <= now {
                 let packets = publisher.source.produce()
@@ -387,6 +394,7 @@ public final class SimulatedPeer {
                     index: packet.index)
             } ?? 0
         }
+        if keepsRaw { raw.append(Array(bytes.prefix(length))) }
         up.send(Array(bytes.prefix(length)), at: now)
     }
 
@@ -405,7 +413,7 @@ public final class SimulatedPeer {
 
     private func askForRepair(at now: Instant) {
         for (ssrc, receiver) in receivers.sorted(by: { $0.key < $1.key }) {
-            let due = receiver.due(at: now, reorderGuard: reorderGuard)
+            let due = receiver.due(at: now, reorderGuard: reorderGuard, again: asksTwice)
             guard !due.isEmpty else { continue }
             sendRTCP(at: now) { writer in
                 due.withUnsafeBufferPointer { numbers in

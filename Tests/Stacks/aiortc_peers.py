@@ -76,8 +76,8 @@ class Publisher:
         return self
 
     async def __aexit__(self, *_):
-        await self.connection.close()
         await whip.end_session(self.location)
+        await self.connection.close()
 
 
 class Viewer:
@@ -96,8 +96,8 @@ class Viewer:
         return self
 
     async def __aexit__(self, *_):
-        await self.connection.close()
         await whip.end_session(self.location)
+        await self.connection.close()
 
     def track(self, kind, index=0):
         return [one.receiver.track for one in self.connection.getTransceivers() if one.kind == kind][index]

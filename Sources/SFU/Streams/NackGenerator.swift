@@ -12,6 +12,7 @@ struct NackGenerator {
 
     private var missing: [Missing] = []
     private var highest: Int64 = .min
+    private var lowest: Int64 = .min
     /// Set when a loss was given up on or too much is missing; the caller asks for a key frame and clears it.
     private(set) var gaveUp = false
 
@@ -23,16 +24,32 @@ struct NackGenerator {
     mutating func received(_ sequence: Int64, at now: Instant) {
         guard highest != .min else {
             highest = sequence
+            lowest = sequence
             return
         }
         if sequence > highest {
             let gap = sequence - highest - 1
             if gap > 0 { note(gap: gap, at: now) }
             highest = sequence
+        } else if sequence < lowest {
+            beganBefore(sequence, at: now)
         } else if !missing.isEmpty {
             remove(sequence)
         }
     }
+
+    /// The first packet that came was not the first that was sent: what lies between may be lost as well.
+    private mutating func beganBefore(_ sequence: Int64, at now: Instant) {
+        if lowest - sequence <= NackGenerator.longestBeginning {
+            for number in (sequence + 1)..<lowest {
+                missing.append(Missing(sequence: number, firstSeen: now, askedAt: .zero, tries: 0))
+            }
+        }
+        lowest = sequence
+    }
+
+    /// Packets of a first key frame that may overtake its first one.
+    private static let longestBeginning: Int64 = 100
 
     /// A packet that came by RTX: no longer missing. It never moves the head of the stream.
     mutating func recovered(_ sequence: Int64) { remove(sequence) }

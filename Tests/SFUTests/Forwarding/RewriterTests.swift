@@ -41,7 +41,7 @@ import Testing
         rewriter.begin(with: other, alignedTimestamp: nil, clockRate: 90_000, at: now + .milliseconds(33))
         let b = rewrite(other, &rewriter, at: now + .milliseconds(33))
         #expect(b?.sequence == 101)
-        #expect(b?.timestamp == 5000 + 2970)
+        #expect(b?.timestamp == 7970)
         #expect(b?.pictureID == 0 && b?.tl0PictureIndex == 0 && b?.keyIndex == 0)
         let next = rewrite(
             record(20_001, timestamp: 777_777 + 3000, picture: 13, tl0: 10, key: 3), &rewriter,

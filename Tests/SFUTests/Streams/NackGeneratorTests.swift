@@ -30,6 +30,17 @@ import Testing
         #expect(due(&nack, at: start + .seconds(1)) == [])
     }
 
+    @Test func aFirstPacketThatWasOvertakenHasMissingOnesBehindIt() {
+        var nack = NackGenerator()
+        nack.received(20, at: start)
+        nack.received(17, at: start)
+        #expect(due(&nack, at: start + .milliseconds(10)) == [18, 19])
+        nack.received(18, at: start + .milliseconds(11))
+        nack.received(19, at: start + .milliseconds(11))
+        nack.received(16, at: start + .milliseconds(11))
+        #expect(nack.isEmpty)
+    }
+
     @Test func repeatsEachRoundTripAndGivesUp() {
         var nack = NackGenerator()
         nack.received(10, at: start)

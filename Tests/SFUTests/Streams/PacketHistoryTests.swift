@@ -18,24 +18,26 @@ import Testing
         return Array(UnsafeBufferPointer(start: history.payload(record), count: Int(record.pointee.length)))
     }
 
-    @Test(arguments: 0..<20) func whatIsFoundIsWhatWasStored(seed: UInt64) {
+    @Test(arguments: 0..<4) func whatIsFoundIsWhatWasStored(seed: UInt64) {
         var random = RandomSource.seeded(seed)
         var history = PacketHistory(records: 64, bytes: 1 << 16)
         var stored: [Int64: [UInt8]] = [:]
-        for sequence in Int64(-5)..<2000 {
+        var wrong = 0
+        for sequence in Int64(-5)..<500 {
             let size = Int.random(in: 1...1400, using: &random)
             let bytes = (0..<size).map { UInt8(truncatingIfNeeded: Int(sequence) &* 31 &+ $0) }
             store(sequence, bytes, in: &history)
             stored[sequence] = bytes
-            #expect(payload(sequence, in: history) == bytes, "seed \(seed)")
+            if payload(sequence, in: history) != bytes { wrong += 1 }
             for back in Int64(0)..<70 {
                 // Found or gone, never somebody else's bytes.
-                if let found = payload(sequence - back, in: history) { #expect(found == stored[sequence - back]) }
+                if let found = payload(sequence - back, in: history), found != stored[sequence - back] { wrong += 1 }
             }
         }
+        #expect(wrong == 0, "seed \(seed)")
         // 64 kB of at most 1400 bytes: the last 45 are always there.
-        for back in Int64(0)..<45 { #expect(payload(1999 - back, in: history) != nil, "seed \(seed)") }
-        #expect(payload(1999 - 64, in: history) == nil)
+        for back in Int64(0)..<45 { #expect(payload(499 - back, in: history) != nil, "seed \(seed)") }
+        #expect(payload(499 - 64, in: history) == nil)
     }
 
     @Test func anotherLapIsNotMistaken() {

@@ -78,7 +78,7 @@ struct HTTPFirstRequestTests {
     }
 
     @Test func shutdownAndHalfCloseEndIt() throws {
-        for event in [ChannelShouldQuiesceEvent() as Any, ChannelEvent.inputClosed as Any] {
+        for event in [ChannelShouldQuiesceEvent(), ChannelEvent.inputClosed] as [any Sendable] {
             let harness = try Harness()
             harness.channel.pipeline.fireUserInboundEventTriggered(event)
             #expect(try harness.status() == nil)

@@ -156,7 +156,8 @@ struct WebSocketServerTests {
             let close = try await client.readFrame()
             #expect(close?.code == 4100)
             #expect(close.map { String(decoding: $0.payload.dropFirst(2), as: UTF8.self) } == "as told")
-            try await client.send(closeFrame(4100))
+            // On a busy machine the server may have stopped waiting.
+            try? await client.send(closeFrame(4100))
             #expect(try await client.readFrame() == nil)
             var closes = 0
             for await event in server.sockets.events where event == .closed {
@@ -191,7 +192,7 @@ struct WebSocketServerTests {
             let down = Task { await server.shutdown() }
             let close = try await client.readFrame()
             #expect(close?.code == 4000)
-            try await client.send(closeFrame(4000))
+            try? await client.send(closeFrame(4000))
             #expect(try await client.readFrame() == nil)
             await down.value
         }
