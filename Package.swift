@@ -13,7 +13,7 @@ let isMediaOnly = Context.environment["SFU_MEDIA_ONLY"] != nil
 let mediaTargets: Set<String> = [
     "COpenSSL", "CSRTP", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO", "Simulation",
     "AllocationCounter", "RTPTests", "SDPTests", "PeerTransportTests", "SFUTests", "ScenarioTests",
-    "MediaIOTests",
+    "AllocationTests", "MediaIOTests",
 ]
 
 let products: [Product] = [
@@ -125,6 +125,12 @@ let targets: [Target] = [
     .testTarget(
         name: "ScenarioTests",
         dependencies: ["Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
+        swiftSettings: settings
+    ),
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    .testTarget(
+        name: "AllocationTests",
+        dependencies: ["AllocationCounter", "Simulation", "SFU", "RTP", "Seam"],
         swiftSettings: settings
     ),
     .testTarget(

@@ -17,7 +17,7 @@ import Testing
             call.view(publisher.camera, height: height, by: viewer)
             call.run(for: .milliseconds(Int64.random(in: 300...800, using: &random)))
         }
-        publisher.stop()
+        publisher.stopSending()
         call.run(for: .seconds(2))
         let checker = call.check(viewer, slot: 1, of: [publisher])
         #expect(checker.switches >= 3, "seed \(seed)")

@@ -10,7 +10,7 @@ import Testing
         let (publisher, viewer) = try call.publisherAndViewer(up: link, down: link)
         viewer.reorderGuard = .milliseconds(220)
         call.run(for: .seconds(6))
-        publisher.stop()
+        publisher.stopSending()
         call.run(for: .seconds(3))
         let audio = call.check(viewer, slot: 0, of: [publisher])
         let video = call.check(viewer, slot: 1, of: [publisher])

@@ -18,7 +18,7 @@ import Testing
             call.view(publisher.camera, height: UInt16(180) << UInt16.random(in: 0...2, using: &random), by: viewer)
             call.run(for: .milliseconds(700))
         }
-        publisher.stop()
+        publisher.stopSending()
         call.run(for: .seconds(2))
         var seen: [UInt64: [UInt8]] = [:]
         var again = 0

@@ -30,10 +30,6 @@ extension SimulatedPeer {
 
     var mic: SimulatedPublisher { publishers[0] }
     var camera: SimulatedPublisher { publishers[publishers.count - 1] }
-
-    func stop() {
-        for publisher in publishers { publisher.isRunning = false }
-    }
 }
 
 extension Call {
@@ -67,8 +63,6 @@ extension Call {
             checker.violations.isEmpty, "seed \(seed): \(checker.violations.prefix(5))", sourceLocation: location)
         return checker
     }
-
-    func counter(_ name: String) -> UInt64 { shard.counters.counts[name] ?? 0 }
 
     /// Every datagram that came in is counted out.
     func checkAccounts(location: SourceLocation = #_sourceLocation) {

@@ -21,6 +21,7 @@ public final class Call {
     public let seed: UInt64
     private let outbox: Outbox
     private let mail: Mail
+    private let injected = UnsafeMutablePointer<UInt8>.allocate(capacity: 2048)
     private let certificate: DTLSCertificate
     private static let clientCertificate = try? DTLSCertificate.generate()
 
@@ -29,6 +30,7 @@ public final class Call {
         var datagrams: [(path: NetworkPath, bytes: [UInt8])] = []
         var messages = 0
         var isBroken = false
+        var discards = false
         var keepsMessages = false
         var kept: [(path: NetworkPath, segmentSize: Int, sizes: [Int])] = []
     }
@@ -44,6 +46,7 @@ public final class Call {
         let mail = Mail()
         self.mail = mail
         outbox = Outbox { outbox in
+            guard !mail.discards else { return }
             for i in 0..<outbox.messageCount {
                 let message = outbox.messages[i]
                 mail.messages += 1
@@ -72,6 +75,8 @@ public final class Call {
 
     /// Whether every message had as many segments as it said.
     public var isFraming: Bool { !mail.isBroken }
+
+    deinit { injected.deallocate() }
 
     // MARK: Signaling
 
@@ -106,6 +111,26 @@ public final class Call {
         apply(.close(peer.session))
         peers.removeAll { $0 === peer }
     }
+
+    /// Nobody gets what leaves from now on; for runs that count what forwarding itself costs.
+    public var discardsOutput: Bool {
+        get { mail.discards }
+        set { mail.discards = newValue }
+    }
+
+    /// Gives the shard datagrams one by one, time standing still, and forwards each at once.
+    public func inject(_ datagrams: [[UInt8]], from path: NetworkPath) {
+        for datagram in datagrams {
+            injected.update(from: datagram, count: datagram.count)
+            _ = shard.receive(
+                UnsafeMutableBufferPointer(start: injected, count: datagram.count), on: path, at: now)
+            shard.advance(to: now)
+            outbox.flush()
+        }
+    }
+
+    /// One of the shard's counts.
+    public func counter(_ name: String) -> UInt64 { shard.counters.counts[name] ?? 0 }
 
     /// Sends bytes from an address that no peer has.
     public func receive(_ bytes: [UInt8], from path: NetworkPath) -> ShardReceive {

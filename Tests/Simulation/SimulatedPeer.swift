@@ -49,7 +49,9 @@ public final class SimulatedPeer {
     public private(set) var received: [ReceivedPacket] = []
     public private(set) var feedbackCount = 0
     public private(set) var senderReports: [(at: Instant, report: SenderReport)] = []
+    /// Datagrams that fail authentication, and those that came before: a repair that crossed the packet itself.
     public private(set) var undecryptable = 0
+    public private(set) var replays = 0
     /// Keeps what it receives; off for runs that count allocations.
     public var keepsPackets = true
     public var usesRTX = true
@@ -262,11 +264,11 @@ public final class SimulatedPeer {
                 }
                 receiveRTCP(base, length: length, at: now)
             } else {
-                guard case .ok(let length) = srtp.unprotectRTP(base, length: count) else {
-                    undecryptable += 1
-                    return
+                switch srtp.unprotectRTP(base, length: count) {
+                case .ok(let length): receiveRTP(base, length: length, at: now)
+                case .replay: replays += 1
+                default: undecryptable += 1
                 }
-                receiveRTP(base, length: length, at: now)
             }
         }
     }
@@ -360,6 +362,35 @@ public final class SimulatedPeer {
         if length > 0 { up.send(Array(copy.prefix(length)), at: now) }
     }
 
+    /// Media goes out no more; everything else does.
+    public func stopSending() {
+        for publisher in publishers { publisher.isRunning = false }
+    }
+
+    /// Encrypts what a publisher sends next, frame after frame, without sending it.
+    public func record(_ publisher: SimulatedPublisher, frames: Int) -> [[UInt8]] {
+        var datagrams: [[UInt8]] = []
+        for _ in 0..<frames {
+            for packet in publisher.source.produce() {
+                let (bytes, header, index, ssrc) = publisher.compose(
+                    packet, transportSequence: nextTransportSequence())
+                if let datagram = protect(bytes, header, index, ssrc) { datagrams.append(datagram) }
+            }
+        }
+        return datagrams
+    }
+
+    private func protect(_ packet: [UInt8], _ headerLength: Int, _ index: UInt64, _ ssrc: UInt32) -> [UInt8]? {
+        guard let srtp else { return nil }
+        var bytes = packet + [UInt8](repeating: 0, count: 64)
+        let length = bytes.withUnsafeMutableBufferPointer { buffer in
+            buffer.baseAddress.map {
+                srtp.sender.protect($0, headerLength: headerLength, length: packet.count, ssrc: ssrc, index: index)
+            } ?? 0
+        }
+        return length > 0 ? Array(bytes.prefix(length)) : nil
+    }
+
     public func forgetReceived() {
         received.removeAll()
         datagrams.removeAll()
@@ -385,17 +416,9 @@ public final class SimulatedPeer {
     }
 
     private func protectAndSend(_ packet: (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32), at now: Instant) {
-        guard let srtp else { return }
-        var bytes = packet.bytes + [UInt8](repeating: 0, count: 64)
-        let length = bytes.withUnsafeMutableBufferPointer { buffer in
-            buffer.baseAddress.map {
-                srtp.sender.protect(
-                    $0, headerLength: packet.headerLength, length: packet.bytes.count, ssrc: packet.ssrc,
-                    index: packet.index)
-            } ?? 0
-        }
-        if keepsRaw { raw.append(Array(bytes.prefix(length))) }
-        up.send(Array(bytes.prefix(length)), at: now)
+        guard let datagram = protect(packet.bytes, packet.headerLength, packet.index, packet.ssrc) else { return }
+        if keepsRaw { raw.append(datagram) }
+        up.send(datagram, at: now)
     }
 
     private func sendRTCP(at now: Instant, _ body: (inout RTCPWriter) -> Void) {

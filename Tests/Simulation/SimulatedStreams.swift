@@ -187,7 +187,7 @@ public final class SimulatedReceiver {
 
     func due(at now: Instant, reorderGuard: Interval, again: Bool) -> [UInt16] {
         var numbers: [UInt16] = []
-        if again && unwrapper.isStarted { numbers.append(UInt16(truncatingIfNeeded: unwrapper.highest - 3)) }
+        if again && unwrapper.isStarted && unwrapper.highest % 9 == 0 { numbers.append(UInt16(truncatingIfNeeded: unwrapper.highest - 3)) }
         for sequence in missing.keys.sorted() {
             guard let item = missing[sequence], item.tries < 20 else { continue }
             let deadline = item.askedAt.map { $0 + .milliseconds(60) } ?? item.since + reorderGuard

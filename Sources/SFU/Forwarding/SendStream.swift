@@ -358,7 +358,7 @@ struct SendStream: ~Copyable {
         let seconds = Int64(bitPattern: source.pointee.reportNTP &- old.pointee.reportNTP)
         // 32.32 fixed point × Hz: split so that nothing overflows within ±60 s.
         guard seconds.magnitude < 60 << 32 else { return nil }
-        let ticks = (seconds >> 16) * Int64(clockRate) >> 16
+        let ticks = ((seconds >> 16) * Int64(clockRate)) >> 16
         let sourceOnOldClock =
             old.pointee.reportTimestamp &+ UInt32(truncatingIfNeeded: ticks) &- source.pointee.reportTimestamp
         return record.timestamp &+ sourceOnOldClock &+ rewriter.timestampOffset
@@ -468,7 +468,7 @@ struct SendStream: ~Copyable {
         guard source.pointee.hasReport else { return nil }
         let elapsed = Int64(bitPattern: ntp &- source.pointee.reportNTP) &- clock
         guard elapsed.magnitude < 600 << 32 else { return nil }
-        let ticks = (elapsed >> 16) * Int64(clockRate) >> 16
+        let ticks = ((elapsed >> 16) * Int64(clockRate)) >> 16
         return source.pointee.reportTimestamp &+ UInt32(truncatingIfNeeded: ticks) &+ rewriter.timestampOffset
     }
 }

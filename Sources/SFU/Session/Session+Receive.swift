@@ -77,7 +77,10 @@ extension Session {
         guard candidates.count == 1, let publication = candidates.first,
             let stream = layer(of: publication, rid: name)
         else { return nil }
-        guard isRTX || stream.pointee.mayRebind(to: header.ssrc, at: now),
+        let isAllowed =
+            isRTX ? stream.pointee.mayRebindRTX(to: header.ssrc, at: now)
+            : stream.pointee.mayRebind(to: header.ssrc, at: now)
+        guard isAllowed,
             demultiplexer.bind(header.ssrc, to: stream, isRTX: isRTX)
         else { return nil }
         if isRTX {
@@ -89,6 +92,8 @@ extension Session {
                 // The sender started over under a new SSRC: its numbers and timestamps mean something else now.
                 room.restarted(publication, layer: stream.pointee.layer)
                 retire(old)
+                retire(stream.pointee.rtxSSRC)
+                stream.pointee.rtxSSRC = 0
             }
         }
         return demultiplexer.find(header.ssrc)

@@ -42,6 +42,7 @@ struct ReceiveStream: ~Copyable {
     /// When the SSRC was bound that counts now, and which one counted before.
     private var boundAt: Instant?
     private var formerSSRC: UInt32 = 0
+    private var formerRTXSSRC: UInt32 = 0
 
     init(layer: Int, encoding: EncodingParameters, kind: MediaKind, source: Source?, publication: Publication) {
         self.layer = layer
@@ -80,6 +81,10 @@ struct ReceiveStream: ~Copyable {
             rate.add(bytes: length + header.headerLength, at: now)
         }
         guard !history.contains(sequence) else { return .rtpDuplicate }
+        // Repairs are of the past: one from far ahead is not of this stream.
+        guard !recovered || highest == .min || sequence <= highest + ReceiveStream.repairLead else {
+            return .rtpTooLate
+        }
         guard highest == .min || sequence > highest - Int64(PacketHistory.records(for: kind) / 2) else {
             return .rtpTooLate
         }
@@ -122,6 +127,9 @@ struct ReceiveStream: ~Copyable {
         }
     }
 
+    /// Packets by which a repair may be ahead of the newest original.
+    private static let repairLead: Int64 = 256
+
     /// The sender started over: its numbers begin anew, far behind those that are remembered.
     mutating func restart() {
         clearBatch()
@@ -158,6 +166,12 @@ struct ReceiveStream: ~Copyable {
             && (new != formerSSRC || age >= Limits.Media.formerStreamMemory)
     }
 
+    /// The same for its retransmissions: those of the stream before have numbers of the stream before.
+    func mayRebindRTX(to new: UInt32, at now: Instant) -> Bool {
+        guard new == formerRTXSSRC, let boundAt else { return true }
+        return now - boundAt >= Limits.Media.formerStreamMemory
+    }
+
     /// The offer says which SSRC it is. Returns the one that is replaced, nil where nothing changes.
     mutating func announce(_ new: UInt32) -> UInt32? {
         guard ssrc != new else { return nil }
@@ -174,7 +188,10 @@ struct ReceiveStream: ~Copyable {
         ssrc = new
         boundAt = now
         formerSSRC = old
-        if old != 0 { restart() }
+        if old != 0 {
+            formerRTXSSRC = rtxSSRC
+            restart()
+        }
         return old
     }
 

@@ -78,7 +78,7 @@ extension Gateway {
         device: String?,
         at now: Instant
     ) -> Member {
-        let sid = SessionID(Self.makeName("se_"))
+        let sid = SessionID(Self.makeName("se_", isSecret: true))
         var logger = logger
         logger[metadataKey: "room"] = "\(room.id)"
         logger[metadataKey: "user"] = "\(claims.user)"

@@ -280,11 +280,11 @@ public actor Gateway {
         return ConnectionID(rawValue: lastConnection)
     }
 
-    /// 80 random bits.
-    static func makeName(_ prefix: String) -> String {
+    /// 80 random bits; 130 where the name is a secret at the same time, as in a WHIP session's URL (RFC 9725 §4.2).
+    static func makeName(_ prefix: String, isSecret: Bool = false) -> String {
         var generator = SystemRandomNumberGenerator()
         let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz")
-        return prefix + String((0..<16).map { _ in alphabet[Int(generator.next() & 31)] })
+        return prefix + String((0..<(isSecret ? 26 : 16)).map { _ in alphabet[Int(generator.next() & 31)] })
     }
 }
 

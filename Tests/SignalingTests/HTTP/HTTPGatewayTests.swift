@@ -135,9 +135,7 @@ struct HTTPGatewayTests {
             let path = try #require(location.split(separator: "localhost").last.map(String.init))
             let id = try #require(path.split(separator: "/").last.map(String.init))
             // 128 bits are 26 characters of base32.
-            withKnownIssue("the gateway's names have 80 random bits", isIntermittent: true) {
-                #expect(id.utf8.count >= 3 + 26)
-            }
+            #expect(id.utf8.count >= 3 + 26)
             let tag = try #require(created.headers["etag"])
             let fragment = [
                 "Content-Type": "application/trickle-ice-sdpfrag", "Authorization": "Bearer encoder",
