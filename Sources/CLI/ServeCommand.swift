@@ -88,7 +88,9 @@ struct ServeCommand: AsyncParsableCommand {
     /// Flags over environment over file over defaults.
     private func resolve() throws -> ServeConfiguration {
         var settings = Settings()
-        if dev { settings.set("media.listen", to: MediaIO.ListenAddress.ownMachine(port: 7882), origin: "--dev") }
+        if dev {
+            settings.set("media.listen", to: MediaIO.ListenAddress.ownMachine(port: 7882), origin: "--dev")
+        }
         settings.overlay(try options.settings())
         settings.overlay(flags)
         return try ServeConfiguration(settings, isDevelopment: dev)

@@ -27,6 +27,14 @@ static inline EVP_PKEY *sfu_generate_rsa(int bits) { return EVP_RSA_gen((unsigne
 /// The bytes that a memory BIO holds.
 static inline long sfu_bio_memory(BIO *bio, char **bytes) { return BIO_get_mem_data(bio, bytes); }
 
+/// In C because the parameters point to their names, and a Swift literal's bytes do not outlive the call.
+static inline int sfu_hmac_use_sha1(EVP_MAC_CTX *context) {
+    char digest[] = "SHA1";
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+    return EVP_MAC_CTX_set_params(context, parameters);
+}
+
 static inline int sfu_err_reason(unsigned long code) { return ERR_GET_REASON(code); }
 
 #endif

@@ -16,8 +16,11 @@ public final class Outbox {
 
     public let slab: UnsafeMutablePointer<UInt8>
     public let messages: UnsafeMutablePointer<Message>
-    public private(set) var messageCount = 0
-    public private(set) var byteCount = 0
+    public var messageCount: Int { count }
+    public var byteCount: Int { used }
+    // Stored apart from their public faces: those are checked for exclusive access at each use.
+    private var count = 0
+    private var used = 0
     private let slabCapacity: Int
     private let messageCapacity: Int
     private let onFull: (Outbox) -> Void
@@ -41,22 +44,22 @@ public final class Outbox {
     /// The pointer is valid until the next call of `reserve` or `flush`.
     @inline(__always)
     public func reserve(_ bytes: Int) -> UnsafeMutablePointer<UInt8> {
-        if byteCount + bytes > slabCapacity || messageCount == messageCapacity { flush() }
-        return slab + byteCount
+        if used + bytes > slabCapacity || count == messageCapacity { flush() }
+        return slab + used
     }
 
     /// Adds what was written at the reserved place.
     @inline(__always)
     public func commit(length: Int, segmentSize: Int, segments: Int, on path: NetworkPath) {
-        messages[messageCount] = Message(
+        messages[count] = Message(
             path: path,
-            offset: byteCount,
+            offset: used,
             length: length,
             segmentSize: segmentSize,
             segments: segments
         )
-        messageCount += 1
-        byteCount += length
+        count += 1
+        used += length
     }
 
     @inline(__always)
@@ -65,8 +68,8 @@ public final class Outbox {
     }
 
     public func flush() {
-        if messageCount > 0 { onFull(self) }
-        messageCount = 0
-        byteCount = 0
+        if count > 0 { onFull(self) }
+        count = 0
+        used = 0
     }
 }

@@ -194,11 +194,13 @@ private struct Negotiator {
         direction: MediaDirection
     ) -> [OfferedExtension] {
         var agreed: [OfferedExtension] = []
+        let isIdle = !direction.receives && !direction.sends
         for item in section.extensions where policy.extensions.contains(item.header.kind) {
             let peer = item.direction ?? section.direction
             // What both the section and the suffix leave over.
-            let weReceive = direction.receives && peer.sends
-            let weSend = direction.sends && peer.receives
+            // A section that is idle keeps what it may need again.
+            let weReceive = isIdle || direction.receives && peer.sends
+            let weSend = isIdle || direction.sends && peer.receives
             guard item.header.kind.isUseful(for: kind, received: weReceive, sent: weSend)
             else { continue }
             // One id means one extension on the whole transport (RFC 8843).

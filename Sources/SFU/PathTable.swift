@@ -25,7 +25,9 @@ struct PathTable: ~Copyable {
     private static func allocate(_ size: Int) -> UnsafeMutablePointer<Entry> {
         let memory = UnsafeMutablePointer<Entry>.allocate(capacity: size)
         memory.initialize(
-            repeating: Entry(path: NetworkPath(remote: .unspecified, remotePort: 0), session: -1), count: size)
+            repeating: Entry(path: NetworkPath(remote: .unspecified, remotePort: 0), session: -1),
+            count: size
+        )
         return memory
     }
 

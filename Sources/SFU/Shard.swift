@@ -63,7 +63,9 @@ public final class Shard {
 
     /// Decrypts in place and queues what is to be forwarded.
     public func receive(
-        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, at now: Instant
+        _ datagram: UnsafeMutableBufferPointer<UInt8>,
+        on path: NetworkPath,
+        at now: Instant
     ) -> ShardReceive {
         counts.pointee.datagramsReceived &+= 1
         counts.pointee.bytesReceived &+= UInt64(truncatingIfNeeded: datagram.count)
@@ -81,7 +83,10 @@ public final class Shard {
 
     @inline(__always)
     private func receive(
-        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, for session: Session, at now: Instant
+        _ datagram: UnsafeMutableBufferPointer<UInt8>,
+        on path: NetworkPath,
+        for session: Session,
+        at now: Instant
     ) {
         switch session.transport.receive(datagram, on: path, at: now, into: outbox) {
         case .rtp(let length):
@@ -98,7 +103,13 @@ public final class Shard {
             guard let packet = datagram.baseAddress else { return counts.pointee.drop(.malformed) }
             if path != session.downlink.pointee.path { takeChanges(of: session, at: now) }
             let isWhole = session.receiveRTCP(
-                packet, length: length, ntp: ntp(at: now), counters: counts, at: now, into: outbox)
+                packet,
+                length: length,
+                ntp: ntp(at: now),
+                counters: counts,
+                at: now,
+                into: outbox
+            )
             if isWhole { counts.pointee.rtcpReceived &+= 1 } else { counts.pointee.drop(.rtcpMalformed) }
         case .consumed:
             counts.pointee.consumed &+= 1
@@ -125,7 +136,10 @@ public final class Shard {
     /// - Parameter owner: whose path it came on.
     @inline(never)
     private func receiveFromUnknown(
-        _ datagram: UnsafeMutableBufferPointer<UInt8>, on path: NetworkPath, for owner: Session?, at now: Instant
+        _ datagram: UnsafeMutableBufferPointer<UInt8>,
+        on path: NetworkPath,
+        for owner: Session?,
+        at now: Instant
     ) -> ShardReceive {
         let fragment = STUN.localUsernameFragment(in: UnsafeBufferPointer(datagram))
         if let session = fragment.flatMap({ sessionsByFragment[$0] }) ?? nil {
@@ -148,8 +162,12 @@ public final class Shard {
 
     private func forward(_ room: Room, at now: Instant) {
         room.forward(
-            departures, counters: counts,
-            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime, at: now, into: outbox)
+            departures,
+            counters: counts,
+            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime,
+            at: now,
+            into: outbox
+        )
     }
 
     /// Forwards what was received and runs the timers. Called once after each batch of receives.
@@ -302,14 +320,24 @@ public final class Shard {
         let role: DTLSRole = open.remote.setup == .passive ? .client : .server
         guard !open.remote.fingerprints.isEmpty, sessionsByFragment[credentials.usernameFragment] == nil,
             let transport = try? Transport(
-                local: credentials, remote: open.remote, role: role, context: context, at: now,
-                integrity: integrity)
+                local: credentials,
+                remote: open.remote,
+                role: role,
+                context: context,
+                at: now,
+                integrity: integrity
+            )
         else { return events.append(.sessionRefused(open.session, .unusable)) }
         let index = freeIndices.popLast() ?? Int32(sessions.count)
         let room = self.room(open.room)
         let session = Session(
-            open: open, room: room, index: index, transport: transport, timers: timers,
-            reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random))
+            open: open,
+            room: room,
+            index: index,
+            transport: transport,
+            timers: timers,
+            reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random)
+        )
         if Int(index) == sessions.count { sessions.append(session) } else { sessions[Int(index)] = session }
         sessionsByID[session.id] = session
         name(session, credentials)
@@ -334,8 +362,11 @@ public final class Shard {
 
     private func local(_ credentials: ICECredentials, _ role: DTLSRole) -> LocalTransport {
         LocalTransport(
-            ice: credentials, candidates: configuration.candidates,
-            fingerprints: [configuration.certificate.fingerprint], setup: role == .client ? .active : .passive)
+            ice: credentials,
+            candidates: configuration.candidates,
+            fingerprints: [configuration.certificate.fingerprint],
+            setup: role == .client ? .active : .passive
+        )
     }
 
     private func configure(_ id: SessionID, _ media: SessionMedia) {
@@ -414,8 +445,13 @@ public final class Shard {
             epoch: configuration.epoch,
             sessions: sessionsByID.values.map {
                 MediaState.Session(
-                    open: $0.open, media: $0.media, transport: $0.state, attachments: $0.attachments)
-            })
+                    open: $0.open,
+                    media: $0.media,
+                    transport: $0.state,
+                    attachments: $0.attachments
+                )
+            }
+        )
     }
 
     public func drainEvents(_ body: ([Event]) -> Void) {
@@ -436,11 +472,14 @@ public final class Shard {
 
     public var counters: WorkerCounters {
         WorkerCounters(
-            worker: configuration.worker, counts: counts.pointee.values, drops: counts.pointee.dropsByName,
+            worker: configuration.worker,
+            counts: counts.pointee.values,
+            drops: counts.pointee.dropsByName,
             gauges: [
                 "sessions": Int64(sessionsByID.count), "rooms": Int64(rooms.count),
                 "publications": Int64(publications.count), "paths": Int64(paths.count),
-            ])
+            ]
+        )
     }
 
     public var sessionCount: Int { sessionsByID.count }

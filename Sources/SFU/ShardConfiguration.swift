@@ -47,8 +47,13 @@ public struct ShardConfiguration: Sendable {
     public var videoWindow: Interval
 
     public init(
-        worker: Int, certificate: DTLSCertificate, candidates: [Candidate], epoch: String, ntpAtZero: UInt64,
-        sessionLimit: Int = Limits.Media.sessionsPerWorker, audioWindow: Interval = .zero,
+        worker: Int,
+        certificate: DTLSCertificate,
+        candidates: [Candidate],
+        epoch: String,
+        ntpAtZero: UInt64,
+        sessionLimit: Int = Limits.Media.sessionsPerWorker,
+        audioWindow: Interval = .zero,
         videoWindow: Interval = .milliseconds(1)
     ) {
         self.worker = worker

@@ -9,7 +9,9 @@ import Testing
 
 @Suite struct ForwardingAllocationTests {
     /// Allocations of `packets` packets that come in one by one and go out to all viewers.
-    private func allocations(_ format: MediaSource.Format, viewers: Int) throws -> (count: UInt64, packets: Int) {
+    private func allocations(_ format: MediaSource.Format, viewers: Int) throws -> (
+        count: UInt64, packets: Int
+    ) {
         let call = try Call(seed: 1)
         let publisher = try call.join("publisher") { _ = $0.publish(format) }
         var people: [SimulatedPeer] = []
@@ -19,7 +21,8 @@ import Testing
                     peer.addSlot(.audio)
                     peer.addSlot(.video)
                     peer.keepsPackets = false
-                })
+                }
+            )
         }
         #expect(call.run(atMost: .seconds(5)) { people.allSatisfy { $0.mediaCount > 10 } })
         publisher.stopSending()

@@ -55,6 +55,8 @@ class ChromiumPerson(Person):
         if not folder:
             return
         Path(folder).mkdir(parents=True, exist_ok=True)
+        # Tiles glide to their places.
+        self.page.wait_for_timeout(700)
         size = self.page.viewport_size
         file = re.sub(r"\W+", "-", name)
         self.page.screenshot(path=f"{folder}/{file}-{size['width']}x{size['height']}.png")

@@ -45,6 +45,11 @@
   };
   navigator.mediaDevices.getDisplayMedia = async () => new MediaStream([picture(who.screen, 1280, 720, 8)]);
 
+  const sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...given) { super(...given); sockets.push(this); }
+  };
+
   // What the test asks for, in the page of whoever receives.
   const find = (name) => {
     const room = window.sfuRoom;
@@ -106,6 +111,9 @@
     others: () => [...(window.sfuRoom?.participants.values() ?? [])].map((one) => one.name).sort(),
     status: () => ({ ...window.sfuRoom?.status }),
     slot: (name, source = 'camera') => ({ ...find(name)?.get(source)?.slot }),
+    /** As a lost network does it: without a word of why. */
+    cutSocket() { sockets.at(-1).close(); },
+    async resumes() { return (await window.sfuRoom.stats()).resumes; },
     async protocol() { return (await window.sfuRoom.stats()).protocol; },
   };
 }

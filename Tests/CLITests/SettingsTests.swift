@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("htpp:\n  listen: \":80\"\n", "did you mean \"http"),
+        ("htpp:\n  listen: \":80\"\n", "did you mean \"http\"?"),
         ("http:\n  listn: \":80\"\n", "did you mean \"http.listen\"?"),
         ("media:\n  workers: many\n", "whole number"),
         ("media:\n  workers: [1, 2]\n", "wrong form"),

@@ -245,7 +245,8 @@ private func expectAcceptable(
     if !section.direction.receives {
         #expect(
             !section.extensionIDs.values.contains(HeaderExtension.videoLayersAllocation.uri),
-            sourceLocation: location)
+            sourceLocation: location
+        )
     }
 }
 

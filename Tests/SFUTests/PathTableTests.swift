@@ -13,7 +13,8 @@ import Testing
             let path = NetworkPath(
                 remote: IPAddress(v4: UInt32.random(in: 0..<40, using: &random)),
                 remotePort: UInt16.random(in: 0..<8, using: &random),
-                connection: Bool.random(using: &random) ? -1 : 3)
+                connection: Bool.random(using: &random) ? -1 : 3
+            )
             let session = Int32.random(in: 0..<50, using: &random)
             if UInt8.random(in: 0..<3, using: &random) == 0 {
                 let owner = Bool.random(using: &random) ? model[path] ?? session : session

@@ -24,15 +24,24 @@ import Testing
             if Bool.random(using: &random), let real = publisher.raw.randomElement(using: &random) {
                 bytes = real
                 for _ in 0..<Int.random(in: 1...4, using: &random) where !bytes.isEmpty {
-                    bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                    bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(
+                        in: 0...255,
+                        using: &random
+                    )
                 }
                 bytes.removeLast(Int.random(in: 0...bytes.count, using: &random) / 2)
             }
-            _ = call.receive(bytes, from: [stranger, publisher.path, viewer.path].randomElement(using: &random) ?? stranger)
+            _ = call.receive(
+                bytes,
+                from: [stranger, publisher.path, viewer.path].randomElement(using: &random) ?? stranger
+            )
         }
         call.run(for: .seconds(1))
         call.checkAccounts()
-        #expect(viewer.packets(on: 0).last.map { call.now - $0.at < .milliseconds(50) } == true, "seed \(seed)")
+        #expect(
+            viewer.packets(on: 0).last.map { call.now - $0.at < .milliseconds(50) } == true,
+            "seed \(seed)"
+        )
         #expect(viewer.undecryptable == 0, "seed \(seed)")
     }
 
@@ -47,10 +56,13 @@ import Testing
         for _ in 0..<1500 {
             index += 1
             // One's own SSRCs and those of the streams, whose numbers are at risk then.
-            let ssrc = UInt32.random(in: 0..<4, using: &random) == 0 ? known.randomElement(using: &random) ?? 1
+            let ssrc =
+                UInt32.random(in: 0..<4, using: &random) == 0
+                ? known.randomElement(using: &random) ?? 1
                 : UInt32.random(in: 1...40, using: &random)
             var header: [UInt8] = [
-                0x80 | (Bool.random(using: &random) ? 0x20 : 0), [96, 97, 111, 0x80 | 96, 5].randomElement(using: &random) ?? 0,
+                0x80 | (Bool.random(using: &random) ? 0x20 : 0),
+                [96, 97, 111, 0x80 | 96, 5].randomElement(using: &random) ?? 0,
                 UInt8(truncatingIfNeeded: index >> 8), UInt8(truncatingIfNeeded: index),
             ]
             header += noise(4, &random) + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: ssrc >> $0) }
@@ -61,13 +73,17 @@ import Testing
                 header += [0xbe, 0xde, 0, UInt8(words)]
                 // Elements that start like the negotiated ones.
                 var body = noise(words * 4, &random)
-                if words > 0 { body.replaceSubrange(0..<3, with: [0x41, UInt8(ascii: "p"), UInt8(ascii: "1")]) }
+                if words > 0 {
+                    body.replaceSubrange(0..<3, with: [0x41, UInt8(ascii: "p"), UInt8(ascii: "1")])
+                }
                 header += body
                 length = header.count
             }
             let packet = header + noise(Int.random(in: 0...60, using: &random), &random)
             publisher.send(protected: packet, headerLength: length, ssrc: ssrc, index: index, at: call.now)
-            let compound = [0x80 | UInt8.random(in: 0...31, using: &random), UInt8.random(in: 192...223, using: &random)]
+            let compound = [
+                0x80 | UInt8.random(in: 0...31, using: &random), UInt8.random(in: 192...223, using: &random),
+            ]
             let rtcp = compound + noise(Int.random(in: 1...20, using: &random) * 4 + 2, &random)
             viewer.send(protectedRTCP: rtcp, at: call.now)
             publisher.send(protectedRTCP: rtcp, at: call.now)

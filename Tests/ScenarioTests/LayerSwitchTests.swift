@@ -8,7 +8,11 @@ import Testing
     func switchesAreContinuousInEveryNumber(seed: UInt64) throws {
         let call = try Call(seed: seed)
         let loss = Double(seed % 3) * 0.05
-        let link = LinkConditions.lossy(loss, jitter: .milliseconds(Int64(seed % 2) * 30), reorders: seed % 2 == 1)
+        let link = LinkConditions.lossy(
+            loss,
+            jitter: .milliseconds(Int64(seed % 2) * 30),
+            reorders: seed % 2 == 1
+        )
         let (publisher, viewer) = try call.publisherAndViewer(up: link, down: link)
         viewer.reorderGuard = .milliseconds(80)
         var random = SimulatedICEClient.Generator(seed: seed)

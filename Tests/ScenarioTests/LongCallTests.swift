@@ -11,7 +11,9 @@ import Testing
             [
                 MediaSource.VP8Layer(width: 320, height: 180, bitsPerSecond: 60_000),
                 MediaSource.VP8Layer(width: 640, height: 360, bitsPerSecond: 120_000),
-            ], framesPerSecond: 10)
+            ],
+            framesPerSecond: 10
+        )
         var people: [SimulatedPeer] = []
         for number in 0..<10 {
             people.append(
@@ -21,11 +23,14 @@ import Testing
                     for publisher in peer.publishers { publisher.keepsSent = false }
                     peer.addSlots(audio: 3, video: 4)
                     peer.keepsPackets = false
-                })
+                }
+            )
         }
         #expect(call.run(atMost: .seconds(3)) { people.allSatisfy(\.isConnected) })
         let full = call.shard.counters.gauges
-        #expect(full["sessions"] == 10 && full["rooms"] == 1 && full["publications"] == 20 && full["paths"] == 10)
+        #expect(
+            full["sessions"] == 10 && full["rooms"] == 1 && full["publications"] == 20 && full["paths"] == 10
+        )
         call.run(for: .seconds(60))
         #expect(call.shard.counters.gauges == full)
         #expect(people.allSatisfy { $0.undecryptable == 0 }, "\(people.map(\.undecryptable))")

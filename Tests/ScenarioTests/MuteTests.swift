@@ -36,7 +36,9 @@ import Testing
         let before = viewer.packets(on: 1).count
         call.run(for: .seconds(1))
         #expect(viewer.packets(on: 1).count == before)
-        #expect(call.slots(of: viewer)["s1"]?.reason == .hidden && call.slots(of: viewer)["s1"]?.paused == true)
+        #expect(
+            call.slots(of: viewer)["s1"]?.reason == .hidden && call.slots(of: viewer)["s1"]?.paused == true
+        )
         call.view(publisher.camera, height: 360, by: viewer)
         call.run(for: .seconds(1))
         #expect(viewer.packets(on: 1).count > before)

@@ -12,7 +12,11 @@ import Testing
         let (publisher, viewer) = try call.publisherAndViewer(up: link, down: link)
         var random = SimulatedICEClient.Generator(seed: seed)
         for _ in 0..<8 {
-            call.view(publisher.camera, height: UInt16(180) << UInt16.random(in: 0...2, using: &random), by: viewer)
+            call.view(
+                publisher.camera,
+                height: UInt16(180) << UInt16.random(in: 0...2, using: &random),
+                by: viewer
+            )
             call.run(for: .milliseconds(Int64.random(in: 600...1200, using: &random)))
         }
         call.run(for: .seconds(2))
@@ -24,10 +28,13 @@ import Testing
 
     /// When, on the clock of the newest report, the publisher's media time 0 was.
     private func captureTime(
-        of kind: MediaKind, _ viewer: SimulatedPeer, _ publisher: SimulatedPeer
+        of kind: MediaKind,
+        _ viewer: SimulatedPeer,
+        _ publisher: SimulatedPeer
     ) -> Double? {
         guard let slot = viewer.slots.firstIndex(where: { $0.kind == kind }),
-            let report = viewer.senderReports.last(where: { $0.report.ssrc == viewer.slots[slot].ssrc })?.report,
+            let report = viewer.senderReports.last(where: { $0.report.ssrc == viewer.slots[slot].ssrc })?
+                .report,
             let packet = viewer.packets(on: slot).last, let stamp = packet.stamp
         else { return nil }
         let rate = kind == .audio ? 48_000.0 : 90_000.0

@@ -15,7 +15,11 @@ import Testing
         viewer.asksTwice = true
         var random = SimulatedICEClient.Generator(seed: seed)
         for _ in 0..<6 {
-            call.view(publisher.camera, height: UInt16(180) << UInt16.random(in: 0...2, using: &random), by: viewer)
+            call.view(
+                publisher.camera,
+                height: UInt16(180) << UInt16.random(in: 0...2, using: &random),
+                by: viewer
+            )
             call.run(for: .milliseconds(700))
         }
         publisher.stopSending()
@@ -25,7 +29,8 @@ import Testing
         var different = 0
         for datagram in viewer.datagrams {
             // SSRC and number; the test is shorter than one rollover.
-            let key = (0..<4).reduce(UInt64(0)) { $0 << 8 | UInt64(datagram[8 + $1]) } << 16
+            let key =
+                (0..<4).reduce(UInt64(0)) { $0 << 8 | UInt64(datagram[8 + $1]) } << 16
                 | UInt64(datagram[2]) << 8 | UInt64(datagram[3])
             if let first = seen[key] {
                 again += 1

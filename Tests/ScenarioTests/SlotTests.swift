@@ -6,9 +6,13 @@ import Testing
 
 @Suite struct SlotTests {
     private static let h264 = CodecParameters(
-        payloadType: 102, name: .h264, clockRate: 90_000,
+        payloadType: 102,
+        name: .h264,
+        clockRate: 90_000,
         formatParameters: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
-        rtxPayloadType: 103, feedback: [.nack, .pli])
+        rtxPayloadType: 103,
+        feedback: [.nack, .pli]
+    )
 
     @Test func aCodecThatCannotBeDecodedIsSaid() throws {
         let call = try Call(seed: 1)
@@ -51,7 +55,8 @@ import Testing
                 try call.join("speaker\(number)") { peer in
                     let mic = peer.publish(.opus(bytes: 60))
                     mic.source.audioLevel = 127
-                })
+                }
+            )
         }
         let listener = try call.join("listener") { $0.addSlots(audio: 2, video: 0) }
         call.run(for: .seconds(2))
@@ -62,7 +67,8 @@ import Testing
             for speaker in talking { speaker.mic.source.audioLevel = 0x80 | 20 }
             call.run(for: .milliseconds(1500))
             let heard = Set(
-                listener.received.filter { $0.at > call.now - .milliseconds(300) }.compactMap(\.stamp?.source))
+                listener.received.filter { $0.at > call.now - .milliseconds(300) }.compactMap(\.stamp?.source)
+            )
             #expect(heard == Set(talking.map(\.mic.source.id)), "seed \(seed)")
         }
         for slot in 0..<2 {
@@ -90,7 +96,8 @@ import Testing
         }
         var numbers: Set<UInt64> = []
         let repeated = viewer.datagrams.filter { datagram in
-            let key = (0..<4).reduce(UInt64(0)) { $0 << 8 | UInt64(datagram[8 + $1]) } << 16
+            let key =
+                (0..<4).reduce(UInt64(0)) { $0 << 8 | UInt64(datagram[8 + $1]) } << 16
                 | UInt64(datagram[2]) << 8 | UInt64(datagram[3])
             return !numbers.insert(key).inserted
         }

@@ -51,7 +51,9 @@ import Testing
             call.leave(guest)
             call.run(for: .milliseconds(300))
         }
-        let shown = viewer.packets(on: 0).filter { $0.stamp?.source == publisher.mic.source.id }.map(\.sequence)
+        let shown = viewer.packets(on: 0).filter { $0.stamp?.source == publisher.mic.source.id }.map(
+            \.sequence
+        )
         #expect(zip(shown, shown.dropFirst()).allSatisfy { $1 == $0 + 1 }, "seed \(seed)")
         #expect(viewer.undecryptable == 0)
         #expect(call.shard.sessionCount == 2)

@@ -35,7 +35,8 @@ extension SimulatedPeer {
 extension Call {
     /// One who sends audio and three layers, and one who watches. Both are connected afterwards.
     func publisherAndViewer(
-        up: LinkConditions = .perfect, down: LinkConditions = .perfect,
+        up: LinkConditions = .perfect,
+        down: LinkConditions = .perfect,
         prepare: (SimulatedPeer) -> Void = { $0.addSlots(audio: 1, video: 1) }
     ) throws -> (publisher: SimulatedPeer, viewer: SimulatedPeer) {
         let publisher = try join("publisher", up: up, down: up) { $0.publishBoth() }
@@ -53,14 +54,19 @@ extension Call {
     /// What one slot got is in order and is what was sent.
     @discardableResult
     func check(
-        _ peer: SimulatedPeer, slot: Int, of publishers: [SimulatedPeer],
+        _ peer: SimulatedPeer,
+        slot: Int,
+        of publishers: [SimulatedPeer],
         location: SourceLocation = #_sourceLocation
     ) -> StreamChecker {
         var sent: [Stamp: [UInt8]] = [:]
         for publisher in publishers.flatMap(\.publishers) { sent.merge(publisher.sent) { a, _ in a } }
         let checker = StreamChecker(peer.packets(on: slot), kind: peer.slots[slot].kind, sent: sent)
         #expect(
-            checker.violations.isEmpty, "seed \(seed): \(checker.violations.prefix(5))", sourceLocation: location)
+            checker.violations.isEmpty,
+            "seed \(seed): \(checker.violations.prefix(5))",
+            sourceLocation: location
+        )
         return checker
     }
 

@@ -38,7 +38,9 @@ public final class Call {
     public struct SetupError: Error {}
 
     public init(
-        seed: UInt64, audioWindow: Interval = .zero, videoWindow: Interval = .milliseconds(1)
+        seed: UInt64,
+        audioWindow: Interval = .zero,
+        videoWindow: Interval = .milliseconds(1)
     ) throws {
         self.seed = seed
         guard let certificate = Call.clientCertificate else { throw SetupError() }
@@ -56,7 +58,9 @@ public final class Call {
                 while offset < message.length {
                     let size = min(message.segmentSize, message.length - offset)
                     let start = outbox.slab + message.offset + offset
-                    mail.datagrams.append((message.path, Array(UnsafeBufferPointer(start: start, count: size))))
+                    mail.datagrams.append(
+                        (message.path, Array(UnsafeBufferPointer(start: start, count: size)))
+                    )
                     offset += size
                     segments += 1
                     if mail.keepsMessages { sizes.append(size) }
@@ -66,10 +70,22 @@ public final class Call {
             }
         }
         let configuration = ShardConfiguration(
-            worker: 0, certificate: certificate,
+            worker: 0,
+            certificate: certificate,
             candidates: [
-                Candidate(network: .udp, address: "10.255.0.1", port: 7882, priority: 2_130_706_431, foundation: "1")
-            ], epoch: "simulated", ntpAtZero: 3_900_000_000 << 32, audioWindow: audioWindow, videoWindow: videoWindow)
+                Candidate(
+                    network: .udp,
+                    address: "10.255.0.1",
+                    port: 7882,
+                    priority: 2_130_706_431,
+                    foundation: "1"
+                )
+            ],
+            epoch: "simulated",
+            ntpAtZero: 3_900_000_000 << 32,
+            audioWindow: audioWindow,
+            videoWindow: videoWindow
+        )
         shard = try Shard(configuration: configuration, random: .seeded(seed), outbox: outbox)
     }
 
@@ -83,19 +99,35 @@ public final class Call {
     /// Adds a peer and lets `prepare` say what it publishes and receives; it joins at once.
     @discardableResult
     public func join(
-        _ name: String, room: String = "room", user: String? = nil, up: LinkConditions = .perfect,
-        down: LinkConditions = .perfect, prepare: (SimulatedPeer) -> Void
+        _ name: String,
+        room: String = "room",
+        user: String? = nil,
+        up: LinkConditions = .perfect,
+        down: LinkConditions = .perfect,
+        prepare: (SimulatedPeer) -> Void
     ) throws -> SimulatedPeer {
         let peer = try SimulatedPeer(
-            name: name, certificate: certificate, number: UInt32(peers.count + 1), up: up, down: down,
-            seed: seed &+ UInt64(peers.count) &* 977)
+            name: name,
+            certificate: certificate,
+            number: UInt32(peers.count + 1),
+            up: up,
+            down: down,
+            seed: seed &+ UInt64(peers.count) &* 977
+        )
         prepare(peer)
         peers.append(peer)
         shard.apply(
             .open(
                 OpenSession(
-                    session: peer.session, room: RoomID(room), participant: peer.participant,
-                    user: user.map { UserID($0) } ?? peer.user, remote: peer.remoteTransport)), at: now)
+                    session: peer.session,
+                    room: RoomID(room),
+                    participant: peer.participant,
+                    user: user.map { UserID($0) } ?? peer.user,
+                    remote: peer.remoteTransport
+                )
+            ),
+            at: now
+        )
         shard.apply(.configure(peer.session, peer.media()), at: now)
         step()
         return peer
@@ -123,7 +155,10 @@ public final class Call {
         for datagram in datagrams {
             injected.update(from: datagram, count: datagram.count)
             _ = shard.receive(
-                UnsafeMutableBufferPointer(start: injected, count: datagram.count), on: path, at: now)
+                UnsafeMutableBufferPointer(start: injected, count: datagram.count),
+                on: path,
+                at: now
+            )
             shard.advance(to: now)
             outbox.flush()
         }

@@ -68,7 +68,9 @@ public struct MediaSource: Sendable {
             VP8Layer(width: 320, height: 180, bitsPerSecond: 150_000),
             VP8Layer(width: 640, height: 360, bitsPerSecond: 500_000),
             VP8Layer(width: 1280, height: 720, bitsPerSecond: 1_700_000),
-        ], framesPerSecond: 30)
+        ],
+        framesPerSecond: 30
+    )
 
     public let id: UInt32
     public let format: Format
@@ -121,7 +123,13 @@ public struct MediaSource: Sendable {
             var payload = [UInt8](repeating: 0x78, count: max(bytes, Stamp.bytes + 1))
             Stamp(source: id, layer: 0, frame: frame, part: 0, isKey: false).write(to: &payload, at: 1)
             return [
-                SourcePacket(layer: 0, marker: frame == 0, mediaTime: time, payload: payload, audioLevel: audioLevel)
+                SourcePacket(
+                    layer: 0,
+                    marker: frame == 0,
+                    mediaTime: time,
+                    payload: payload,
+                    audioLevel: audioLevel
+                )
             ]
         case .vp8(let layers, let framesPerSecond):
             nextTime = .microseconds(Int64(frame + 1) * 1_000_000 / Int64(framesPerSecond))
@@ -132,7 +140,10 @@ public struct MediaSource: Sendable {
     }
 
     private mutating func vp8(
-        _ format: VP8Layer, _ layer: Int, _ framesPerSecond: Int, _ time: Interval
+        _ format: VP8Layer,
+        _ layer: Int,
+        _ framesPerSecond: Int,
+        _ time: Interval
     ) -> [SourcePacket] {
         let isDue = keyFrameEvery > 0 && frame % keyFrameEvery == 0
         let isKey = wantsKey.remove(layer) != nil || isDue
@@ -144,16 +155,26 @@ public struct MediaSource: Sendable {
         return (0..<count).map { part in
             // X, S on the first part; I with 15 bits, L, K (RFC 7741 §4.2).
             var payload: [UInt8] = [
-                part == 0 ? 0x90 : 0x80, 0xf0, 0x80 | UInt8(pictureIDs[layer] >> 8), UInt8(pictureIDs[layer] & 0xff),
+                part == 0 ? 0x90 : 0x80, 0xf0, 0x80 | UInt8(pictureIDs[layer] >> 8),
+                UInt8(pictureIDs[layer] & 0xff),
                 tl0, keyIndices[layer],
             ]
             if part == 0 {
                 payload += isKey ? keyHeader(format) : [0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0]
             }
             let offset = payload.count
-            payload += [UInt8](repeating: UInt8(truncatingIfNeeded: part), count: max(Stamp.bytes, total / count))
-            Stamp(source: id, layer: UInt8(layer), frame: frame, part: UInt8(truncatingIfNeeded: part), isKey: isKey)
-                .write(to: &payload, at: offset)
+            payload += [UInt8](
+                repeating: UInt8(truncatingIfNeeded: part),
+                count: max(Stamp.bytes, total / count)
+            )
+            Stamp(
+                source: id,
+                layer: UInt8(layer),
+                frame: frame,
+                part: UInt8(truncatingIfNeeded: part),
+                isKey: isKey
+            )
+            .write(to: &payload, at: offset)
             return SourcePacket(layer: layer, marker: part == count - 1, mediaTime: time, payload: payload)
         }
     }

@@ -79,7 +79,9 @@ public struct SimulatedLink {
     private mutating func fly(_ bytes: [UInt8], from departure: Instant) {
         var arrival = departure + conditions.delay
         if conditions.jitter > .zero {
-            arrival = arrival + .microseconds(Int64.random(in: 0...conditions.jitter.microseconds, using: &generator))
+            arrival =
+                arrival
+                + .microseconds(Int64.random(in: 0...conditions.jitter.microseconds, using: &generator))
         }
         if !conditions.reorders { arrival = max(arrival, lastArrival) }
         lastArrival = max(arrival, lastArrival)

@@ -27,10 +27,19 @@ public final class SimulatedPeer {
         HeaderExtensionID(.rid, id: 10), HeaderExtensionID(.repairedRid, id: 11),
     ]
     public static let opus = CodecParameters(
-        payloadType: 111, name: .opus, clockRate: 48_000, channels: 2, feedback: [.nack, .transportCC])
+        payloadType: 111,
+        name: .opus,
+        clockRate: 48_000,
+        channels: 2,
+        feedback: [.nack, .transportCC]
+    )
     public static let vp8 = CodecParameters(
-        payloadType: 96, name: .vp8, clockRate: 90_000, rtxPayloadType: 97,
-        feedback: [.nack, .pli, .fir, .transportCC])
+        payloadType: 96,
+        name: .vp8,
+        clockRate: 90_000,
+        rtxPayloadType: 97,
+        feedback: [.nack, .pli, .fir, .transportCC]
+    )
 
     public let name: String
     public let session: SessionID
@@ -96,7 +105,11 @@ public final class SimulatedPeer {
     public var isConnected: Bool { srtp != nil }
 
     public init(
-        name: String, certificate: DTLSCertificate, number: UInt32, up: LinkConditions, down: LinkConditions,
+        name: String,
+        certificate: DTLSCertificate,
+        number: UInt32,
+        up: LinkConditions,
+        down: LinkConditions,
         seed: UInt64
     ) throws {
         self.name = name
@@ -135,8 +148,10 @@ public final class SimulatedPeer {
     public func publish(_ format: MediaSource.Format) -> SimulatedPublisher {
         let publisher = SimulatedPublisher(
             source: MediaSource(id: UInt32(truncatingIfNeeded: generator.next()), format: format),
-            mid: "p\(publishers.count)", id: PublicationID("tr_\(name)\(publishers.count)"),
-            seed: generator.next())
+            mid: "p\(publishers.count)",
+            id: PublicationID("tr_\(name)\(publishers.count)"),
+            seed: generator.next()
+        )
         publishers.append(publisher)
         return publisher
     }
@@ -152,10 +167,15 @@ public final class SimulatedPeer {
         var sections: [SectionMedia] = publishers.map { publisher in
             SectionMedia(
                 section: MediaSection(
-                    mid: publisher.mid, kind: publisher.kind,
+                    mid: publisher.mid,
+                    kind: publisher.kind,
                     codecs: [publisher.kind == .audio ? SimulatedPeer.opus : SimulatedPeer.vp8],
-                    extensions: SimulatedPeer.extensions, receive: publisher.encodings),
-                publication: publisher.id, source: publisher.kind == .audio ? .mic : .camera)
+                    extensions: SimulatedPeer.extensions,
+                    receive: publisher.encodings
+                ),
+                publication: publisher.id,
+                source: publisher.kind == .audio ? .mic : .camera
+            )
         }
         sections += slots.map { slot in
             let place = slots.firstIndex { $0.mid == slot.mid } ?? 0
@@ -163,8 +183,13 @@ public final class SimulatedPeer {
             if slot.rtx == nil { codec.rtxPayloadType = nil }
             return SectionMedia(
                 section: MediaSection(
-                    mid: slot.mid, kind: slot.kind, codecs: [codec], extensions: SimulatedPeer.extensions,
-                    slot: SlotParameters(ssrc: slot.ssrc, rtxSSRC: slot.rtx)))
+                    mid: slot.mid,
+                    kind: slot.kind,
+                    codecs: [codec],
+                    extensions: SimulatedPeer.extensions,
+                    slot: SlotParameters(ssrc: slot.ssrc, rtxSSRC: slot.rtx)
+                )
+            )
         }
         return SessionMedia(generation: generation, sections: sections, cname: name)
     }
@@ -277,10 +302,20 @@ public final class SimulatedPeer {
         guard let header = RTPHeader(parsing: packet, length: length),
             let padding = header.paddingLength(in: packet, length: length)
         else { return }
-        let values = ExtensionValues.parse(packet, header: header, map: HeaderExtensionMap(SimulatedPeer.extensions))
+        let values = ExtensionValues.parse(
+            packet,
+            header: header,
+            map: HeaderExtensionMap(SimulatedPeer.extensions)
+        )
         var payload = Array(
-            UnsafeBufferPointer(start: packet + header.headerLength, count: length - header.headerLength - padding))
-        guard let slot = slots.first(where: { $0.ssrc == header.ssrc || $0.rtx == header.ssrc }) else { return }
+            UnsafeBufferPointer(
+                start: packet + header.headerLength,
+                count: length - header.headerLength - padding
+            )
+        )
+        guard let slot = slots.first(where: { $0.ssrc == header.ssrc || $0.rtx == header.ssrc }) else {
+            return
+        }
         var number = header.sequenceNumber
         var isRecovered = false
         if slot.rtx == header.ssrc {
@@ -293,17 +328,32 @@ public final class SimulatedPeer {
         receivers[slot.ssrc] = receiver
         guard let sequence = receiver.receive(number, isRecovered: isRecovered, at: now) else { return }
         guard keepsPackets else { return }
-        let mid = values.mid.isEmpty
+        let mid =
+            values.mid.isEmpty
             ? nil
             : String(
-                decoding: UnsafeBufferPointer(start: values.mid.start(in: packet), count: Int(values.mid.length)),
-                as: UTF8.self)
+                decoding: UnsafeBufferPointer(
+                    start: values.mid.start(in: packet),
+                    count: Int(values.mid.length)
+                ),
+                as: UTF8.self
+            )
         received.append(
             ReceivedPacket(
-                ssrc: slot.ssrc, sequence: sequence, timestamp: header.timestamp, marker: header.marker,
-                payloadType: header.payloadType, payload: payload, padding: padding, isRecovered: isRecovered,
-                audioLevel: values.audioLevelIfPresent, mid: mid, at: now,
-                stamp: MediaSource.stamp(of: payload[...], kind: slot.kind)))
+                ssrc: slot.ssrc,
+                sequence: sequence,
+                timestamp: header.timestamp,
+                marker: header.marker,
+                payloadType: header.payloadType,
+                payload: payload,
+                padding: padding,
+                isRecovered: isRecovered,
+                audioLevel: values.audioLevelIfPresent,
+                mid: mid,
+                at: now,
+                stamp: MediaSource.stamp(of: payload[...], kind: slot.kind)
+            )
+        )
     }
 
     private func receiveRTCP(_ packet: UnsafeMutablePointer<UInt8>, length: Int, at now: Instant) {
@@ -348,7 +398,13 @@ public final class SimulatedPeer {
     public func send(raw bytes: [UInt8], at now: Instant) { up.send(bytes, at: now) }
 
     /// Sends a packet under the peer's keys, whatever it says. `index`: ROC and sequence number.
-    public func send(protected bytes: [UInt8], headerLength: Int, ssrc: UInt32, index: UInt64, at now: Instant) {
+    public func send(
+        protected bytes: [UInt8],
+        headerLength: Int,
+        ssrc: UInt32,
+        index: UInt64,
+        at now: Instant
+    ) {
         protectAndSend((bytes, headerLength, index, ssrc), at: now)
     }
 
@@ -373,19 +429,28 @@ public final class SimulatedPeer {
         for _ in 0..<frames {
             for packet in publisher.source.produce() {
                 let (bytes, header, index, ssrc) = publisher.compose(
-                    packet, transportSequence: nextTransportSequence())
+                    packet,
+                    transportSequence: nextTransportSequence()
+                )
                 if let datagram = protect(bytes, header, index, ssrc) { datagrams.append(datagram) }
             }
         }
         return datagrams
     }
 
-    private func protect(_ packet: [UInt8], _ headerLength: Int, _ index: UInt64, _ ssrc: UInt32) -> [UInt8]? {
+    private func protect(_ packet: [UInt8], _ headerLength: Int, _ index: UInt64, _ ssrc: UInt32) -> [UInt8]?
+    {
         guard let srtp else { return nil }
         var bytes = packet + [UInt8](repeating: 0, count: 64)
         let length = bytes.withUnsafeMutableBufferPointer { buffer in
             buffer.baseAddress.map {
-                srtp.sender.protect($0, headerLength: headerLength, length: packet.count, ssrc: ssrc, index: index)
+                srtp.sender.protect(
+                    $0,
+                    headerLength: headerLength,
+                    length: packet.count,
+                    ssrc: ssrc,
+                    index: index
+                )
             } ?? 0
         }
         return length > 0 ? Array(bytes.prefix(length)) : nil
@@ -398,14 +463,24 @@ public final class SimulatedPeer {
 
     // MARK: Sending
 
-    private func send(_ packet: SourcePacket, of publisher: SimulatedPublisher, startedAt: Instant, at now: Instant) {
+    private func send(
+        _ packet: SourcePacket,
+        of publisher: SimulatedPublisher,
+        startedAt: Instant,
+        at now: Instant
+    ) {
         let bytes = publisher.compose(packet, transportSequence: nextTransportSequence())
         protectAndSend(bytes, at: now)
     }
 
     private func resend(_ number: UInt16, ssrc: UInt32, of publisher: SimulatedPublisher, at now: Instant) {
-        guard let bytes = publisher.recompose(
-            number, ssrc: ssrc, asRTX: usesRTX, transportSequence: nextTransportSequence())
+        guard
+            let bytes = publisher.recompose(
+                number,
+                ssrc: ssrc,
+                asRTX: usesRTX,
+                transportSequence: nextTransportSequence()
+            )
         else { return }
         protectAndSend(bytes, at: now)
     }
@@ -415,8 +490,13 @@ public final class SimulatedPeer {
         return transportSequence
     }
 
-    private func protectAndSend(_ packet: (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32), at now: Instant) {
-        guard let datagram = protect(packet.bytes, packet.headerLength, packet.index, packet.ssrc) else { return }
+    private func protectAndSend(
+        _ packet: (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32),
+        at now: Instant
+    ) {
+        guard let datagram = protect(packet.bytes, packet.headerLength, packet.index, packet.ssrc) else {
+            return
+        }
         if keepsRaw { raw.append(datagram) }
         up.send(datagram, at: now)
     }

@@ -39,7 +39,9 @@ public final class SimulatedPublisher {
                     rid: layer < rids.count ? rids[layer] : nil,
                     sequence: Int64(UInt16(truncatingIfNeeded: generator.next())),
                     rtxSequence: Int64(UInt16(truncatingIfNeeded: generator.next()) & 0x7fff),
-                    timestampBase: UInt32(truncatingIfNeeded: generator.next())))
+                    timestampBase: UInt32(truncatingIfNeeded: generator.next())
+                )
+            )
         }
     }
 
@@ -85,7 +87,8 @@ public final class SimulatedPublisher {
     public private(set) var keyFrameRequests = 0
 
     func compose(
-        _ packet: SourcePacket, transportSequence: UInt16
+        _ packet: SourcePacket,
+        transportSequence: UInt16
     ) -> (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32) {
         let index = streams[packet.layer].sequence
         streams[packet.layer].sequence += 1
@@ -100,14 +103,23 @@ public final class SimulatedPublisher {
     }
 
     func recompose(
-        _ number: UInt16, ssrc: UInt32, asRTX: Bool, transportSequence: UInt16
+        _ number: UInt16,
+        ssrc: UInt32,
+        asRTX: Bool,
+        transportSequence: UInt16
     ) -> (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32)? {
         guard let layer = streams.firstIndex(where: { $0.ssrc == ssrc }),
             let (packet, index) = streams[layer].history[number]
         else { return nil }
         guard asRTX && kind == .video else {
             // The same packet once more, with the number it had.
-            return build(packet, packet.payload, index: index, isRTX: false, UInt16(truncatingIfNeeded: index))
+            return build(
+                packet,
+                packet.payload,
+                index: index,
+                isRTX: false,
+                UInt16(truncatingIfNeeded: index)
+            )
         }
         let own = streams[layer].rtxSequence
         streams[layer].rtxSequence += 1
@@ -116,19 +128,29 @@ public final class SimulatedPublisher {
     }
 
     private func build(
-        _ packet: SourcePacket, _ payload: [UInt8], index: Int64, isRTX: Bool, _ transportSequence: UInt16
+        _ packet: SourcePacket,
+        _ payload: [UInt8],
+        index: Int64,
+        isRTX: Bool,
+        _ transportSequence: UInt16
     ) -> (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32) {
         let stream = streams[packet.layer]
         let ssrc = isRTX ? stream.rtxSSRC : stream.ssrc
         let payloadType: UInt8 = kind == .audio ? 111 : isRTX ? 97 : 96
         let timestamp =
-            stream.timestampBase &+ UInt32(truncatingIfNeeded: packet.mediaTime.microseconds * clockRate / 1_000_000)
+            stream.timestampBase
+            &+ UInt32(truncatingIfNeeded: packet.mediaTime.microseconds * clockRate / 1_000_000)
         var bytes = [UInt8](repeating: 0, count: 96)
         let header = bytes.withUnsafeMutableBufferPointer { buffer -> Int in
             guard let base = buffer.baseAddress else { return 0 }
             RTPWriter.writeFixedHeader(
-                to: base, marker: packet.marker, payloadType: payloadType,
-                sequenceNumber: UInt16(truncatingIfNeeded: index), timestamp: timestamp, ssrc: ssrc)
+                to: base,
+                marker: packet.marker,
+                payloadType: payloadType,
+                sequenceNumber: UInt16(truncatingIfNeeded: index),
+                timestamp: timestamp,
+                ssrc: ssrc
+            )
             RTPWriter.setExtensionBit(base)
             var writer = ExtensionWriter(at: base + 12, capacity: 80, form: .oneByte)
             _ = writer.append16(id: 3, transportSequence)
@@ -150,9 +172,12 @@ public final class SimulatedPublisher {
         streams.filter { $0.packets > 0 }.map { stream in
             let ticks = (now - startedAt).microseconds * clockRate / 1_000_000
             return SenderReport(
-                ssrc: stream.ssrc, ntpTime: NTPTime(now, epochOffset: .seconds(3_900_000_000)),
+                ssrc: stream.ssrc,
+                ntpTime: NTPTime(now, epochOffset: .seconds(3_900_000_000)),
                 rtpTimestamp: stream.timestampBase &+ UInt32(truncatingIfNeeded: ticks),
-                packetCount: stream.packets, octetCount: stream.octets)
+                packetCount: stream.packets,
+                octetCount: stream.octets
+            )
         }
     }
 }
@@ -187,7 +212,9 @@ public final class SimulatedReceiver {
 
     func due(at now: Instant, reorderGuard: Interval, again: Bool) -> [UInt16] {
         var numbers: [UInt16] = []
-        if again && unwrapper.isStarted && unwrapper.highest % 9 == 0 { numbers.append(UInt16(truncatingIfNeeded: unwrapper.highest - 3)) }
+        if again && unwrapper.isStarted && unwrapper.highest % 9 == 0 {
+            numbers.append(UInt16(truncatingIfNeeded: unwrapper.highest - 3))
+        }
         for sequence in missing.keys.sorted() {
             guard let item = missing[sequence], item.tries < 20 else { continue }
             let deadline = item.askedAt.map { $0 + .milliseconds(60) } ?? item.since + reorderGuard

@@ -41,7 +41,11 @@ public struct StreamChecker {
     }
 
     private mutating func follow(
-        _ a: ReceivedPacket, _ x: Stamp, _ b: ReceivedPacket, _ y: Stamp, _ kind: MediaKind
+        _ a: ReceivedPacket,
+        _ x: Stamp,
+        _ b: ReceivedPacket,
+        _ y: Stamp,
+        _ kind: MediaKind
     ) {
         let isSwitch = x.source != y.source || x.layer != y.layer
         let gap = b.sequence - a.sequence - 1
@@ -61,7 +65,9 @@ public struct StreamChecker {
         }
         layersSeen.formUnion([x.layer, y.layer])
         let isSameFrame = !isSwitch && x.frame == y.frame
-        if isSameFrame != (ticks == 0) { violations.append("timestamps and frames disagree at \(b.sequence)") }
+        if isSameFrame != (ticks == 0) {
+            violations.append("timestamps and frames disagree at \(b.sequence)")
+        }
         if ticks < 0 { violations.append("the timestamp goes back at \(b.sequence)") }
         if isSameFrame && a.marker { violations.append("the marker is inside a frame at \(a.sequence)") }
         if !isSwitch && !isSameFrame && gap == 0 && !a.marker {
@@ -72,11 +78,23 @@ public struct StreamChecker {
             violations.append("layer \(y.layer) begins without a key frame at \(b.sequence)")
         }
         if !isSameFrame { frames += 1 }
-        followDescriptor(a.payload, b.payload, y, at: b.sequence, isSameFrame: isSameFrame, isSwitch: isSwitch)
+        followDescriptor(
+            a.payload,
+            b.payload,
+            y,
+            at: b.sequence,
+            isSameFrame: isSameFrame,
+            isSwitch: isSwitch
+        )
     }
 
     private mutating func followDescriptor(
-        _ a: [UInt8], _ b: [UInt8], _ stamp: Stamp, at sequence: Int64, isSameFrame: Bool, isSwitch: Bool
+        _ a: [UInt8],
+        _ b: [UInt8],
+        _ stamp: Stamp,
+        at sequence: Int64,
+        isSameFrame: Bool,
+        isSwitch: Bool
     ) {
         guard a.count >= 6, b.count >= 6 else { return violations.append("no descriptor at \(sequence)") }
         let step = isSameFrame ? 0 : 1

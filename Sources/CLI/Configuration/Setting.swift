@@ -135,6 +135,15 @@ struct Setting: Sendable {
         ),
     ]
 
+    /// What may stand in a file: settings, the mappings that hold them, and `keys`.
+    static let fileKeys: [String] = {
+        let levels = all.flatMap { setting in
+            let words = setting.key.split(separator: ".")
+            return words.indices.map { words[...$0].joined(separator: ".") }
+        }
+        return Set(levels + ["keys"]).sorted()
+    }()
+
     static func named(_ key: String) -> Setting? { all.first { $0.key == key } }
 }
 

@@ -55,7 +55,7 @@ struct Settings: Sendable {
             {
                 try walk(inner, prefix: key + ".", name: name)
             } else {
-                throw unknown(key, in: Setting.all.map(\.key) + ["keys"], at: line)
+                throw unknown(key, in: Setting.fileKeys, at: line)
             }
         }
     }

@@ -11,14 +11,7 @@ public final class STUNIntegrity {
         guard let mac = EVP_MAC_fetch(nil, "HMAC", nil) else { return nil }
         defer { EVP_MAC_free(mac) }
         guard let context = EVP_MAC_CTX_new(mac) else { return nil }
-        var digest: [CChar] = [0x53, 0x48, 0x41, 0x31, 0]
-        let isSet = digest.withUnsafeMutableBufferPointer { name -> Int32 in
-            var parameters = [
-                OSSL_PARAM_construct_utf8_string("digest", name.baseAddress, 0), OSSL_PARAM_construct_end(),
-            ]
-            return EVP_MAC_CTX_set_params(context, &parameters)
-        }
-        guard isSet == 1 else {
+        guard sfu_hmac_use_sha1(context) == 1 else {
             EVP_MAC_CTX_free(context)
             return nil
         }

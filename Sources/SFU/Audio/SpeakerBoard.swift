@@ -19,7 +19,9 @@ struct SpeakerBoard {
             active.append(
                 SpeakerReport.Level(
                     participant: publication.participant,
-                    level: UInt8(clamping: publication.voice.level)))
+                    level: UInt8(clamping: publication.voice.level)
+                )
+            )
         }
         active.sort { $0.level > $1.level }
         elect(active, at: now)

@@ -85,14 +85,23 @@ struct Downlink: ~Copyable {
     /// Sends this subscriber its share of everything that waits in its publications.
     @inline(__always)
     mutating func forward(
-        _ departures: UnsafeMutablePointer<Departure>, counters: UnsafeMutablePointer<Counters>,
-        absoluteSendTime: UInt32, at now: Instant, into outbox: Outbox
+        _ departures: UnsafeMutablePointer<Departure>,
+        counters: UnsafeMutablePointer<Counters>,
+        absoluteSendTime: UInt32,
+        at now: Instant,
+        into outbox: Outbox
     ) {
         guard let sender else { return }
         var count = 0
         for i in 0..<shownCount {
             let stream = shown[i]
-            count = stream.pointee.collect(into: departures, from: count, of: stream, counters: counters, at: now)
+            count = stream.pointee.collect(
+                into: departures,
+                from: count,
+                of: stream,
+                counters: counters,
+                at: now
+            )
             if count > Downlink.departureCapacity - Downlink.departureReserve {
                 dispatch(departures, count, sender, counters, absoluteSendTime, now, outbox)
                 count = 0
@@ -102,8 +111,13 @@ struct Downlink: ~Copyable {
     }
 
     private mutating func dispatch(
-        _ departures: UnsafeMutablePointer<Departure>, _ count: Int, _ sender: SRTPSender,
-        _ counters: UnsafeMutablePointer<Counters>, _ absoluteSendTime: UInt32, _ now: Instant, _ outbox: Outbox
+        _ departures: UnsafeMutablePointer<Departure>,
+        _ count: Int,
+        _ sender: SRTPSender,
+        _ counters: UnsafeMutablePointer<Counters>,
+        _ absoluteSendTime: UInt32,
+        _ now: Instant,
+        _ outbox: Outbox
     ) {
         var first = 0
         while first < count {
@@ -118,14 +132,22 @@ struct Downlink: ~Copyable {
                 let padding = isLast ? 0 : group.size - departures[i].size
                 let packet = start + length
                 let plain = departures[i].stream.pointee.write(
-                    departures[i], to: packet, padding: padding, transportSequence: transportSequence,
-                    absoluteSendTime: absoluteSendTime, at: now)
+                    departures[i],
+                    to: packet,
+                    padding: padding,
+                    transportSequence: transportSequence,
+                    absoluteSendTime: absoluteSendTime,
+                    at: now
+                )
                 transportSequence &+= 1
                 counters.pointee.paddingBytes &+= UInt64(truncatingIfNeeded: padding)
                 let protected = sender.protect(
-                    packet, headerLength: departures[i].headerLength, length: plain,
+                    packet,
+                    headerLength: departures[i].headerLength,
+                    length: plain,
                     ssrc: departures[i].stream.pointee.ssrc,
-                    index: UInt64(truncatingIfNeeded: departures[i].rewritten.sequence))
+                    index: UInt64(truncatingIfNeeded: departures[i].rewritten.sequence)
+                )
                 isWhole = isWhole && (protected == segment || isLast && protected > 0)
                 length += protected
             }
@@ -140,14 +162,18 @@ struct Downlink: ~Copyable {
             counters.pointee.bytesForwarded &+= UInt64(truncatingIfNeeded: length)
             counters.pointee.sends &+= 1
             resendBudget = min(
-                resendBudget + length * Limits.Media.resendShare / 100, Limits.Media.resendBurstBytes)
+                resendBudget + length * Limits.Media.resendShare / 100,
+                Limits.Media.resendBurstBytes
+            )
         }
     }
 
     /// How many departures from `first` on go out in one send, and the size that all but the last have.
     @inline(__always)
     private func nextGroup(
-        _ departures: UnsafeMutablePointer<Departure>, _ first: Int, _ count: Int
+        _ departures: UnsafeMutablePointer<Departure>,
+        _ first: Int,
+        _ count: Int
     ) -> (count: Int, size: Int) {
         var size = departures[first].size
         guard path.isUDP else { return (1, size) }
@@ -157,7 +183,9 @@ struct Downlink: ~Copyable {
             let next = departures[end].size
             let wouldBe = max(size, next)
             // What stands before the next one is padded up to it; the last one may be shorter as it is.
-            guard (end - first + 1) * (wouldBe + Downlink.writeSlack) + Downlink.writeSlack < 1 << 16 else { break }
+            guard (end - first + 1) * (wouldBe + Downlink.writeSlack) + Downlink.writeSlack < 1 << 16 else {
+                break
+            }
             guard wouldBe - smallest <= Limits.Media.equalisingPadding else {
                 if next < smallest { end += 1 }
                 break
@@ -171,27 +199,42 @@ struct Downlink: ~Copyable {
 
     /// Sends one packet again, as the subscriber's NACK asks. Returns whether it did.
     mutating func resend(
-        _ number: UInt16, on stream: UnsafeMutablePointer<SendStream>, absoluteSendTime: UInt32,
-        at now: Instant, into outbox: Outbox
+        _ number: UInt16,
+        on stream: UnsafeMutablePointer<SendStream>,
+        absoluteSendTime: UInt32,
+        at now: Instant,
+        into outbox: Outbox
     ) -> Bool {
         guard let sender, resendBudget > 0 else { return false }
         let packet = outbox.reserve(Limits.Media.datagramBytes + 2 * Downlink.writeSlack)
         guard
             let again = stream.pointee.resend(
-                number, to: packet, transportSequence: transportSequence, absoluteSendTime: absoluteSendTime,
-                at: now)
+                number,
+                to: packet,
+                transportSequence: transportSequence,
+                absoluteSendTime: absoluteSendTime,
+                at: now
+            )
         else { return false }
         let length: Int
         switch again {
         case .same(let plain, let header, let index):
             length = sender.protect(
-                packet, headerLength: header, length: plain, ssrc: stream.pointee.ssrc,
-                index: UInt64(truncatingIfNeeded: index))
+                packet,
+                headerLength: header,
+                length: plain,
+                ssrc: stream.pointee.ssrc,
+                index: UInt64(truncatingIfNeeded: index)
+            )
         case .rtx(let plain, let header, let index):
             transportSequence &+= 1
             length = sender.protect(
-                packet, headerLength: header, length: plain, ssrc: stream.pointee.rtxSSRC,
-                index: UInt64(truncatingIfNeeded: index))
+                packet,
+                headerLength: header,
+                length: plain,
+                ssrc: stream.pointee.rtxSSRC,
+                index: UInt64(truncatingIfNeeded: index)
+            )
         }
         guard length > 0 else { return false }
         outbox.commit(length: length, on: path)

@@ -3,7 +3,8 @@
 import RTP
 
 struct HeaderTemplate {
-    private var bytes = InlineArray<48, UInt8>(repeating: 0)
+    /// 48 bytes in three words that are copied as such.
+    private var words = (SIMD16<UInt8>(), SIMD16<UInt8>(), SIMD16<UInt8>())
     /// Fixed header, extension header and the elements that every packet has.
     private var baseLength = RTPHeader.fixedLength
     private var hasExtensions = false
@@ -51,7 +52,13 @@ struct HeaderTemplate {
         if contentTypeID != 0 { optional.insert(.contentType) }
         hasExtensions = base.count > start
         baseLength = hasExtensions ? base.count : RTPHeader.fixedLength
-        for (i, byte) in base.prefix(48).enumerated() { bytes[i] = byte }
+        for (i, byte) in base.prefix(48).enumerated() {
+            switch i / 16 {
+            case 0: words.0[i % 16] = byte
+            case 1: words.1[i % 16] = byte
+            default: words.2[i % 16] = byte
+            }
+        }
     }
 
     /// Header bytes of a packet whose record has these flags.
@@ -73,18 +80,28 @@ struct HeaderTemplate {
     /// Writes the header; returns its length, the same as `length(with:)`.
     @inline(__always)
     func write(
-        to packet: UnsafeMutablePointer<UInt8>, payloadType: UInt8, sequence: UInt16, timestamp: UInt32,
-        transportSequence: UInt16, absoluteSendTime: UInt32, record: UnsafeMutablePointer<PacketRecord>
+        to packet: UnsafeMutablePointer<UInt8>,
+        payloadType: UInt8,
+        sequence: UInt16,
+        timestamp: UInt32,
+        transportSequence: UInt16,
+        absoluteSendTime: UInt32,
+        record: UnsafeMutablePointer<PacketRecord>
     ) -> Int {
         let flags = record.pointee.flags
-        for i in 0..<48 { packet[i] = bytes[i] }
+        let place = UnsafeMutableRawPointer(packet)
+        place.storeBytes(of: words.0, toByteOffset: 0, as: SIMD16<UInt8>.self)
+        place.storeBytes(of: words.1, toByteOffset: 16, as: SIMD16<UInt8>.self)
+        place.storeBytes(of: words.2, toByteOffset: 32, as: SIMD16<UInt8>.self)
         packet[1] = payloadType | (flags.contains(.marker) ? 0x80 : 0)
         ByteOrder.store16(sequence, packet, 2)
         ByteOrder.store32(timestamp, packet, 4)
         let wanted = flags.intersection(optional)
         guard hasExtensions || !wanted.isEmpty else { return RTPHeader.fixedLength }
         packet[0] = 0x90
-        if transportSequenceOffset != 0 { ByteOrder.store16(transportSequence, packet, transportSequenceOffset) }
+        if transportSequenceOffset != 0 {
+            ByteOrder.store16(transportSequence, packet, transportSequenceOffset)
+        }
         if sendTimeOffset != 0 { ByteOrder.store24(absoluteSendTime, packet, sendTimeOffset) }
         var end = hasExtensions ? baseLength : RTPHeader.fixedLength + 4
         if wanted.contains(.audioLevel) {
@@ -102,8 +119,10 @@ struct HeaderTemplate {
     }
 
     private func writeRare(
-        _ wanted: PacketRecord.Flags, _ record: UnsafeMutablePointer<PacketRecord>,
-        _ packet: UnsafeMutablePointer<UInt8>, _ start: Int
+        _ wanted: PacketRecord.Flags,
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ packet: UnsafeMutablePointer<UInt8>,
+        _ start: Int
     ) -> Int {
         var end = start
         if wanted.contains(.orientation) {

@@ -36,7 +36,11 @@ final class Publication {
     var dealing: UInt64 = 0
 
     init(
-        id: PublicationID, media: SectionMedia, session: Session, room: Room, ordinal: UInt64
+        id: PublicationID,
+        media: SectionMedia,
+        session: Session,
+        room: Room,
+        ordinal: UInt64
     ) {
         self.id = id
         participant = session.participant
@@ -54,8 +58,13 @@ final class Publication {
         for (layer, encoding) in encodings.enumerated() {
             (layers + layer).initialize(
                 to: ReceiveStream(
-                    layer: layer, encoding: encoding, kind: media.section.kind, source: media.source,
-                    publication: self))
+                    layer: layer,
+                    encoding: encoding,
+                    kind: media.section.kind,
+                    source: media.source,
+                    publication: self
+                )
+            )
         }
     }
 
@@ -95,7 +104,8 @@ final class Publication {
     var digest: UInt64 {
         var digest = UInt64(codec?.payloadType ?? 0xff) << 8 | UInt64(liveLayers)
         for i in 0..<layerCount {
-            digest = digest &* 0x9e37_79b9_7f4a_7c15 &+ UInt64(layers[i].width) << 16 &+ UInt64(layers[i].height)
+            digest =
+                digest &* 0x9e37_79b9_7f4a_7c15 &+ UInt64(layers[i].width) << 16 &+ UInt64(layers[i].height)
         }
         return digest
     }
@@ -106,8 +116,13 @@ final class Publication {
         for i in 0..<layerCount {
             states.append(
                 PublicationState.Layer(
-                    rid: layers[i].rid, live: layers[i].isLive(at: now), width: layers[i].width,
-                    height: layers[i].height, bitsPerSecond: layers[i].bitsPerSecond(at: now)))
+                    rid: layers[i].rid,
+                    live: layers[i].isLive(at: now),
+                    width: layers[i].width,
+                    height: layers[i].height,
+                    bitsPerSecond: layers[i].bitsPerSecond(at: now)
+                )
+            )
         }
         return PublicationState(publication: id, room: room.id, codec: codec?.name, layers: states)
     }

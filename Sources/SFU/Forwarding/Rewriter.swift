@@ -63,7 +63,10 @@ struct Rewriter {
     ///     there is none: then the wall clock decides.
     ///   - backlog: ticks from this packet to the newest that goes out along with it.
     mutating func begin(
-        with record: PacketRecord, alignedTimestamp: UInt32?, backlog: UInt32 = 0, clockRate: UInt32,
+        with record: PacketRecord,
+        alignedTimestamp: UInt32?,
+        backlog: UInt32 = 0,
+        clockRate: UInt32,
         at now: Instant
     ) {
         former = current
@@ -102,13 +105,18 @@ struct Rewriter {
     /// its number may be used already.
     @inline(__always)
     mutating func rewrite(
-        _ record: UnsafeMutablePointer<PacketRecord>, unless ring: borrowing ResendRing?, at now: Instant
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        unless ring: borrowing ResendRing?,
+        at now: Instant
     ) -> Rewritten? {
         guard hasSource, let sequence = current.map.map(record.pointee.sequence) else { return nil }
         guard sequence > highestSequence || ring?.isFree(sequence, highest: highestSequence) ?? false else {
             return nil
         }
-        var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ current.timestampOffset)
+        var out = Rewritten(
+            sequence: sequence,
+            timestamp: record.pointee.timestamp &+ current.timestampOffset
+        )
         if record.pointee.frame.pictureID >= 0 { current.rewritePicture(record.pointee.frame, into: &out) }
         if sequence > highestSequence {
             highestSequence = sequence
@@ -125,7 +133,8 @@ struct Rewriter {
 
     /// The outgoing header of a late packet of the source before; nil where it was not missing.
     func rewriteFormer(
-        _ record: UnsafeMutablePointer<PacketRecord>, unless ring: borrowing ResendRing?
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        unless ring: borrowing ResendRing?
     ) -> Rewritten? {
         guard hasSource, record.pointee.sequence <= formerEnd,
             let sequence = former.map.place(record.pointee.sequence),

@@ -35,12 +35,16 @@ extension Room {
     /// Only a few are looked at, however many there are: those that are seated, those that the member spoke of, and
     /// the first of all the others by rank.
     private func choose(
-        _ kind: MediaKind, for member: Session, _ slots: [UnsafeMutablePointer<SendStream>]
+        _ kind: MediaKind,
+        for member: Session,
+        _ slots: [UnsafeMutablePointer<SendStream>]
     ) -> [Publication] {
         dealings += 1
         var found: [Publication] = []
         func consider(_ publication: Publication, isSeated: Bool) {
-            guard publication.dealing != dealings, publication.kind == kind, member.wants(publication) else { return }
+            guard publication.dealing != dealings, publication.kind == kind, member.wants(publication) else {
+                return
+            }
             publication.dealing = dealings
             publication.isSeated = isSeated
             found.append(publication)
@@ -55,7 +59,9 @@ extension Room {
         switch wishes.scope {
         case .none: break
         case .participant(let participant):
-            for publication in ranking.byParticipant[participant] ?? [] { consider(publication, isSeated: false) }
+            for publication in ranking.byParticipant[participant] ?? [] {
+                consider(publication, isSeated: false)
+            }
         case .all:
             for id in wishes.tiles.keys {
                 if let shown = ranking.byID[id] { consider(shown, isSeated: false) }
@@ -75,20 +81,25 @@ extension Room {
             let tile = member.wishes.tiles[publication.id]
             return (
                 hidden: publication.kind == .video && tile?.visible == false ? 1 : 0,
-                rank: publication.kind == .video ? tile.map { -Int64($0.priority) } ?? publication.rank : publication.rank,
+                rank: publication.kind == .video
+                    ? tile.map { -Int64($0.priority) } ?? publication.rank : publication.rank,
                 seated: publication.isSeated ? 0 : 1,
                 publication: publication
             )
         }
         ranked.sort { a, b in
-            (a.hidden, a.rank, a.seated, a.publication.ordinal) < (b.hidden, b.rank, b.seated, b.publication.ordinal)
+            (a.hidden, a.rank, a.seated, a.publication.ordinal) < (
+                b.hidden, b.rank, b.seated, b.publication.ordinal
+            )
         }
         return ranked.prefix(count).map(\.publication)
     }
 
     /// Sets what a seated publication may send now: nothing, with a reason, or one of its layers.
     private func aim(
-        _ slot: UnsafeMutablePointer<SendStream>, at publication: Publication, for member: Session
+        _ slot: UnsafeMutablePointer<SendStream>,
+        at publication: Publication,
+        for member: Session
     ) {
         slot.pointee.tile = member.wishes.tiles[publication.id]
         var reason = SlotState.Reason.none
@@ -104,7 +115,11 @@ extension Room {
             slot.pointee.stop()
         }
         guard reason == .none, publication.codec != nil else { return }
-        let layer = LayerSelector.layer(of: publication, for: slot.pointee.tile, target: slot.pointee.targetLayer)
+        let layer = LayerSelector.layer(
+            of: publication,
+            for: slot.pointee.tile,
+            target: slot.pointee.targetLayer
+        )
         slot.pointee.aim(at: layer)
         // A slot that shows a layer which is gone keeps its last picture until the new one starts.
         if slot.pointee.awaitsKeyFrame && member.canReceive { publication.requestKeyFrame(layer: layer) }

@@ -80,7 +80,9 @@ final class Room {
         for downlink in downlinks {
             for i in 0..<downlink.pointee.slotCount {
                 let slot = downlink.pointee.slots[i]
-                guard slot.pointee.publication === publication, slot.pointee.currentLayer == layer else { continue }
+                guard slot.pointee.publication === publication, slot.pointee.currentLayer == layer else {
+                    continue
+                }
                 slot.pointee.stop()
             }
         }
@@ -92,7 +94,9 @@ final class Room {
     /// A packet of this encoding waits to be forwarded.
     @inline(__always)
     func arrived(
-        in stream: UnsafeMutablePointer<ReceiveStream>, endsFrame: Bool, at now: Instant,
+        in stream: UnsafeMutablePointer<ReceiveStream>,
+        endsFrame: Bool,
+        at now: Instant,
         configuration: borrowing ForwardingWindows
     ) {
         if stream.pointee.batchCount == 1 { dirty.append(stream) }
@@ -108,15 +112,23 @@ final class Room {
 
     /// Sends what waits: subscriber outer, packets inner, so that each subscriber's packets leave together.
     func forward(
-        _ departures: UnsafeMutablePointer<Departure>, counters: UnsafeMutablePointer<Counters>,
-        absoluteSendTime: UInt32, at now: Instant, into outbox: Outbox
+        _ departures: UnsafeMutablePointer<Departure>,
+        counters: UnsafeMutablePointer<Counters>,
+        absoluteSendTime: UInt32,
+        at now: Instant,
+        into outbox: Outbox
     ) {
         forwardDeadline = .distantFuture
         isBatchFull = false
         guard !dirty.isEmpty else { return }
         for i in 0..<downlinks.count {
             downlinks[i].pointee.forward(
-                departures, counters: counters, absoluteSendTime: absoluteSendTime, at: now, into: outbox)
+                departures,
+                counters: counters,
+                absoluteSendTime: absoluteSendTime,
+                at: now,
+                into: outbox
+            )
         }
         for i in 0..<dirty.count {
             if dirty[i].pointee.publication.viewers == 0 {
@@ -169,7 +181,8 @@ final class Room {
                 // Silence (DTX) is no reason to take a voice off its slot.
                 if publication.kind == .video { needsDealing = true }
             }
-            guard publication.kind == .audio, !publication.isMuted, publication.voice.isSpeaking(at: now) else {
+            guard publication.kind == .audio, !publication.isMuted, publication.voice.isSpeaking(at: now)
+            else {
                 continue
             }
             speaking = speaking &* 31 &+ Int(publication.ordinal)

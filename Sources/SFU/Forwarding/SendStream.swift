@@ -99,7 +99,9 @@ struct SendStream: ~Copyable {
     mutating func reconfigure(_ new: MediaSection, slot: SlotParameters, past: SentNumbers) {
         if let rtx = slot.rtxSSRC, rtx != rtxSSRC, let old = past[rtx] { rtxSequence = old.highest + 1 }
         rtxSSRC = slot.rtxSSRC ?? 0
-        guard new.codecs != section.codecs || new.extensions != section.extensions else { return section = new }
+        guard new.codecs != section.codecs || new.extensions != section.extensions else {
+            return section = new
+        }
         section = new
         template = HeaderTemplate(section: new, ssrc: ssrc)
         // What went out with other ids cannot be made the same again.
@@ -168,8 +170,11 @@ struct SendStream: ~Copyable {
     /// Appends what of the new packets goes to this subscriber. Returns the new count.
     @inline(__always)
     mutating func collect(
-        into departures: UnsafeMutablePointer<Departure>, from start: Int,
-        of stream: UnsafeMutablePointer<SendStream>, counters: UnsafeMutablePointer<Counters>, at now: Instant
+        into departures: UnsafeMutablePointer<Departure>,
+        from start: Int,
+        of stream: UnsafeMutablePointer<SendStream>,
+        counters: UnsafeMutablePointer<Counters>,
+        at now: Instant
     ) -> Int {
         guard let layers else { return start }
         var count = start
@@ -196,8 +201,11 @@ struct SendStream: ~Copyable {
 
     @inline(__always)
     private mutating func take(
-        _ source: UnsafeMutablePointer<ReceiveStream>, _ departures: UnsafeMutablePointer<Departure>,
-        _ start: Int, _ stream: UnsafeMutablePointer<SendStream>, _ counters: UnsafeMutablePointer<Counters>,
+        _ source: UnsafeMutablePointer<ReceiveStream>,
+        _ departures: UnsafeMutablePointer<Departure>,
+        _ start: Int,
+        _ stream: UnsafeMutablePointer<SendStream>,
+        _ counters: UnsafeMutablePointer<Counters>,
         _ now: Instant
     ) -> Int {
         guard pause == .none else {
@@ -213,8 +221,11 @@ struct SendStream: ~Copyable {
 
     /// Fills the holes that the layer before has left.
     private mutating func takeLate(
-        _ source: UnsafeMutablePointer<ReceiveStream>, _ departures: UnsafeMutablePointer<Departure>,
-        _ start: Int, _ stream: UnsafeMutablePointer<SendStream>, _ now: Instant
+        _ source: UnsafeMutablePointer<ReceiveStream>,
+        _ departures: UnsafeMutablePointer<Departure>,
+        _ start: Int,
+        _ stream: UnsafeMutablePointer<SendStream>,
+        _ now: Instant
     ) -> Int {
         var count = start
         for i in 0..<source.pointee.batchCount {
@@ -227,8 +238,14 @@ struct SendStream: ~Copyable {
             guard size <= SendStream.longestPacket else { continue }
             if !patchesVP8 { rewritten.pictureID = -1 }
             departures[count] = Departure(
-                stream: stream, source: source, record: record, rewritten: rewritten,
-                sourceNumber: sources.current &- 1, size: size, headerLength: header)
+                stream: stream,
+                source: source,
+                record: record,
+                rewritten: rewritten,
+                sourceNumber: sources.current &- 1,
+                size: size,
+                headerLength: header
+            )
             count += 1
         }
         return count
@@ -244,9 +261,13 @@ struct SendStream: ~Copyable {
 
     @inline(__always)
     private mutating func depart(
-        _ record: UnsafeMutablePointer<PacketRecord>, _ source: UnsafeMutablePointer<ReceiveStream>,
-        _ departures: UnsafeMutablePointer<Departure>, _ count: Int,
-        _ stream: UnsafeMutablePointer<SendStream>, _ counters: UnsafeMutablePointer<Counters>, _ now: Instant
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ source: UnsafeMutablePointer<ReceiveStream>,
+        _ departures: UnsafeMutablePointer<Departure>,
+        _ count: Int,
+        _ stream: UnsafeMutablePointer<SendStream>,
+        _ counters: UnsafeMutablePointer<Counters>,
+        _ now: Instant
     ) -> Int {
         let header = template.length(with: record.pointee.flags)
         let size = header + Int(record.pointee.length)
@@ -263,8 +284,14 @@ struct SendStream: ~Copyable {
         if !patchesVP8 { rewritten.pictureID = -1 }
         if record.pointee.frame.isKeyFrameStart { keyFrameSentAt = now }
         departures[count] = Departure(
-            stream: stream, source: source, record: record, rewritten: rewritten, sourceNumber: sources.current,
-            size: size, headerLength: header)
+            stream: stream,
+            source: source,
+            record: record,
+            rewritten: rewritten,
+            sourceNumber: sources.current,
+            size: size,
+            headerLength: header
+        )
         return count + 1
     }
 
@@ -273,21 +300,26 @@ struct SendStream: ~Copyable {
 
     /// Nobody gets this packet, and its number is closed over.
     private mutating func leaveOut(
-        _ record: UnsafeMutablePointer<PacketRecord>, _ counters: UnsafeMutablePointer<Counters>
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ counters: UnsafeMutablePointer<Counters>
     ) {
         rewriter.skip(record.pointee.sequence)
         if record.pointee.flags.contains(.padding) {
             counters.pointee.withhold(.rtpPaddingOnly)
         } else {
             counters.pointee.withhold(
-                record.pointee.payloadType == sourcePayloadType ? .packetTooLarge : .codecMismatch)
+                record.pointee.payloadType == sourcePayloadType ? .packetTooLarge : .codecMismatch
+            )
         }
     }
 
     /// Looks for a switch point in the target's new packets and goes over to it there.
     private mutating func trySwitch(
-        to source: UnsafeMutablePointer<ReceiveStream>, _ departures: UnsafeMutablePointer<Departure>,
-        _ start: Int, _ stream: UnsafeMutablePointer<SendStream>, _ counters: UnsafeMutablePointer<Counters>,
+        to source: UnsafeMutablePointer<ReceiveStream>,
+        _ departures: UnsafeMutablePointer<Departure>,
+        _ start: Int,
+        _ stream: UnsafeMutablePointer<SendStream>,
+        _ counters: UnsafeMutablePointer<Counters>,
         _ now: Instant
     ) -> Int {
         guard pause == .none else {
@@ -307,9 +339,12 @@ struct SendStream: ~Copyable {
         }
         let newest = source.pointee.history.record(source.pointee.highest)
         rewriter.begin(
-            with: first.pointee, alignedTimestamp: aligned,
-            backlog: newest.map { $0.pointee.timestamp &- first.pointee.timestamp } ?? 0, clockRate: clockRate,
-            at: now)
+            with: first.pointee,
+            alignedTimestamp: aligned,
+            backlog: newest.map { $0.pointee.timestamp &- first.pointee.timestamp } ?? 0,
+            clockRate: clockRate,
+            at: now
+        )
         formerLayer = currentLayer
         currentLayer = targetLayer
         sources.begin(source)
@@ -344,13 +379,15 @@ struct SendStream: ~Copyable {
     /// The frame is older than what was sent, by more than a few frames: its key frame came late, by RTX. Another
     /// one is better than a jump in the timestamps, but not for ever.
     private func isTooLate(_ aligned: UInt32) -> Bool {
-        let behind = Int64(Int32(bitPattern: rewriter.lastTimestamp &- aligned)) * 1_000_000 / Int64(clockRate)
+        let behind =
+            Int64(Int32(bitPattern: rewriter.lastTimestamp &- aligned)) * 1_000_000 / Int64(clockRate)
         return behind > SendStream.lateKeyFrame.microseconds && postponements < 2
     }
 
     /// Where the sender reports of both layers put the first frame of the new one, on the outgoing clock.
     private func alignedTimestamp(
-        of record: PacketRecord, in source: UnsafeMutablePointer<ReceiveStream>
+        of record: PacketRecord,
+        in source: UnsafeMutablePointer<ReceiveStream>
     ) -> UInt32? {
         guard currentLayer >= 0, currentLayer != targetLayer, let layers else { return nil }
         let old = layers + currentLayer
@@ -369,17 +406,29 @@ struct SendStream: ~Copyable {
     /// Writes one packet, not yet protected, and remembers it. Returns its length.
     @inline(__always)
     mutating func write(
-        _ departure: Departure, to packet: UnsafeMutablePointer<UInt8>, padding: Int,
-        transportSequence: UInt16, absoluteSendTime: UInt32, at now: Instant
+        _ departure: Departure,
+        to packet: UnsafeMutablePointer<UInt8>,
+        padding: Int,
+        transportSequence: UInt16,
+        absoluteSendTime: UInt32,
+        at now: Instant
     ) -> Int {
         let record = departure.record
         let sent = SentPacket(
-            sequence: departure.rewritten.sequence, incoming: record.pointee.sequence,
-            position: record.pointee.position, timestamp: departure.rewritten.timestamp,
-            pictureID: departure.rewritten.pictureID, resentAt: now, absoluteSendTime: absoluteSendTime,
-            transportSequence: transportSequence, tl0PictureIndex: departure.rewritten.tl0PictureIndex,
-            source: departure.sourceNumber, keyIndex: departure.rewritten.keyIndex,
-            padding: UInt8(truncatingIfNeeded: padding), payloadType: payloadType)
+            sequence: departure.rewritten.sequence,
+            incoming: record.pointee.sequence,
+            position: record.pointee.position,
+            timestamp: departure.rewritten.timestamp,
+            pictureID: departure.rewritten.pictureID,
+            resentAt: now,
+            absoluteSendTime: absoluteSendTime,
+            transportSequence: transportSequence,
+            tl0PictureIndex: departure.rewritten.tl0PictureIndex,
+            source: departure.sourceNumber,
+            keyIndex: departure.rewritten.keyIndex,
+            padding: UInt8(truncatingIfNeeded: padding),
+            payloadType: payloadType
+        )
         let length = compose(sent, record, departure.source, to: packet, at: 0)
         ring?.note(sent)
         packetCount &+= 1
@@ -391,21 +440,32 @@ struct SendStream: ~Copyable {
     /// The packet as it was or will be sent, `payloadShift` bytes left free before the payload.
     @inline(__always)
     private func compose(
-        _ sent: SentPacket, _ record: UnsafeMutablePointer<PacketRecord>,
-        _ source: UnsafeMutablePointer<ReceiveStream>, to packet: UnsafeMutablePointer<UInt8>, at payloadShift: Int
+        _ sent: SentPacket,
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ source: UnsafeMutablePointer<ReceiveStream>,
+        to packet: UnsafeMutablePointer<UInt8>,
+        at payloadShift: Int
     ) -> Int {
         let header = template.write(
-            to: packet, payloadType: sent.payloadType, sequence: UInt16(truncatingIfNeeded: sent.sequence),
-            timestamp: sent.timestamp, transportSequence: sent.transportSequence,
-            absoluteSendTime: sent.absoluteSendTime, record: record)
+            to: packet,
+            payloadType: sent.payloadType,
+            sequence: UInt16(truncatingIfNeeded: sent.sequence),
+            timestamp: sent.timestamp,
+            transportSequence: sent.transportSequence,
+            absoluteSendTime: sent.absoluteSendTime,
+            record: record
+        )
         let payload = packet + header + payloadShift
         let count = Int(record.pointee.length)
         payload.update(from: source.pointee.history.payload(record), count: count)
         if sent.pictureID >= 0 {
             _ = VP8Descriptor.patch(
-                payload, length: count, pictureID: UInt16(truncatingIfNeeded: sent.pictureID),
+                payload,
+                length: count,
+                pictureID: UInt16(truncatingIfNeeded: sent.pictureID),
                 tl0PicIndex: UInt8(truncatingIfNeeded: max(sent.tl0PictureIndex, 0)),
-                keyIndex: UInt8(bitPattern: max(sent.keyIndex, 0)))
+                keyIndex: UInt8(bitPattern: max(sent.keyIndex, 0))
+            )
         }
         let length = header + payloadShift + count
         return RTPWriter.appendPadding(packet, length: length, count: sent.padding)
@@ -422,8 +482,11 @@ struct SendStream: ~Copyable {
 
     /// Makes the packet with this number again. nil: unknown, overwritten, resent too often or just now.
     mutating func resend(
-        _ number: UInt16, to packet: UnsafeMutablePointer<UInt8>, transportSequence: UInt16,
-        absoluteSendTime: UInt32, at now: Instant
+        _ number: UInt16,
+        to packet: UnsafeMutablePointer<UInt8>,
+        transportSequence: UInt16,
+        absoluteSendTime: UInt32,
+        at now: Instant
     ) -> Resend? {
         guard let entry = ring?.find(number, highest: rewriter.highestSequence),
             let source = sources.source(entry.pointee.source),
@@ -439,8 +502,10 @@ struct SendStream: ~Copyable {
             entry.pointee.resentAt = now
             let length = compose(entry.pointee, record, source, to: packet, at: 0)
             return .same(
-                length: length, headerLength: template.length(with: record.pointee.flags),
-                index: entry.pointee.sequence)
+                length: length,
+                headerLength: template.length(with: record.pointee.flags),
+                index: entry.pointee.sequence
+            )
         }
         // The retransmission format belongs to one payload type (RFC 4588 §8.6).
         guard entry.pointee.payloadType == payloadType else { return nil }

@@ -73,7 +73,8 @@ struct PayloadTypes {
 
     init(sections: [MediaSection]) {
         for codec in sections.filter({ !$0.receive.isEmpty }).flatMap(\.codecs) {
-            guard codec.payloadType < 128, entries[Int(codec.payloadType)].codec < 0, codecs.count < 127 else {
+            guard codec.payloadType < 128, entries[Int(codec.payloadType)].codec < 0, codecs.count < 127
+            else {
                 continue
             }
             entries[Int(codec.payloadType)] = Entry(codec: Int8(codecs.count))
@@ -82,7 +83,8 @@ struct PayloadTypes {
             }
             codecs.append(codec)
             road.append(
-                StreamCodec(name: codec.name, payloadType: codec.payloadType, clockRate: codec.clockRate))
+                StreamCodec(name: codec.name, payloadType: codec.payloadType, clockRate: codec.clockRate)
+            )
         }
     }
 

@@ -9,8 +9,12 @@ extension Session {
     /// Reads one decrypted compound packet (RFC 3550 §6.1).
     /// - Returns: Whether it was well-formed to its end; what came before the flaw counts.
     func receiveRTCP(
-        _ packet: UnsafeMutablePointer<UInt8>, length: Int, ntp: UInt64, counters: UnsafeMutablePointer<Counters>,
-        at now: Instant, into outbox: Outbox
+        _ packet: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        ntp: UInt64,
+        counters: UnsafeMutablePointer<Counters>,
+        at now: Instant,
+        into outbox: Outbox
     ) -> Bool {
         var walker = RTCPWalker(packet, length: length)
         while let block = walker.next() {
@@ -46,8 +50,10 @@ extension Session {
             guard report.lastSenderReport != 0 else { continue }
             guard
                 let sample = NTPTime.roundTrip(
-                    now: NTPTime(rawValue: ntp).middle32, lastReport: report.lastSenderReport,
-                    delay: report.delaySinceLastSenderReport)
+                    now: NTPTime(rawValue: ntp).middle32,
+                    lastReport: report.lastSenderReport,
+                    delay: report.delaySinceLastSenderReport
+                )
             else { continue }
             slot.pointee.roundTrip = sample
             roundTrip = Interval(microseconds: (roundTrip.microseconds * 7 + sample.microseconds) / 8)
@@ -55,7 +61,10 @@ extension Session {
     }
 
     private func receivedTransportFeedback(
-        _ block: RTCPBlock, ntp: UInt64, _ counters: UnsafeMutablePointer<Counters>, _ now: Instant,
+        _ block: RTCPBlock,
+        ntp: UInt64,
+        _ counters: UnsafeMutablePointer<Counters>,
+        _ now: Instant,
         _ outbox: Outbox
     ) {
         guard var nack = GenericNACK(block) else {
@@ -73,7 +82,9 @@ extension Session {
     }
 
     private func receivedPayloadFeedback(
-        _ block: RTCPBlock, _ counters: UnsafeMutablePointer<Counters>, at now: Instant
+        _ block: RTCPBlock,
+        _ counters: UnsafeMutablePointer<Counters>,
+        at now: Instant
     ) {
         if let request = PictureLossIndication(block) {
             counters.pointee.keyFrameRequestsReceived &+= 1
@@ -87,7 +98,9 @@ extension Session {
     private func wantKeyFrame(on ssrc: UInt32, at now: Instant) {
         guard let slot = downlink.pointee.slot(ssrc: ssrc), !slot.pointee.isPaused else { return }
         // It was sent before the key frame could arrive that is on its way.
-        if let sent = slot.pointee.keyFrameSentAt, now - sent < min(slot.pointee.roundTrip ?? .zero, .seconds(1)) {
+        if let sent = slot.pointee.keyFrameSentAt,
+            now - sent < min(slot.pointee.roundTrip ?? .zero, .seconds(1))
+        {
             return
         }
         slot.pointee.publication?.requestKeyFrame(layer: slot.pointee.targetLayer)
@@ -97,8 +110,11 @@ extension Session {
 
     /// Sends what is due: repair requests, transport feedback, reports. `scratch` has room for a datagram.
     func advanceFeedback(
-        to now: Instant, ntp: UInt64, scratch: UnsafeMutablePointer<UInt8>,
-        counters: UnsafeMutablePointer<Counters>, into outbox: Outbox
+        to now: Instant,
+        ntp: UInt64,
+        scratch: UnsafeMutablePointer<UInt8>,
+        counters: UnsafeMutablePointer<Counters>,
+        into outbox: Outbox
     ) {
         guard transport.canSend else {
             nextRepair = .distantFuture
@@ -116,7 +132,9 @@ extension Session {
     }
 
     private func askForRepair(
-        at now: Instant, _ scratch: UnsafeMutablePointer<UInt8>, _ counters: UnsafeMutablePointer<Counters>,
+        at now: Instant,
+        _ scratch: UnsafeMutablePointer<UInt8>,
+        _ counters: UnsafeMutablePointer<Counters>,
         _ outbox: Outbox
     ) {
         var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
@@ -129,7 +147,8 @@ extension Session {
                 guard stream.pointee.ssrc != 0 else { continue }
                 if askForPackets(stream, at: now, &writer) { counters.pointee.nacksSent &+= 1 }
                 // A loss that is given up on is a picture that will not decode.
-                if stream.pointee.nack.takeGaveUp() && publication.kind == .video && stream.pointee.isStarted {
+                if stream.pointee.nack.takeGaveUp() && publication.kind == .video && stream.pointee.isStarted
+                {
                     stream.pointee.keyFrames.want()
                 }
                 let isLive = stream.pointee.isLive(at: now)
@@ -147,7 +166,9 @@ extension Session {
     }
 
     private func askForPackets(
-        _ stream: UnsafeMutablePointer<ReceiveStream>, at now: Instant, _ writer: inout RTCPWriter
+        _ stream: UnsafeMutablePointer<ReceiveStream>,
+        at now: Instant,
+        _ writer: inout RTCPWriter
     ) -> Bool {
         guard !stream.pointee.nack.isEmpty else { return false }
         var due: [Int64] = []
@@ -157,18 +178,25 @@ extension Session {
         return numbers.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return false }
             return writer.appendNACK(
-                sender: reportSSRC, media: stream.pointee.ssrc, base, count: buffer.count) > 0
+                sender: reportSSRC,
+                media: stream.pointee.ssrc,
+                base,
+                count: buffer.count
+            ) > 0
         }
     }
 
     private func sendTransportFeedback(
-        at now: Instant, _ scratch: UnsafeMutablePointer<UInt8>, _ counters: UnsafeMutablePointer<Counters>,
+        at now: Instant,
+        _ scratch: UnsafeMutablePointer<UInt8>,
+        _ counters: UnsafeMutablePointer<Counters>,
         _ outbox: Outbox
     ) {
         nextFeedback = .distantFuture
         for _ in 0..<Session.feedbackMessages where feedback?.hasPending == true {
             var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
-            guard feedback?.write(to: &writer, senderSSRC: reportSSRC, mediaSSRC: firstMediaSSRC) == true else {
+            guard feedback?.write(to: &writer, senderSSRC: reportSSRC, mediaSSRC: firstMediaSSRC) == true
+            else {
                 return
             }
             counters.pointee.transportFeedbackSent &+= 1
@@ -191,14 +219,18 @@ extension Session {
 
     /// RR about what we receive, SR and CNAME for what we send (RFC 3550 §6.4).
     private func sendReports(
-        at now: Instant, ntp: UInt64, _ scratch: UnsafeMutablePointer<UInt8>, _ outbox: Outbox
+        at now: Instant,
+        ntp: UInt64,
+        _ scratch: UnsafeMutablePointer<UInt8>,
+        _ outbox: Outbox
     ) {
         var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
         _ = writer.appendReceiverReport(ssrc: reportSSRC)
         for publication in publications {
             for layer in 0..<publication.layerCount where publication.layers[layer].isStarted {
                 let stream = publication.layers + layer
-                if let report = stream.pointee.statistics.makeReportBlock(ssrc: stream.pointee.ssrc, at: now) {
+                if let report = stream.pointee.statistics.makeReportBlock(ssrc: stream.pointee.ssrc, at: now)
+                {
                     _ = writer.append(report)
                 }
             }
@@ -217,8 +249,13 @@ extension Session {
             slot.pointee.wantsReport = false
             _ = writer.append(
                 SenderReport(
-                    ssrc: slot.pointee.ssrc, ntpTime: NTPTime(rawValue: ntp), rtpTimestamp: timestamp,
-                    packetCount: slot.pointee.packetCount, octetCount: slot.pointee.octetCount))
+                    ssrc: slot.pointee.ssrc,
+                    ntpTime: NTPTime(rawValue: ntp),
+                    rtpTimestamp: timestamp,
+                    packetCount: slot.pointee.packetCount,
+                    octetCount: slot.pointee.octetCount
+                )
+            )
             appendName(slot.pointee.ssrc, to: &writer)
         }
         transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)

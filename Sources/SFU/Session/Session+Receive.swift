@@ -5,7 +5,10 @@ import RTP
 extension Session {
     /// Takes one decrypted RTP packet in. Returns why it goes no further, nil when it waits to be forwarded.
     func receiveRTP(
-        _ packet: UnsafeMutablePointer<UInt8>, length: Int, windows: borrowing ForwardingWindows, at now: Instant
+        _ packet: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        windows: borrowing ForwardingWindows,
+        at now: Instant
     ) -> DropReason? {
         guard let header = RTPHeader(parsing: packet, length: length) else { return .rtpMalformed }
         let values = ExtensionValues.parse(packet, header: header, map: extensions)
@@ -40,8 +43,15 @@ extension Session {
         }
         let wasLive = stream.pointee.isLive(at: now)
         let drop = stream.pointee.receive(
-            payload, length: size, header: header, sequenceNumber: number, values: values,
-            codec: codec, recovered: type.isRTX, at: now)
+            payload,
+            length: size,
+            header: header,
+            sequenceNumber: number,
+            values: values,
+            codec: codec,
+            recovered: type.isRTX,
+            at: now
+        )
         if !stream.pointee.nack.isEmpty && nextRepair > now + Limits.Media.nackReorderGuard {
             nextRepair = now + Limits.Media.nackReorderGuard
         }
@@ -60,7 +70,10 @@ extension Session {
     /// The first packet of an SSRC: finds out what it is.
     @inline(never)
     private func bind(
-        _ header: RTPHeader, _ values: ExtensionValues, isRTX: Bool, _ packet: UnsafeMutablePointer<UInt8>,
+        _ header: RTPHeader,
+        _ values: ExtensionValues,
+        isRTX: Bool,
+        _ packet: UnsafeMutablePointer<UInt8>,
         at now: Instant
     ) -> UnsafeMutablePointer<StreamBinding>? {
         let rid = isRTX ? values.repairedRid : values.rid
@@ -78,7 +91,8 @@ extension Session {
             let stream = layer(of: publication, rid: name)
         else { return nil }
         let isAllowed =
-            isRTX ? stream.pointee.mayRebindRTX(to: header.ssrc, at: now)
+            isRTX
+            ? stream.pointee.mayRebindRTX(to: header.ssrc, at: now)
             : stream.pointee.mayRebind(to: header.ssrc, at: now)
         guard isAllowed,
             demultiplexer.bind(header.ssrc, to: stream, isRTX: isRTX)
@@ -110,6 +124,7 @@ extension Session {
     private func text(_ range: ByteRange, in packet: UnsafeMutablePointer<UInt8>) -> String {
         String(
             decoding: UnsafeBufferPointer(start: range.start(in: packet), count: Int(range.length)),
-            as: UTF8.self)
+            as: UTF8.self
+        )
     }
 }

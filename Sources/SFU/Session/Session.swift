@@ -50,7 +50,12 @@ final class Session {
     private var armedAt = Instant.distantFuture
 
     init(
-        open: OpenSession, room: Room, index: Int32, transport: Transport, timers: TimerQueue, reportSSRC: UInt32
+        open: OpenSession,
+        room: Room,
+        index: Int32,
+        transport: Transport,
+        timers: TimerQueue,
+        reportSSRC: UInt32
     ) {
         self.open = open
         id = open.session
@@ -93,7 +98,9 @@ final class Session {
 
     private func configurePublications(_ new: SessionMedia) {
         for publication in publications {
-            let kept = new.sections.contains { $0.publication == publication.id && publication.matches($0.section) }
+            let kept = new.sections.contains {
+                $0.publication == publication.id && publication.matches($0.section)
+            }
             if !kept { remove(publication) }
         }
         for section in new.sections {
@@ -198,7 +205,9 @@ final class Session {
         guard canReceive else { return }
         for i in 0..<downlink.pointee.slotCount {
             let slot = downlink.pointee.slots[i]
-            if slot.pointee.awaitsKeyFrame { slot.pointee.publication?.requestKeyFrame(layer: slot.pointee.targetLayer) }
+            if slot.pointee.awaitsKeyFrame {
+                slot.pointee.publication?.requestKeyFrame(layer: slot.pointee.targetLayer)
+            }
             if slot.pointee.wantsReport { nextReport = .zero }
         }
         arm()
@@ -301,9 +310,13 @@ extension SendStream {
         guard let publication else { return SlotDigest() }
         let layer = currentLayer
         return SlotDigest(
-            publication: publication.ordinal, layer: Int8(truncatingIfNeeded: layer), pause: pause,
-            hasCodec: publication.codec != nil, width: layer >= 0 ? publication.layers[layer].width : 0,
-            height: layer >= 0 ? publication.layers[layer].height : 0)
+            publication: publication.ordinal,
+            layer: Int8(truncatingIfNeeded: layer),
+            pause: pause,
+            hasCodec: publication.codec != nil,
+            width: layer >= 0 ? publication.layers[layer].width : 0,
+            height: layer >= 0 ? publication.layers[layer].height : 0
+        )
     }
 
     /// What the gateway is told about this slot.
@@ -312,12 +325,16 @@ extension SendStream {
         let layer = currentLayer
         let isWaiting = pause == .none && layer < 0
         return SlotState(
-            mid: mid, kind: kind, publication: publication.id, participant: publication.participant,
+            mid: mid,
+            kind: kind,
+            publication: publication.id,
+            participant: publication.participant,
             spatialLayer: layer >= 0 ? UInt8(layer) : nil,
             width: layer >= 0 ? publication.layers[layer].width : 0,
             height: layer >= 0 ? publication.layers[layer].height : 0,
             paused: pause != .none,
-            reason: isWaiting ? (publication.codec == nil ? .publisher : .keyframe) : pause)
+            reason: isWaiting ? (publication.codec == nil ? .publisher : .keyframe) : pause
+        )
     }
 }
 

@@ -76,7 +76,8 @@ struct PacketHistory: ~Copyable {
     init(for kind: MediaKind) {
         self.init(
             records: PacketHistory.records(for: kind),
-            bytes: kind == .audio ? PacketHistory.audioBytes : PacketHistory.videoBytes)
+            bytes: kind == .audio ? PacketHistory.audioBytes : PacketHistory.videoBytes
+        )
     }
 
     var byteCount: Int { byteCapacity + (recordMask + 1) * MemoryLayout<PacketRecord>.stride }
@@ -110,7 +111,8 @@ struct PacketHistory: ~Copyable {
     /// Copies a payload of `record.length` bytes in; `record.position` is set here.
     @inline(__always)
     mutating func store(
-        _ record: PacketRecord, payload: UnsafePointer<UInt8>
+        _ record: PacketRecord,
+        payload: UnsafePointer<UInt8>
     ) -> UnsafeMutablePointer<PacketRecord> {
         let size = Int(record.length)
         // A packet is never split: what is left of the ring's end is skipped.

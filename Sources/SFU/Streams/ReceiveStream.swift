@@ -44,7 +44,8 @@ struct ReceiveStream: ~Copyable {
     private var formerSSRC: UInt32 = 0
     private var formerRTXSSRC: UInt32 = 0
 
-    init(layer: Int, encoding: EncodingParameters, kind: MediaKind, source: Source?, publication: Publication) {
+    init(layer: Int, encoding: EncodingParameters, kind: MediaKind, source: Source?, publication: Publication)
+    {
         self.layer = layer
         rid = encoding.rid
         self.kind = kind
@@ -64,13 +65,20 @@ struct ReceiveStream: ~Copyable {
     /// Takes a decrypted packet in. `payload` is without padding.
     /// - Returns: nil when the packet waits to be forwarded, else why it goes no further.
     mutating func receive(
-        _ payload: UnsafePointer<UInt8>, length: Int, header: RTPHeader, sequenceNumber: UInt16,
-        values: ExtensionValues, codec parameters: StreamCodec, recovered: Bool, at now: Instant
+        _ payload: UnsafePointer<UInt8>,
+        length: Int,
+        header: RTPHeader,
+        sequenceNumber: UInt16,
+        values: ExtensionValues,
+        codec parameters: StreamCodec,
+        recovered: Bool,
+        at now: Instant
     ) -> DropReason? {
         if codec != parameters.name { begin(parameters) }
         // A recovered packet never moves the head of the stream.
         let place =
-            unwrapper.isStarted && recovered ? unwrapper.peek(sequenceNumber) : unwrapper.unwrap(sequenceNumber)
+            unwrapper.isStarted && recovered
+            ? unwrapper.peek(sequenceNumber) : unwrapper.unwrap(sequenceNumber)
         let sequence = place + origin
         if recovered {
             nack.recovered(sequence)

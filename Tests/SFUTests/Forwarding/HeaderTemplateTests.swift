@@ -33,8 +33,14 @@ import Testing
             packet.withUnsafeMutableBufferPointer { buffer in
                 guard let base = buffer.baseAddress else { return }
                 let length = template.write(
-                    to: base, payloadType: 96, sequence: 7, timestamp: 8, transportSequence: 0x1234,
-                    absoluteSendTime: 0xabcdef, record: &record)
+                    to: base,
+                    payloadType: 96,
+                    sequence: 7,
+                    timestamp: 8,
+                    transportSequence: 0x1234,
+                    absoluteSendTime: 0xabcdef,
+                    record: &record
+                )
                 #expect(length == template.length(with: record.flags))
                 #expect(length % 4 == 0)
                 guard let header = RTPHeader(parsing: base, length: length) else {
@@ -60,9 +66,12 @@ import Testing
                     #expect(values.hasCaptureClockOffset == record.flags.contains(.captureOffset))
                 }
                 #expect(
-                    values.has(.videoOrientation) == (has(.videoOrientation) && record.flags.contains(.orientation)))
+                    values.has(.videoOrientation)
+                        == (has(.videoOrientation) && record.flags.contains(.orientation))
+                )
                 #expect(
-                    values.has(.playoutDelay) == (has(.playoutDelay) && record.flags.contains(.playoutDelay)))
+                    values.has(.playoutDelay) == (has(.playoutDelay) && record.flags.contains(.playoutDelay))
+                )
             }
         }
     }

@@ -6,7 +6,9 @@ import Testing
 @Suite struct NackGeneratorTests {
     private let start = Instant(microseconds: 5_000_000)
 
-    private func due(_ nack: inout NackGenerator, at now: Instant, roundTrip: Interval = .milliseconds(40)) -> [Int64] {
+    private func due(_ nack: inout NackGenerator, at now: Instant, roundTrip: Interval = .milliseconds(40))
+        -> [Int64]
+    {
         var list: [Int64] = []
         nack.due(at: now, roundTrip: roundTrip, into: &list)
         return list

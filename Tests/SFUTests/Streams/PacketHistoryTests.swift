@@ -31,7 +31,9 @@ import Testing
             if payload(sequence, in: history) != bytes { wrong += 1 }
             for back in Int64(0)..<70 {
                 // Found or gone, never somebody else's bytes.
-                if let found = payload(sequence - back, in: history), found != stored[sequence - back] { wrong += 1 }
+                if let found = payload(sequence - back, in: history), found != stored[sequence - back] {
+                    wrong += 1
+                }
             }
         }
         #expect(wrong == 0, "seed \(seed)")
