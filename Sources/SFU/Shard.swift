@@ -253,9 +253,7 @@ public final class Shard {
             case .usernameFragmentRetired(let fragment):
                 sessionsByFragment[fragment] = nil
                 session.usernameFragments.removeAll { $0 == fragment }
-            case .connected:
-                report(session, .connected)
-                session.startSending()
+            case .connected: report(session, .connected)
             case .disconnected: report(session, .disconnected)
             case .reconnected: report(session, session.transport.srtp == nil ? .connecting : .connected)
             case .consentLost: report(session, .failed)

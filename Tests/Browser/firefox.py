@@ -1,5 +1,6 @@
 """Firefox participants over WebDriver BiDi: one headless browser for each. No driver program is needed in between."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -55,7 +56,8 @@ class FirefoxBrowser:
         threading.Thread(target=self._read, daemon=True).start()
         self._ids = itertools.count(1)
         url = self._address.get(timeout=60)
-        self.socket = connect(f"{url}/session", max_size=None, compression=None)
+        self._open = contextlib.ExitStack()
+        self.socket = self._open.enter_context(connect(f"{url}/session", max_size=None, compression=None))
         self.send("session.new", capabilities={"alwaysMatch": {}})
         self.context = self.send("browsingContext.getTree")["contexts"][0]["context"]
 
@@ -90,7 +92,7 @@ class FirefoxBrowser:
         except (AssertionError, OSError, TimeoutError, subprocess.TimeoutExpired):
             pass
         finally:
-            self.socket.close()
+            self._open.close()
             if self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()

@@ -12,7 +12,7 @@ import Testing
         let before = publisher.camera.keyFrameRequests
         let startedAt = call.now
         var viewers: [SimulatedPeer] = []
-        for number in 0..<40 {
+        for number in 0..<100 {
             viewers.append(try call.join("viewer\(number)") { $0.addSlots(audio: 1, video: 1) })
             call.run(for: .milliseconds(10))
         }

@@ -86,7 +86,11 @@ import Testing
         call.run(for: .seconds(2))
         #expect(viewer.mediaCount > count + 50)
         #expect(viewer.undecryptable == 0)
-        _ = publisher
+        // However long it was: a receiver could not tell how many rounds the numbers made meanwhile.
+        let numbers = viewer.packets(on: 0).map(\.sequence)
+        #expect(zip(numbers, numbers.dropFirst()).allSatisfy { $1 == $0 + 1 })
+        let video = call.check(viewer, slot: 1, of: [publisher])
+        #expect(video.gaps <= 1)
     }
 
     @Test func closeNotifyEndsTheSession() throws {

@@ -5,15 +5,11 @@ import RTP
 struct KeyFrameLimiter {
     private(set) var isWanted = false
     private var lastSent: Instant?
-    private var lastKeyFrame: Instant?
 
     /// Somebody needs a key frame from now on.
     mutating func want() { isWanted = true }
 
-    mutating func received(at now: Instant) {
-        isWanted = false
-        lastKeyFrame = now
-    }
+    mutating func received() { isWanted = false }
 
     /// Whether a request goes out now; counts as sent then.
     mutating func shouldSend(at now: Instant) -> Bool {

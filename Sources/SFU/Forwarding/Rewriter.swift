@@ -24,6 +24,8 @@ struct Rewriter {
     private var former = Mapping()
     /// The last packet of the former source that has a number, `Int64.min`: none.
     private var formerEnd = Int64.min
+    /// The highest number of the former source: those behind belong to the present one.
+    private var formerHighest = Int64.min
     private var hasSource = false
     private var hasHistory = false
     /// The newest packet ended its frame.
@@ -71,6 +73,7 @@ struct Rewriter {
     ) {
         former = current
         formerEnd = hasSource ? current.map.highest : .min
+        formerHighest = highestSequence
         // A number is left out where the last frame was broken off, or a decoder might take it for whole.
         current.map = SequenceMap(first: record.sequence, as: highestSequence + (isBetweenFrames ? 1 : 2))
         var timestamp = alignedTimestamp ?? elapsedTimestamp(clockRate: clockRate, at: now) &- backlog
@@ -137,7 +140,7 @@ struct Rewriter {
         unless ring: borrowing ResendRing?
     ) -> Rewritten? {
         guard hasSource, record.pointee.sequence <= formerEnd,
-            let sequence = former.map.place(record.pointee.sequence),
+            let sequence = former.map.place(record.pointee.sequence), sequence <= formerHighest,
             ring?.isFree(sequence, highest: highestSequence) ?? false
         else { return nil }
         var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ former.timestampOffset)

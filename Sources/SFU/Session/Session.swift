@@ -230,14 +230,18 @@ final class Session {
 
     /// Keys, consent or path changed: says so to the downlink, which is all that the road looks at.
     func settleDownlink() {
-        downlink.pointee.sender = transport.canSend ? transport.srtp?.sender : nil
+        let sender = transport.canSend ? transport.srtp?.sender : nil
+        let begins = downlink.pointee.sender == nil && sender != nil
+        downlink.pointee.sender = sender
         if let path = transport.selectedPath { downlink.pointee.path = path }
+        if begins { beginSending() }
     }
 
-    /// Media may flow: whoever waits for a picture asks for it now.
-    func startSending() {
-        settleDownlink()
+    /// Media may flow, for the first time or again. The numbers go on where they stopped, however long ago that
+    /// was, and whoever waits for a picture asks for it now.
+    private func beginSending() {
         for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.stop() }
+        nextReport = .zero
         room.needsDealing = true
     }
 

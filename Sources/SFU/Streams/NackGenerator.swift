@@ -74,11 +74,6 @@ struct NackGenerator {
         if let index = missing.firstIndex(where: { $0.sequence == sequence }) { missing.remove(at: index) }
     }
 
-    /// Forgets everything before a key frame that arrived whole: nobody needs it any more.
-    mutating func forget(before sequence: Int64) {
-        missing.removeAll { $0.sequence < sequence }
-    }
-
     mutating func takeGaveUp() -> Bool {
         defer { gaveUp = false }
         return gaveUp

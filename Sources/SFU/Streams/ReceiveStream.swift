@@ -102,7 +102,7 @@ struct ReceiveStream: ~Copyable {
         } else if let frame = FrameInfo.parse(codec: parameters.name, payload, length: length) {
             record.frame = frame
             if header.marker { record.flags.insert(.marker) }
-            if frame.isKeyFrameStart && kind == .video { sawKeyFrame(frame, at: now) }
+            if frame.isKeyFrameStart && kind == .video { sawKeyFrame(frame) }
         } else {
             return .rtpMalformed
         }
@@ -127,8 +127,8 @@ struct ReceiveStream: ~Copyable {
         statistics = ReceiveStatistics(clockRate: parameters.clockRate)
     }
 
-    private mutating func sawKeyFrame(_ frame: FrameInfo, at now: Instant) {
-        keyFrames.received(at: now)
+    private mutating func sawKeyFrame(_ frame: FrameInfo) {
+        keyFrames.received()
         if frame.width > 0 {
             width = frame.width
             height = frame.height

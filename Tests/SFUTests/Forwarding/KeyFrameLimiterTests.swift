@@ -24,7 +24,7 @@ import Testing
         #expect(!unasked && first)
         #expect(limiter.nextDeadline == start + Limits.Media.keyFrameInterval)
         let second = limiter.shouldSend(at: start + Limits.Media.keyFrameInterval)
-        limiter.received(at: start + .seconds(1))
+        limiter.received()
         let afterKeyFrame = limiter.shouldSend(at: start + .seconds(9))
         #expect(second && !afterKeyFrame)
         #expect(limiter.nextDeadline == .distantFuture)

@@ -101,20 +101,21 @@ import Testing
                 if Bool.random(using: &random) { first.flags = [] }
                 rewriter.begin(with: first, alignedTimestamp: nil, clockRate: 90_000, at: now)
             }
-            let jump = Int64.random(in: -100...3, using: &random)
+            let jump = Int64.random(in: -70...3, using: &random)
             let isFormer = UInt8.random(in: 0..<4, using: &random) == 0
             var packet = record(heads[isFormer ? 1 - source : source] + jump, timestamp: 0)
             if Bool.random(using: &random) { packet.flags = [] }
             if !isFormer { heads[source] = max(heads[source], packet.sequence) }
             if UInt8.random(in: 0..<8, using: &random) == 0 { rewriter.skip(heads[source] + 1) }
             let out = withUnsafeMutablePointer(to: &packet) {
-                isFormer ? rewriter.rewriteFormer($0, unless: ring) : rewriter.rewrite($0, unless: ring, at: now)
+                isFormer
+                    ? rewriter.rewriteFormer($0, unless: ring) : rewriter.rewrite($0, unless: ring, at: now)
             }
             guard let out else { continue }
             if !given.insert(out.sequence).inserted { repeated += 1 }
             ring?.note(SentPacket(sequence: out.sequence))
         }
-        #expect(repeated == 0 && given.count > 200, "seed \(seed)")
+        #expect(repeated == 0 && given.count > 40, "seed \(seed)")
     }
 
     @Test func aFrameThatIsBrokenOffLeavesOneNumberOut() {
@@ -144,7 +145,9 @@ import Testing
         _ = rewrite(other, &rewriter, at: now)
         func late(_ sequence: Int64) -> Int64? {
             var packet = record(sequence, timestamp: 10)
-            return withUnsafeMutablePointer(to: &packet) { rewriter.rewriteFormer($0, unless: ring)?.sequence }
+            return withUnsafeMutablePointer(to: &packet) {
+                rewriter.rewriteFormer($0, unless: ring)?.sequence
+            }
         }
         #expect(late(11) == 101)
         // Sent already, from before it began, and behind the switch.

@@ -118,7 +118,6 @@ struct Measurement {
             processPerPacket: Double(whole.cpu) / 1000 / Double(received),
             mediaThreadsPercent: Double(media.cpu) / Double(wall) * 100,
             processPercent: Double(whole.cpu) / Double(wall) * 100,
-            mediaKernelPercent: Double(media.system) / Double(max(1, media.user + media.system)) * 100,
             residentBytes: Int(after.resident),
             residentBytesPerSubscriber: Int(growth) / max(1, sessions)
         )

@@ -56,8 +56,6 @@ struct Report: Codable {
         /// Of one core.
         var mediaThreadsPercent: Double
         var processPercent: Double
-        /// Part of the media threads' time that the kernel used, of clock ticks.
-        var mediaKernelPercent: Double
         var residentBytes: Int
         /// Growth of the resident set from before the first subscriber to after the last.
         var residentBytesPerSubscriber: Int
@@ -117,8 +115,8 @@ struct Report: Codable {
                 (
                     "server CPU",
                     "media threads \(number(server.mediaThreadsPerPacket, 2)) us/packet "
-                        + "(\(number(server.mediaThreadsPercent)) % of a core, \(number(server.mediaKernelPercent, 0)) % "
-                        + "of it kernel), process \(number(server.processPerPacket, 2)) us/packet "
+                        + "(\(number(server.mediaThreadsPercent)) % of a core), "
+                        + "process \(number(server.processPerPacket, 2)) us/packet "
                         + "(\(number(server.processPercent)) %)"
                 ),
                 (
