@@ -1,6 +1,5 @@
 // Where the workers' events come together: one receiver, each worker's order kept, state reports merged into one.
 import Seam
-import Synchronization
 
 final class EventHub: Sendable {
     private struct State {
@@ -12,7 +11,7 @@ final class EventHub: Sendable {
         var isReporting = false
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let workers: Int
     private let router: SessionRouter
     private let epoch: String

@@ -83,7 +83,7 @@ enum Mail: Sendable {
 
 /// Many producers, one consumer.
 final class Mailbox: Sendable {
-    private let queue = Mutex<[Mail]>([])
+    private let queue = Lock<[Mail]>([])
     private let hasMail = Atomic<Bool>(false)
     private let capacity: Int
     let wakeup: Wakeup

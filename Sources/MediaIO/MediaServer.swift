@@ -5,7 +5,6 @@ import PeerTransport
 import RTP
 import SFU
 import Seam
-import Synchronization
 
 /// Made, started and stopped once.
 public final class MediaServer: MediaPlane {
@@ -15,7 +14,7 @@ public final class MediaServer: MediaPlane {
         var threads: [WorkerThread] = []
     }
 
-    private let life = Mutex(Life())
+    private let life = Lock(Life())
     private let workers: [Worker]
     private let mailboxes: [Mailbox]
     private let hub: EventHub

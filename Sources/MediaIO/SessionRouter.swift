@@ -1,7 +1,6 @@
 // Which worker a command belongs to. A room's sessions live together; a new room goes to the worker with the fewest
 // seats. It knows ids only, no media.
 import Seam
-import Synchronization
 
 final class SessionRouter: Sendable {
     struct Placement: Equatable {
@@ -26,10 +25,10 @@ final class SessionRouter: Sendable {
         var seats: [Int]
     }
 
-    private let state: Mutex<State>
+    private let state: Lock<State>
 
     init(workers: Int) {
-        state = Mutex(State(seats: Array(repeating: 0, count: workers)))
+        state = Lock(State(seats: Array(repeating: 0, count: workers)))
     }
 
     /// The worker for a session that is to be opened. An id that exists stays where it is, and that worker refuses

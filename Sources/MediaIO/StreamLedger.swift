@@ -22,7 +22,7 @@ final class StreamLedger: Sendable {
         var unchecked = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let bounds: Bounds
 
     init(bounds: Bounds = Bounds()) { self.bounds = bounds }
