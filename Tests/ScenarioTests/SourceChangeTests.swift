@@ -21,6 +21,30 @@ import Testing
         #expect(viewer.undecryptable == 0)
     }
 
+    /// As Chromium does it when a screen is shared a second time: same m-section, same SSRCs, no MID and RID any more.
+    @Test func aSectionThatIsUsedAgainKeepsTheMeaningOfItsSSRCs() throws {
+        let call = try Call(seed: 5)
+        let (publisher, viewer) = try call.publisherAndViewer()
+        call.run(for: .seconds(1))
+        for round in UInt32(1)...12 {
+            var media = publisher.media(generation: 2 * round)
+            let index = try #require(
+                media.sections.firstIndex { $0.section.kind == .video && !$0.section.receive.isEmpty })
+            let section = media.sections.remove(at: index)
+            call.apply(.configure(publisher.session, media))
+            call.run(for: .milliseconds(300))
+            publisher.camera.namesLayers = false
+            media.generation += 1
+            media.sections.append(section)
+            media.sections[media.sections.count - 1].publication = PublicationID("tr_again\(round)")
+            call.apply(.configure(publisher.session, media))
+            call.run(for: .seconds(1))
+            let last = viewer.packets(on: 1).last
+            #expect(last.map { call.now - $0.at < .milliseconds(100) } == true, "round \(round)")
+        }
+        #expect(viewer.undecryptable == 0)
+    }
+
     @Test func latePacketsOfAFormerSSRCDoNotBringItBack() throws {
         let call = try Call(seed: 4)
         let link = LinkConditions.lossy(0, jitter: .milliseconds(80), reorders: true)

@@ -7,6 +7,8 @@ public final class SimulatedPublisher {
     public let mid: String
     public let id: PublicationID
     public var isRunning = true
+    /// Whether packets carry MID and RID; browsers stop once a report acknowledged the SSRC.
+    public var namesLayers = true
     /// The payload of everything that was sent, by what it says about itself.
     public private(set) var sent: [Stamp: [UInt8]] = [:]
     public var keepsSent = true
@@ -154,8 +156,8 @@ public final class SimulatedPublisher {
             RTPWriter.setExtensionBit(base)
             var writer = ExtensionWriter(at: base + 12, capacity: 80, form: .oneByte)
             _ = writer.append16(id: 3, transportSequence)
-            append(mid, id: 4, to: &writer)
-            if let rid = stream.rid { append(rid, id: isRTX ? 11 : 10, to: &writer) }
+            if namesLayers { append(mid, id: 4, to: &writer) }
+            if namesLayers, let rid = stream.rid { append(rid, id: isRTX ? 11 : 10, to: &writer) }
             if let level = packet.audioLevel { _ = writer.append8(id: 1, level) }
             return 12 + writer.finish()
         }

@@ -42,18 +42,9 @@ struct Demultiplexer: ~Copyable {
         known.pointee = bindings[count]
     }
 
-    /// Calls `body` with each SSRC that is no longer known.
-    mutating func removeAll(of publication: Publication, _ body: (UInt32) -> Void) {
-        var i = 0
-        while i < count {
-            if bindings[i].stream.pointee.publication === publication {
-                body(bindings[i].ssrc)
-                count -= 1
-                bindings[i] = bindings[count]
-            } else {
-                i += 1
-            }
-        }
+    /// Everything that is bound to the encodings of a publication.
+    func bindings(of publication: Publication) -> [StreamBinding] {
+        (0..<count).map { bindings[$0] }.filter { $0.stream.pointee.publication === publication }
     }
 }
 

@@ -29,6 +29,15 @@ final class Session {
     private var past = SentNumbers()
     /// SSRC of the peer that no stream has any more, oldest first.
     private var retired: [UInt32] = []
+    /// What the SSRCs of former publications stood for, in case their section is used again.
+    private var associations: [Association] = []
+
+    private struct Association {
+        var ssrc: UInt32
+        var mid: String
+        var rid: String?
+        var isRTX: Bool
+    }
 
     // What the road needs.
     var demultiplexer = Demultiplexer()
@@ -113,6 +122,7 @@ final class Session {
             let publication = room.publish(section, id: id, by: self)
             publications.append(publication)
             announce(publication, section.section.receive)
+            restore(publication)
         }
     }
 
@@ -133,8 +143,32 @@ final class Session {
         }
     }
 
+    /// RFC 8843 §9.2: what an SSRC belongs to holds until the offer says otherwise. A browser that sends in a section
+    /// again does so under its old SSRCs, and does not repeat MID and RID.
+    private func restore(_ publication: Publication) {
+        for known in associations.reversed() where known.mid == publication.mid {
+            for layer in 0..<publication.layerCount where publication.layers[layer].rid == known.rid {
+                let stream = publication.layers + layer
+                let isTaken = known.isRTX ? stream.pointee.rtxSSRC != 0 : stream.pointee.ssrc != 0
+                guard !isTaken, demultiplexer.bind(known.ssrc, to: stream, isRTX: known.isRTX) else { continue }
+                if known.isRTX {
+                    stream.pointee.rtxSSRC = known.ssrc
+                } else {
+                    _ = stream.pointee.announce(known.ssrc)
+                }
+            }
+        }
+        associations.removeAll { $0.mid == publication.mid }
+    }
+
     private func remove(_ publication: Publication) {
-        demultiplexer.removeAll(of: publication) { remember(retired: $0) }
+        for binding in demultiplexer.bindings(of: publication) {
+            associations.append(
+                Association(
+                    ssrc: binding.ssrc, mid: publication.mid, rid: binding.stream.pointee.rid, isRTX: binding.isRTX))
+            retire(binding.ssrc)
+        }
+        associations.removeFirst(max(0, associations.count - Limits.Media.retiredStreams))
         room.unpublish(publication)
         publications.removeAll { $0 === publication }
     }
@@ -276,7 +310,9 @@ final class Session {
 
     /// Leaves the room; nothing of it is used afterwards.
     func leave() {
-        for publication in publications { demultiplexer.removeAll(of: publication) { _ in } }
+        for publication in publications {
+            for binding in demultiplexer.bindings(of: publication) { demultiplexer.unbind(binding.ssrc) }
+        }
         publications.removeAll()
         room.leave(self)
         for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.unbind() }

@@ -880,6 +880,13 @@ class Peer {
       const [{ transceiver }] = this.#spare.splice(spare, 1);
       publication.transceiver = transceiver;
       transceiver.direction = 'sendonly';
+      // Nobody watches what is gone: its layers may have been switched off.
+      const parameters = transceiver.sender.getParameters();
+      parameters.encodings?.forEach((encoding, index) => {
+        delete encoding.maxFramerate;
+        Object.assign(encoding, { active: true }, publication.encodings[index]);
+      });
+      await transceiver.sender.setParameters(parameters).catch(() => {});
       await transceiver.sender.replaceTrack(track);
       return;
     }
