@@ -29,7 +29,8 @@ import Testing
         for round in UInt32(1)...12 {
             var media = publisher.media(generation: 2 * round)
             let index = try #require(
-                media.sections.firstIndex { $0.section.kind == .video && !$0.section.receive.isEmpty })
+                media.sections.firstIndex { $0.section.kind == .video && !$0.section.receive.isEmpty }
+            )
             let section = media.sections.remove(at: index)
             call.apply(.configure(publisher.session, media))
             call.run(for: .milliseconds(300))

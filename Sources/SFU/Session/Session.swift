@@ -150,7 +150,9 @@ final class Session {
             for layer in 0..<publication.layerCount where publication.layers[layer].rid == known.rid {
                 let stream = publication.layers + layer
                 let isTaken = known.isRTX ? stream.pointee.rtxSSRC != 0 : stream.pointee.ssrc != 0
-                guard !isTaken, demultiplexer.bind(known.ssrc, to: stream, isRTX: known.isRTX) else { continue }
+                guard !isTaken, demultiplexer.bind(known.ssrc, to: stream, isRTX: known.isRTX) else {
+                    continue
+                }
                 if known.isRTX {
                     stream.pointee.rtxSSRC = known.ssrc
                 } else {
@@ -165,7 +167,12 @@ final class Session {
         for binding in demultiplexer.bindings(of: publication) {
             associations.append(
                 Association(
-                    ssrc: binding.ssrc, mid: publication.mid, rid: binding.stream.pointee.rid, isRTX: binding.isRTX))
+                    ssrc: binding.ssrc,
+                    mid: publication.mid,
+                    rid: binding.stream.pointee.rid,
+                    isRTX: binding.isRTX
+                )
+            )
             retire(binding.ssrc)
         }
         associations.removeFirst(max(0, associations.count - Limits.Media.retiredStreams))
