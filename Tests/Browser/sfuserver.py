@@ -6,6 +6,7 @@ It knows command line, log and /metrics of the server, and nothing of rooms or m
 import ctypes
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -40,18 +41,17 @@ def own_address():
     return None
 
 
-def free_port(address="127.0.0.1"):
-    """A port that is free for TCP and UDP alike."""
+def free_port():
+    """A port that is free for TCP and UDP on every address, and that the kernel gives to no client of its own accord."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            tcp.bind((address, 0))
-            port = tcp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                try:
-                    udp.bind((address, port))
-                    return port
-                except OSError:
-                    continue
+        port = random.randrange(20_000, 32_000)
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET, kind) as one:
+                    one.bind(("0.0.0.0", port))
+            return port
+        except OSError:
+            continue
 
 
 class SFUServer:
@@ -92,9 +92,11 @@ class SFUServer:
             self.command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             text=True, errors="replace", bufsize=1, preexec_fn=die_with_parent)
         self._open = threading.Event()
+        self._is_open = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._open.wait(timeout) or self.process.poll() is not None:
+        self._open.wait(timeout)
+        if not self._is_open:
             self.kill()
             raise AssertionError(f"the server did not start: {' '.join(self.command)}\n{self.text}")
 
@@ -105,6 +107,7 @@ class SFUServer:
                 log.write(line)
                 log.flush()
                 if re.match(r"Open https?://", line):
+                    self._is_open = True
                     self._open.set()
         self._open.set()
 

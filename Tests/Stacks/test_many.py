@@ -8,8 +8,8 @@ from sfuserver import eventually
 from wrtc_peers import Publisher, Viewer
 
 PEOPLE = 10
-# Long enough for histories, rings and reports to fill; SFU_SECONDS=60 for a closer look.
-SECONDS = int(os.environ.get("SFU_SECONDS", "20"))
+# Long enough for histories, rings and reports to fill, and for a leak per second to show.
+SECONDS = int(os.environ.get("SFU_SECONDS", "60"))
 GAUGES = ("sfu_sessions", "sfu_publications", "sfu_rooms", "sfu_paths")
 
 
@@ -33,12 +33,16 @@ async def call(server, room, seconds):
         await asyncio.sleep(seconds / 2)
         assert server.metric("sfu_sessions") == 2 * PEOPLE
         assert server.metric("sfu_publications") == 2 * PEOPLE
+        resident = server.resident_bytes()
         counts = {}
         counters = [asyncio.create_task(count(viewer, index, counts)) for viewer in viewers for index in range(4)]
         await asyncio.sleep(seconds / 2)
         for counter in counters:
             counter.cancel()
         await asyncio.gather(*counters, return_exceptions=True)
+        if seconds >= 20:
+            grown = server.resident_bytes() - resident
+            assert grown < 2 << 20, f"{grown >> 10} KiB more after {seconds / 2} s of the same call"
         return counts
     finally:
         await asyncio.gather(*(one.__aexit__() for one in reversed(entered)))
@@ -52,14 +56,26 @@ def expect_empty(server):
     eventually(empty, 20, what="the server forgets everybody")
 
 
+def held(server):
+    """Descriptors (ports, sockets) and threads that the process holds."""
+    return tuple(len(os.listdir(f"/proc/{server.process.pid}/{what}")) for what in ("fd", "task"))
+
+
 def test_ten_people_leave_nothing_behind(server, room):
     async def scenario():
         counts = await call(server, room, SECONDS)
         assert len(counts) == 4 * PEOPLE, f"only {len(counts)} of {4 * PEOPLE} sections show anything"
         slowest = min(counts.values())
         assert slowest >= 10 * SECONDS / 2 * 0.6, f"a section shows {slowest} pictures in {SECONDS / 2} s"
+    # The first call starts what stays, such as the metrics' connection.
+    asyncio.run(call(server, f"{room}-first", 2))
+    expect_empty(server)
+    before = held(server)
     asyncio.run(scenario())
     expect_empty(server)
+    eventually(
+        lambda: all(now <= then for now, then in zip(held(server), before)), 20,
+        what="descriptors and threads are given back")
 
 
 def test_memory_does_not_grow_from_call_to_call(server, room):
