@@ -34,6 +34,10 @@ def test_firefox_and_chromium_see_and_hear_each_other(people, fox):
     # And a screen, which is one more section of theirs and one more slot of ours.
     ruby.click("screen")
     olive.expect_sees(RED, "screen")
+    # Firefox shares, too.
+    olive.click("screen")
+    ruby.expect_sees(GREEN, "screen")
+    indigo.expect_sees(GREEN, "screen")
     olive.click("leave")
     ruby.expect_others(BLUE)
 
