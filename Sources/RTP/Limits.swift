@@ -66,8 +66,6 @@ public enum Limits {
         public static let attachmentsPerSession = 16
         /// Bytes of what a gateway leaves with a session.
         public static let attachmentBytes = 8192
-        /// Media without any gateway lives this long.
-        public static let orphanLifetime = Interval.seconds(300)
     }
     /// WebSocket sessions and rooms.
     public enum Signaling {
