@@ -143,7 +143,7 @@ private struct AnswerWriter {
 
     private func extensionAttributes(_ offered: OfferedSection, _ accepted: AcceptedSection) -> [Attribute] {
         var attributes = accepted.media.extensions.map { header in
-            let suffix = accepted.extensionDirections[header.kind].map { "/" + $0.reversed.rawValue } ?? ""
+            let suffix = accepted.extensionDirections[header.kind].map { "/" + $0.rawValue } ?? ""
             return Attribute("extmap", "\(header.id)\(suffix) \(header.kind.uri)")
         }
         if offered.allowsMixedExtensions, !offer.allowsMixedExtensions {

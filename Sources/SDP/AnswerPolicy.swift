@@ -5,8 +5,11 @@ import RTP
 public struct AnswerPolicy: Sendable, Hashable {
     /// Accepted video codecs, preferred first.
     public var videoCodecs: [CodecName]
-    /// Accepted audio codecs, preferred first. `.red` is not among them by default.
+    /// Accepted audio codecs, preferred first. Where the peer sends, its own order counts: RED before Opus says
+    /// that it wants to send redundancy.
     public var audioCodecs: [CodecName]
+    /// By mid: the accepted codec that the peer itself wants to send there, before all others.
+    public var wantedCodecs: [String: CodecName]
     /// Kinds that the peer may send.
     public var publish: Set<MediaKind>
     /// Kinds that the peer may receive.
@@ -20,7 +23,8 @@ public struct AnswerPolicy: Sendable, Hashable {
 
     public init(
         videoCodecs: [CodecName] = [.vp8, .vp9, .h264, .av1],
-        audioCodecs: [CodecName] = [.opus],
+        audioCodecs: [CodecName] = [.opus, .red],
+        wantedCodecs: [String: CodecName] = [:],
         publish: Set<MediaKind> = [.audio, .video],
         receive: Set<MediaKind> = [.audio, .video],
         acceptsSimulcast: Bool = true,
@@ -29,6 +33,7 @@ public struct AnswerPolicy: Sendable, Hashable {
     ) {
         self.videoCodecs = videoCodecs
         self.audioCodecs = audioCodecs
+        self.wantedCodecs = wantedCodecs
         self.publish = publish
         self.receive = receive
         self.acceptsSimulcast = acceptsSimulcast

@@ -54,7 +54,7 @@ public struct AcceptedSection: Sendable, Hashable {
     public var direction: MediaDirection
     /// Accepted rids in the order of `media.receive`; empty without simulcast by rid.
     public var rids: [OfferedRid]
-    /// The suffixes of `media.extensions`, as the offer has them.
+    /// The suffixes of `media.extensions`, ours: where the offer has one, and where we use less than the section.
     public var extensionDirections: [HeaderExtension: MediaDirection]
 }
 

@@ -66,7 +66,7 @@ private struct Negotiator {
             receives: section.direction.sends && policy.publish.contains(kind)
         )
         guard direction != .inactive || section.direction == .inactive else { return .rejected(.notAllowed) }
-        let codecs = agreedCodecs(section, kind: kind)
+        let codecs = agreedCodecs(section, kind: kind, receives: direction.receives)
         guard codecs.contains(where: { $0.name != .red }) else { return .rejected(.noCommonCodec) }
         hasTransport = true
         return .accepted(accept(section, kind: kind, direction: direction, codecs: codecs))
@@ -94,7 +94,8 @@ private struct Negotiator {
             mid: section.mid,
             kind: kind,
             codecs: codecs,
-            extensions: extensions.map { $0.header }
+            extensions: extensions.map { $0.header },
+            allowsMixedExtensions: section.allowsMixedExtensions
         )
         if direction.receives {
             let sources = section.sources.isEmpty ? [EncodingParameters()] : section.sources
@@ -112,9 +113,13 @@ private struct Negotiator {
     // MARK: Codecs
 
     /// Codecs of the policy in its order, those of one name in the peer's.
-    private mutating func agreedCodecs(_ section: OfferedSection, kind: MediaKind) -> [CodecParameters] {
+    private mutating func agreedCodecs(
+        _ section: OfferedSection,
+        kind: MediaKind,
+        receives: Bool
+    ) -> [CodecParameters] {
         var agreed: [CodecParameters] = []
-        for name in policy.codecs(of: kind) {
+        for name in order(of: section, kind: kind, receives: receives) {
             for codec in section.codecs where codec.name == name && Negotiator.isForwardable(codec) {
                 guard var codec = claim(codec) else { continue }
                 if let rtx = codec.rtxPayloadType, !claimRTX(rtx, of: codec.payloadType) {
@@ -124,6 +129,20 @@ private struct Negotiator {
             }
         }
         return agreed.filter { $0.name != .red || Negotiator.isUsable(red: $0, among: agreed) }
+    }
+
+    /// What a peer sends is its choice where it made one: of voice by the order of its offer, of video by name.
+    private func order(of section: OfferedSection, kind: MediaKind, receives: Bool) -> [CodecName] {
+        let accepted = policy.codecs(of: kind)
+        guard receives else { return accepted }
+        var first: [CodecName] = []
+        if kind == .audio { first = section.codecs.map { $0.name } }
+        if let wanted = policy.wantedCodecs[section.mid] { first = [wanted] }
+        var order: [CodecName] = []
+        for name in first + accepted where accepted.contains(name) && !order.contains(name) {
+            order.append(name)
+        }
+        return order
     }
 
     private static func isForwardable(_ codec: CodecParameters) -> Bool {
@@ -201,36 +220,51 @@ private struct Negotiator {
             // A section that is idle keeps what it may need again.
             let weReceive = isIdle || direction.receives && peer.sends
             let weSend = isIdle || direction.sends && peer.receives
-            guard item.header.kind.isUseful(for: kind, received: weReceive, sent: weSend)
-            else { continue }
+            guard item.header.kind.isUseful(for: kind), weReceive || weSend else { continue }
             // One id means one extension on the whole transport (RFC 8843).
             let owner = extensionKinds[item.header.id] ?? item.header.kind
             guard owner == item.header.kind else { continue }
             extensionKinds[item.header.id] = owner
-            agreed.append(item)
+            let use = MediaDirection(sends: weSend && item.header.kind.isForReceivers, receives: weReceive)
+            var answered = item
+            if isIdle || use == .inactive {
+                answered.direction = item.direction?.reversed
+            } else if item.direction == nil, use == direction {
+                answered.direction = nil
+            } else {
+                answered.direction = use
+            }
+            agreed.append(answered)
         }
         return agreed
     }
 }
 
 extension HeaderExtension {
-    /// `received`: packets of the peer carry it; `sent`: packets of ours do.
-    fileprivate func isUseful(for kind: MediaKind, received: Bool, sent: Bool) -> Bool {
+    /// In both directions: what one section declines, Chromium leaves out of all later sections of its kind, and
+    /// could then not publish with simulcast any more.
+    fileprivate func isUseful(for kind: MediaKind) -> Bool {
         switch self {
-        case .mid, .transportSequence, .absoluteSendTime, .absoluteCaptureTime: received || sent
-        // Also where no layers are: what one section declines, Chromium leaves out of all later sections of its
-        // kind, and could then not publish with simulcast any more.
-        case .rid, .repairedRid: kind == .video && (received || sent)
-        case .audioLevel: kind == .audio && (received || sent)
-        case .videoOrientation, .playoutDelay, .videoContentType, .colorSpace, .dependencyDescriptor:
-            kind == .video && (received || sent)
-        case .videoLayersAllocation: kind == .video && received
+        case .mid, .transportSequence, .absoluteSendTime, .absoluteCaptureTime: true
+        case .audioLevel: kind == .audio
+        case .rid, .repairedRid, .videoOrientation, .playoutDelay, .videoContentType, .colorSpace,
+            .dependencyDescriptor, .videoLayersAllocation:
+            kind == .video
+        }
+    }
+
+    /// Whether what we send may carry it; the others tell us of a publisher's layers.
+    fileprivate var isForReceivers: Bool {
+        switch self {
+        case .rid, .repairedRid, .videoLayersAllocation: false
+        default: true
         }
     }
 }
 
 extension MediaSection {
-    /// Transport-wide feedback needs both the extension and the feedback message; REMB is the fallback.
+    /// Transport-wide feedback needs both the extension and the feedback message; REMB is the fallback, and only
+    /// who answers with it reads the time of sending.
     fileprivate mutating func conformCongestionFeedback() {
         let hasExtension = extensions.contains { $0.kind == .transportSequence }
         let hasFeedback = codecs.contains { $0.feedback.contains(.transportCC) }
@@ -238,6 +272,9 @@ extension MediaSection {
         for index in codecs.indices {
             if !hasExtension { codecs[index].feedback.remove(.transportCC) }
             if codecs[index].feedback.contains(.transportCC) { codecs[index].feedback.remove(.remb) }
+        }
+        if !codecs.contains(where: { $0.feedback.contains(.remb) }) {
+            extensions.removeAll { $0.kind == .absoluteSendTime }
         }
     }
 }

@@ -107,7 +107,8 @@ struct SimulcastReader {
         return result
     }
 
-    /// Streams by SSRC: the SIM group, else the first SSRC that repairs no other.
+    /// Streams by SSRC: those of the SIM group in its order, lowest layer first, else the first SSRC that repairs no
+    /// other.
     var sources: [EncodingParameters] {
         var rtx: [UInt32: UInt32] = [:]
         var secondary: Set<UInt32> = []
@@ -117,7 +118,11 @@ struct SimulcastReader {
                 rtx[group.members[0]] = group.members[1]
             }
         }
-        let layers = groups.first { $0.semantics == "SIM" }?.members ?? []
+        var layers: [UInt32] = []
+        for ssrc in groups.first(where: { $0.semantics == "SIM" })?.members ?? []
+        where ssrc != 0 && !secondary.contains(ssrc) && !layers.contains(ssrc) {
+            layers.append(ssrc)
+        }
         let primaries = layers.isEmpty ? announced.filter { !secondary.contains($0) }.prefix(1) : layers[...]
         return primaries.map { EncodingParameters(ssrc: $0, rtxSSRC: rtx[$0]) }
     }

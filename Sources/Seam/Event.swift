@@ -12,6 +12,8 @@ public enum Event: Codable, Sendable, Equatable {
     case publication(PublicationState)
     /// All slots of a session that changed; newest wins per mid.
     case slots(SessionID, [SlotState])
+    /// Which encodings the room wants of a publisher; newest wins per publication.
+    case demand(PublicationDemand)
     /// Newest wins per room.
     case speakers(SpeakerReport)
     /// One worker's counters, about once a second.
@@ -51,19 +53,35 @@ public enum CloseReason: String, Codable, Sendable {
 
 /// What a publication sends at the moment.
 public struct PublicationState: Codable, Sendable, Equatable {
+    /// One encoding, or one spatial layer of an encoding that has several (SVC). Lowest first.
     public struct Layer: Codable, Sendable, Equatable {
         public var rid: String?
+        /// 0 in simulcast.
+        public var spatialLayer: UInt8
         public var live: Bool
         public var width: UInt16
         public var height: UInt16
+        /// With the spatial layers below it.
         public var bitsPerSecond: UInt32
+        /// 0: unknown.
+        public var framesPerSecond: UInt8
 
-        public init(rid: String?, live: Bool, width: UInt16, height: UInt16, bitsPerSecond: UInt32) {
+        public init(
+            rid: String?,
+            spatialLayer: UInt8 = 0,
+            live: Bool,
+            width: UInt16,
+            height: UInt16,
+            bitsPerSecond: UInt32,
+            framesPerSecond: UInt8 = 0
+        ) {
             self.rid = rid
+            self.spatialLayer = spatialLayer
             self.live = live
             self.width = width
             self.height = height
             self.bitsPerSecond = bitsPerSecond
+            self.framesPerSecond = framesPerSecond
         }
     }
 
@@ -81,6 +99,44 @@ public struct PublicationState: Codable, Sendable, Equatable {
     }
 }
 
+/// Which encodings of a publication anybody wants. The publisher switches the others off (dynacast) and these on.
+public struct PublicationDemand: Codable, Sendable, Equatable {
+    public struct Encoding: Codable, Sendable, Equatable {
+        public var rid: String?
+        public var active: Bool
+        /// The largest tile that this encoding is for, pixels; 0: no bound.
+        public var maxWidth: UInt16
+        public var maxHeight: UInt16
+        /// 0: no bound.
+        public var maxFrameRate: UInt8
+
+        public init(
+            rid: String?,
+            active: Bool,
+            maxWidth: UInt16 = 0,
+            maxHeight: UInt16 = 0,
+            maxFrameRate: UInt8 = 0
+        ) {
+            self.rid = rid
+            self.active = active
+            self.maxWidth = maxWidth
+            self.maxHeight = maxHeight
+            self.maxFrameRate = maxFrameRate
+        }
+    }
+
+    public var publication: PublicationID
+    public var room: RoomID
+    /// All encodings, lowest first.
+    public var encodings: [Encoding]
+
+    public init(publication: PublicationID, room: RoomID, encodings: [Encoding]) {
+        self.publication = publication
+        self.room = room
+        self.encodings = encodings
+    }
+}
+
 /// What a slot shows, and why no more.
 public struct SlotState: Codable, Sendable, Equatable {
     public enum Reason: String, Codable, Sendable {
@@ -94,6 +150,8 @@ public struct SlotState: Codable, Sendable, Equatable {
     public var participant: ParticipantID?
     /// The layer that is forwarded, 0 the lowest; nil before the first frame.
     public var spatialLayer: UInt8?
+    /// The highest temporal layer that is forwarded; nil before the first frame and for audio.
+    public var temporalLayer: UInt8?
     public var width: UInt16
     public var height: UInt16
     public var paused: Bool
@@ -105,6 +163,7 @@ public struct SlotState: Codable, Sendable, Equatable {
         publication: PublicationID? = nil,
         participant: ParticipantID? = nil,
         spatialLayer: UInt8? = nil,
+        temporalLayer: UInt8? = nil,
         width: UInt16 = 0,
         height: UInt16 = 0,
         paused: Bool = false,
@@ -115,6 +174,7 @@ public struct SlotState: Codable, Sendable, Equatable {
         self.publication = publication
         self.participant = participant
         self.spatialLayer = spatialLayer
+        self.temporalLayer = temporalLayer
         self.width = width
         self.height = height
         self.paused = paused

@@ -8,9 +8,10 @@ import Testing
         #expect(session.sections.map { $0.mid } == ["0", "1", "2"])
         #expect(session.sections[2].rejection == .unsupportedKind)
         let audio = try #require(session.sections[0].media)
-        #expect(audio.codecs.map { $0.name } == [.opus])
+        #expect(audio.codecs.map { $0.name } == [.opus, .red])
         #expect(audio.receive == [EncodingParameters(ssrc: 198_129_321)])
         #expect(audio.slot == nil)
+        #expect(audio.allowsMixedExtensions)
         let video = try #require(session.sections[1].media)
         #expect(video.receive.map { $0.rid } == ["q", "h", "f"])
         #expect(video.codecs[0].feedback == [.nack, .pli, .fir, .transportCC])
@@ -158,24 +159,98 @@ import Testing
         #expect(answer.values("rid")[0] == "a recv pt=96;max-fs=99")
     }
 
-    @Test func redIsTakenOnlyWhereAskedForAndSound() throws {
-        let offer = try Fixture.offer("chromium_VP8.offer.sdp")
-        #expect(try answered(offer).session.sections[0].media?.codecs.map { $0.name } == [.opus])
-        let policy = AnswerPolicy(audioCodecs: [.red, .opus])
-        let (session, text) = try answered(offer, policy: policy)
-        #expect(session.sections[0].media?.codecs.map { $0.payloadType } == [63, 111])
-        #expect(text.contains("a=fmtp:63 111/111\r\n"))
-        let broken = try OfferText(
-            [
-                "m=audio 9 UDP/TLS/RTP/SAVPF 63 111", "a=rtpmap:63 red/48000/2", "a=fmtp:63 8/8",
-                "a=rtpmap:111 opus/48000/2",
-            ]
-        ).offer
+    static let redFirst = [
+        "m=audio 9 UDP/TLS/RTP/SAVPF 63 111", "a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111",
+        "a=rtpmap:111 opus/48000/2",
+    ]
+
+    @Test func redComesWhereItsSenderPutItAndAfterOpusForReceivers() throws {
+        func types(_ media: [String], policy: AnswerPolicy = AnswerPolicy()) throws -> [UInt8]? {
+            let section = try answered(OfferText(media).offer, policy: policy).session.sections[0]
+            return section.media?.codecs.map { $0.payloadType }
+        }
+        #expect(try types(Self.redFirst + ["a=sendonly"]) == [63, 111])
+        #expect(try types(Self.redFirst) == [63, 111])
+        #expect(try types(Self.redFirst + ["a=recvonly"]) == [111, 63])
+        let opusFirst = [Self.redFirst[0].replacing("63 111", with: "111 63")] + Self.redFirst.dropFirst()
+        #expect(try types(opusFirst + ["a=sendonly"]) == [111, 63])
+        #expect(try types(opusFirst + ["a=recvonly"]) == [111, 63])
         #expect(
-            try answered(broken, policy: policy).session.sections[0].media?.codecs.map { $0.name } == [.opus]
+            try types(Self.redFirst + ["a=sendonly"], policy: AnswerPolicy(audioCodecs: [.opus])) == [111]
         )
+        let text = try answered(OfferText(Self.redFirst + ["a=sendonly"]).offer).text
+        #expect(text.contains("m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n"))
+        #expect(text.contains("a=rtpmap:63 red/48000/2\r\n"))
+        #expect(text.contains("a=fmtp:63 111/111\r\n"))
+    }
+
+    @Test func redOfAnythingButTheOpusBesideItIsNotTaken() throws {
+        for parameters in ["8/8", "111/8", "", "111/111/x", "300/300"] {
+            let media = Self.redFirst.map {
+                $0.replacing("a=fmtp:63 111/111", with: "a=fmtp:63 \(parameters)")
+            }
+            .filter { $0 != "a=fmtp:63 " }
+            let codecs = try answered(OfferText(media).offer).session.sections[0].media?.codecs
+            #expect(codecs?.map { $0.name } == [.opus], "\(parameters)")
+        }
         let alone = try OfferText(["m=audio 9 UDP/TLS/RTP/SAVPF 63", "a=rtpmap:63 red/48000/2"]).offer
-        #expect(try answered(alone, policy: policy).session.sections[0].rejection == .noCommonCodec)
+        #expect(try answered(alone).session.sections[0].rejection == .noCommonCodec)
+    }
+
+    @Test func aCodecThatThePublisherNamesComesFirstInItsSectionAlone() throws {
+        let all = [
+            "m=video 9 UDP/TLS/RTP/SAVPF 96 45 98", "a=rtpmap:96 VP8/90000", "a=rtpmap:45 AV1/90000",
+            "a=rtpmap:98 VP9/90000",
+        ]
+        let offer = try OfferText(all + ["a=sendonly"], all + ["a=sendonly"], all + ["a=recvonly"]).offer
+        func order(_ policy: AnswerPolicy) throws -> [[CodecName]] {
+            try answered(offer, policy: policy).session.media.map { $0.codecs.map { $0.name } }
+        }
+        let usual: [CodecName] = [.vp8, .vp9, .av1]
+        #expect(try order(AnswerPolicy()) == [usual, usual, usual])
+        let named = AnswerPolicy(wantedCodecs: ["1": .av1, "2": .av1])
+        #expect(try order(named) == [usual, [.av1, .vp8, .vp9], usual])
+        // What the server does not take, or the section does not offer, changes nothing.
+        let refused = AnswerPolicy(videoCodecs: [.vp8, .vp9], wantedCodecs: ["0": .av1, "1": .h264])
+        #expect(try order(refused) == Array(repeating: [.vp8, .vp9], count: 3))
+    }
+
+    @Test func layersBySSRCGroupComeInItsOrder() throws {
+        let lines = [
+            "a=ssrc-group:SIM 30 10 20 10 0", "a=ssrc-group:FID 30 31", "a=ssrc-group:FID 10 11",
+            "a=ssrc-group:FID 20 21", "a=ssrc:10 cname:x", "a=ssrc:11 cname:x", "a=sendonly",
+        ]
+        let layers = [
+            EncodingParameters(ssrc: 30, rtxSSRC: 31), EncodingParameters(ssrc: 10, rtxSSRC: 11),
+            EncodingParameters(ssrc: 20, rtxSSRC: 21),
+        ]
+        let session = try answered(OfferText(OfferText.vp8 + lines).offer).session
+        #expect(session.sections[0].media?.receive == layers)
+        #expect(session.sections[0].accepted?.rids.isEmpty == true)
+        // A repair stream is no layer, whatever the group says.
+        let mixed = lines.map { $0.replacing("SIM 30 10 20 10 0", with: "SIM 30 31 10") }
+        let cleaned = try answered(OfferText(OfferText.vp8 + mixed).offer).session
+        #expect(cleaned.sections[0].media?.receive == Array(layers.prefix(2)))
+        let many = "a=ssrc-group:SIM " + (1...9).map { "\($0)" }.joined(separator: " ")
+        let bounded = try answered(OfferText(OfferText.vp8 + [many, "a=sendonly"]).offer).session
+        #expect(bounded.sections[0].media?.receive.count == Limits.Media.encodingsPerPublication)
+        let single = try answered(
+            OfferText(OfferText.vp8 + lines).offer,
+            policy: AnswerPolicy(acceptsSimulcast: false)
+        )
+        #expect(single.session.sections[0].media?.receive == Array(layers.prefix(1)))
+    }
+
+    @Test func ridsOutweighSSRCGroupsAndKeepTheOrderOfTheOffer() throws {
+        let firefox = try answered(Fixture.offer("firefox_VP8_sim.offer.sdp")).session
+        #expect(
+            firefox.sections[1].media?.receive == ["q", "h", "f"].map { EncodingParameters(rid: $0) }
+        )
+        let text = try Fixture.text("chromium_VP8_sim.offer.sdp")
+            .replacing("a=simulcast:send q;h;f", with: "a=simulcast:send f;h;q")
+        let (session, answer) = try answered(Offer(parsing: text))
+        #expect(session.sections[1].media?.receive.map { $0.rid } == ["f", "h", "q"])
+        #expect(answer.contains("a=simulcast:recv f;h;q\r\n"))
     }
 
     @Test func aPayloadTypeMeansOneThingOnTheTransport() throws {
@@ -216,17 +291,66 @@ import Testing
                 }
             )
         }
-        let video = Set(HeaderExtension.allCases).subtracting([.audioLevel])
+        let video = Set(HeaderExtension.allCases).subtracting([.audioLevel, .absoluteSendTime])
         #expect(try kinds(OfferText.vp8 + rids + ["a=sendonly"]) == video)
-        let sent = video.subtracting([.videoLayersAllocation])
-        #expect(try kinds(OfferText.vp8 + rids + ["a=recvonly"]) == sent)
+        #expect(try kinds(OfferText.vp8 + rids + ["a=recvonly"]) == video)
+        #expect(try kinds(OfferText.vp8 + rids + ["a=inactive"]) == video)
         #expect(
             try kinds(OfferText.opus + ["a=rtcp-fb:111 transport-cc"]) == [
-                .mid, .transportSequence, .absoluteSendTime, .absoluteCaptureTime, .audioLevel,
+                .mid, .transportSequence, .absoluteCaptureTime, .audioLevel,
             ]
         )
         // Without its feedback message transport-cc has no reader.
         #expect(try !kinds(OfferText.opus).contains(.transportSequence))
+    }
+
+    @Test func theTimeOfSendingIsForThoseWhoAnswerWithREMB() throws {
+        func kinds(_ feedback: [String], hasSequence: Bool) throws -> [HeaderExtension]? {
+            let lines =
+                ["a=extmap:2 \(HeaderExtension.absoluteSendTime.uri)"]
+                + (hasSequence ? ["a=extmap:3 \(HeaderExtension.transportSequence.uri)"] : [])
+                + feedback.map { "a=rtcp-fb:96 \($0)" }
+            return try answered(OfferText(OfferText.vp8 + lines).offer).session.sections[0].media?.extensions
+                .map { $0.kind }
+        }
+        #expect(try kinds(["goog-remb"], hasSequence: false) == [.absoluteSendTime])
+        #expect(try kinds(["goog-remb", "transport-cc"], hasSequence: false) == [.absoluteSendTime])
+        #expect(try kinds(["goog-remb", "transport-cc"], hasSequence: true) == [.transportSequence])
+        #expect(try kinds(["goog-remb"], hasSequence: true) == [.absoluteSendTime])
+        #expect(try kinds([], hasSequence: true) == [])
+    }
+
+    @Test func suffixesSayWhatIsUsed() throws {
+        let lines = [
+            "a=extmap:4 \(HeaderExtension.mid.uri)", "a=extmap:10 \(HeaderExtension.rid.uri)",
+            "a=extmap:9 \(HeaderExtension.videoLayersAllocation.uri)",
+            "a=extmap:5/recvonly \(HeaderExtension.playoutDelay.uri)",
+            "a=extmap:6/sendrecv \(HeaderExtension.videoContentType.uri)",
+            "a=extmap:13/inactive \(HeaderExtension.videoOrientation.uri)",
+        ]
+        func extmaps(_ direction: String) throws -> [String] {
+            let text = try answered(OfferText(OfferText.vp8 + lines + [direction]).offer).text
+            return try SessionDescription(parsing: text).media[0].values("extmap").map {
+                String($0.split(separator: " ")[0])
+            }
+        }
+        #expect(try extmaps("a=sendrecv") == ["4", "10/recvonly", "9/recvonly", "5/sendonly", "6/sendrecv"])
+        #expect(try extmaps("a=sendonly") == ["4", "10", "9", "6/recvonly"])
+        #expect(try extmaps("a=recvonly") == ["4", "10", "9", "5/sendonly", "6/sendonly"])
+    }
+
+    @Test func theWiderFormOfExtensionsIsToldToTheMediaPlane() throws {
+        func allows(_ text: OfferText) throws -> [Bool] {
+            try answered(text.offer).session.media.map { $0.allowsMixedExtensions }
+        }
+        let mixed = "a=extmap-allow-mixed"
+        #expect(try allows(OfferText(OfferText.opus, OfferText.vp8)) == [false, false])
+        #expect(try allows(OfferText(OfferText.opus, OfferText.vp8 + [mixed])) == [false, true])
+        #expect(try allows(OfferText(session: [mixed], OfferText.opus, OfferText.vp8)) == [true, true])
+        #expect(
+            try answered(Fixture.offer("firefox_VP8_sim.offer.sdp")).session.media[1].allowsMixedExtensions
+        )
+        #expect(try !answered(Fixture.offer("aiortc_offer.sdp")).session.media[1].allowsMixedExtensions)
     }
 
     @Test func suffixesOfExtensionsAreMirrored() throws {

@@ -78,3 +78,14 @@ test('room names can be read out, and the clock too', () => {
   assert.match(page.roomName(() => 0.999999), /^witty-wombat-99$/);
   assert.deepEqual([0, 9_999, 65_000, 3_661_000].map(page.clock), ['0:00', '0:09', '1:05', '1:01:01']);
 });
+
+test('a picture is told against what its sender offers', () => {
+  const offered = { width: 1280, height: 720, fps: 30 };
+  const line = (more) => page.pictureLine({ width: 640, height: 360, fps: 15, codec: 'vp8', layer: 1, layers: 3, offered, paused: false, ...more });
+  assert.equal(line(), '640×360 of 1280×720 · layer 2/3 · 15 fps of 30 · VP8');
+  assert.equal(line({ width: 1280, height: 720, layer: 2, fps: 28 }), '1280×720 · layer 3/3 · 28 fps · VP8');
+  assert.equal(line({ offered: { width: 0, height: 0, fps: 0 }, layer: null, codec: '' }), '640×360 · 15 fps');
+  assert.equal(line({ offered: null, layers: 1 }), '640×360 · 15 fps · VP8');
+  assert.equal(line({ paused: true }), '');
+  assert.equal(line({ height: 0 }), '');
+});

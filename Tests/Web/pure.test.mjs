@@ -54,6 +54,33 @@ test('a screen has a slow small layer and a full one', () => {
   assert.equal(sfu.screenEncodings(640, 400).length, 1);
 });
 
+test('one stream with layers replaces simulcast, temporal layers do not', () => {
+  const modes = (options, make = sfu.simulcastEncodings) => make(1280, 720, options).map((one) => [one.rid, one.scalabilityMode]);
+  for (const mode of ['L3T3_KEY', 'L2T1', 'S3T3']) {
+    assert.deepEqual(modes({ scalabilityMode: mode }), [[undefined, mode]]);
+    assert.deepEqual(modes({ scalabilityMode: mode, codec: 'av1' }, sfu.screenEncodings), [[undefined, mode]]);
+  }
+  assert.deepEqual(modes({ scalabilityMode: 'L1T3' }), [['q', 'L1T3'], ['h', 'L1T3'], ['f', 'L1T3']]);
+  assert.deepEqual(modes({ scalabilityMode: 'L1T3', simulcast: false }), [[undefined, 'L1T3']]);
+  for (const codec of ['vp9', 'AV1', 'h264']) assert.deepEqual(modes({ codec }), [['q', 'L1T2'], ['h', 'L1T2'], ['f', 'L1T2']]);
+  assert.deepEqual(modes({ codec: 'vp9', simulcast: false }), [[undefined, undefined]]);
+  assert.deepEqual(modes({ codec: 'vp8' }), [['q', undefined], ['h', undefined], ['f', undefined]]);
+});
+
+test('a demand switches encodings and never exceeds the plan', () => {
+  const plan = [{ rid: 'q', maxFramerate: 8, maxBitrate: 1 }, { rid: 'h' }, { rid: 'f', active: false }];
+  const now = () => [{ rid: 'q', active: true, maxFramerate: 8, maxBitrate: 1 }, { rid: 'h', active: true, scaleResolutionDownBy: 2 }, { rid: 'f', active: false }];
+  const after = (demand, options) => { const list = now(); return [sfu.applyLayers(list, plan, demand, options), ...list]; };
+  assert.deepEqual(after([]), [false, ...now()]);
+  assert.deepEqual(after([{ rid: 'q', active: true, maxFps: 30 }, { rid: 'f', active: true }]), [false, ...now()]);
+  assert.deepEqual(after([{ rid: 'h', active: false, maxFps: 15, maxW: 320, maxH: 180 }, { rid: 'z', active: false }]),
+    [true, now()[0], { rid: 'h', active: false, maxFramerate: 15, scaleResolutionDownBy: 2 }, now()[2]]);
+  assert.deepEqual(after([{ rid: 'h', active: true, maxFps: 15 }], { rates: false }), [false, ...now()]);
+  const slow = [{ active: true, maxFramerate: 15 }];
+  assert.equal(sfu.applyLayers(slow, [{ maxBitrate: 5 }], [{ active: false }]), true);
+  assert.deepEqual(slow, [{ active: false }]);
+});
+
 test('opus options go into the answer of our own sections only', () => {
   const sdp = ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63', 'a=mid:0', 'a=rtpmap:111 opus/48000/2', 'a=fmtp:111 minptime=10;useinbandfec=0',
     'm=audio 9 UDP/TLS/RTP/SAVPF 109', 'a=mid:7', 'a=rtpmap:109 opus/48000/2', 'a=fmtp:109 minptime=10', 'a=sendonly',
@@ -75,9 +102,9 @@ test('video slots grow by four, never shrink, and stop at 49', () => {
 
 test('a free slot and a full one are read', () => {
   assert.deepEqual(sfu.normalizeSlot({ mid: '3', kind: 'video', paused: true, reason: 'none' }),
-    { mid: '3', kind: 'video', tid: null, pid: null, layer: null, width: 0, height: 0, paused: true, reason: 'none' });
-  assert.deepEqual(sfu.normalizeSlot({ mid: '3', kind: 'video', tid: 't', pid: 'p', layer: { s: 1, width: 640, height: 360 }, paused: false, reason: 'viewport' }),
-    { mid: '3', kind: 'video', tid: 't', pid: 'p', layer: 1, width: 640, height: 360, paused: false, reason: 'viewport' });
+    { mid: '3', kind: 'video', tid: null, pid: null, layer: null, temporalLayer: null, width: 0, height: 0, paused: true, reason: 'none' });
+  assert.deepEqual(sfu.normalizeSlot({ mid: '3', kind: 'video', tid: 't', pid: 'p', layer: { s: 1, t: 2, width: 640, height: 360 }, paused: false, reason: 'viewport' }),
+    { mid: '3', kind: 'video', tid: 't', pid: 'p', layer: 1, temporalLayer: 2, width: 640, height: 360, paused: false, reason: 'viewport' });
 });
 
 test('reasons are words', () => {

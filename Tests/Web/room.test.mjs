@@ -1,76 +1,10 @@
 // The room above a socket and a peer connection that the test plays: members, slots, publications, recovery.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { FakeSocket, person, settle, snapshot, track, welcome } from './fakes.mjs';
+import { FakeSocket, person, settle, track } from './fakes.mjs';
+import { FakePeer, FakeTrack, answer, greet, join, reset, sfu } from './stage.mjs';
 
-class FakeStream { constructor(tracks) { this.tracks = tracks; } }
-class FakeTrack {
-  constructor(kind, settings = {}) { Object.assign(this, { kind, settings, enabled: true, readyState: 'live', id: `${kind}${++FakeTrack.count}` }); }
-  static count = 0;
-  getSettings() { return this.settings; }
-  stop() { this.readyState = 'ended'; }
-}
-class FakePeer {
-  static all = [];
-  transceivers = []; signalingState = 'stable'; iceConnectionState = 'new'; connectionState = 'new'; closed = false;
-  constructor() { FakePeer.all.push(this); }
-  addTransceiver(trackOrKind, { direction, sendEncodings = [] }) {
-    const kind = trackOrKind.kind ?? trackOrKind;
-    const sender = {
-      track: trackOrKind.kind ? trackOrKind : null, encodings: sendEncodings,
-      async replaceTrack(next) { this.track = next; },
-      getParameters() { return { encodings: structuredClone(this.encodings) }; },
-      async setParameters({ encodings }) { this.encodings = encodings; },
-    };
-    const transceiver = { mid: null, direction, sender, receiver: { track: new FakeTrack(kind) } };
-    this.transceivers.push(transceiver);
-    return transceiver;
-  }
-  async createOffer({ iceRestart }) { return { type: 'offer', sdp: iceRestart ? 'restart' : 'offer' }; }
-  async setLocalDescription(description) {
-    if (description.type === 'rollback') { this.signalingState = 'stable'; return; }
-    this.localDescription = description;
-    this.signalingState = 'have-local-offer';
-    this.transceivers.forEach((one, index) => { one.mid ??= String(index); });
-  }
-  async setRemoteDescription() { this.signalingState = 'stable'; }
-  ice(state) { this.iceConnectionState = state; this.oniceconnectionstatechange?.(); }
-  async getStats() { return new Map(); }
-  close() { this.closed = true; }
-}
-globalThis.RTCPeerConnection = FakePeer;
-globalThis.MediaStream = FakeStream;
-const sfu = await import('../../Sources/Signaling/Web/sdk/sfu.js');
-
-beforeEach(() => { FakeSocket.all = []; FakePeer.all = []; });
-
-async function join(t, participants = [], options = {}) {
-  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
-  const joining = sfu.connect({ url: 'ws://test', user: { uid: 'me', name: 'Me' }, deviceId: 'd', WebSocket: FakeSocket, ...options });
-  await settle();
-  await greet(participants);
-  const room = await joining;
-  t.after(() => room.leave());
-  const seen = [];
-  for (const type of ['joined', 'left', 'published', 'unpublished', 'muted', 'unmuted', 'status', 'warning']) {
-    room.on(type, (detail) => seen.push([type, detail.participant?.pid ?? detail.state ?? detail.error?.code, detail.publication?.source].filter(Boolean).join(' ')));
-  }
-  return { room, seen, socket: FakeSocket.last };
-}
-async function greet(participants, more) {
-  await FakeSocket.last.open();
-  await settle();
-  FakeSocket.last.say(welcome(more), snapshot(1, [person('pa_me', [], { name: 'Me' }), ...participants]));
-  await settle();
-}
-/** Answers the newest offer the way the server does. */
-async function answer(more = {}) {
-  const offer = FakeSocket.last.requests('pc.offer').at(-1);
-  const tracks = offer.data.tracks.map((one) => ({ ...one, tid: `tr_${one.cid}`, pid: 'pa_me', rev: 5 }));
-  FakeSocket.last.say({ re: offer.id, data: { gen: offer.data.gen, offerId: offer.data.offerId, answer: 'v=0', tracks, slots: [], ...more } });
-  await settle();
-  return offer.data;
-}
+beforeEach(reset);
 
 test('the first offer has three audio and four video slots, and a second one waits for its answer', async (t) => {
   const { room, socket } = await join(t);

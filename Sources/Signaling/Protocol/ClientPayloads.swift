@@ -61,6 +61,9 @@ public struct OfferedTrack: Codable, Sendable, Equatable {
     public var source: Source?
     public var name: String?
     public var muted: Bool?
+    /// The video codec that it is to be sent with, before the server's own preference: "vp9" for instance. One that
+    /// the server does not accept, or the offer does not have, changes nothing.
+    public var codec: String?
 }
 
 public struct Offering: Codable, Sendable, Equatable {
@@ -164,6 +167,7 @@ public struct UpdateView: Codable, Sendable, Equatable {
         public var visible: Bool?
         /// 0–255, higher first.
         public var priority: Int?
+        /// Frames per second that are enough; 0 or absent: as many as there are.
         public var maxFps: Double?
     }
 

@@ -15,7 +15,7 @@ public enum ClientMessage: String, Codable, Sendable, CaseIterable {
 
 /// What the server sends, apart from responses.
 public enum ServerMessage: String, Codable, Sendable, CaseIterable {
-    case welcome, snapshot, roster, slots, speakers, levels, conn, hb, pong, bye, error
+    case welcome, snapshot, roster, slots, demand, speakers, levels, conn, hb, pong, bye, error
     case muted = "track.muted"
     case layers = "track.layers"
     case need = "pc.need"
@@ -185,6 +185,13 @@ public struct MessageDescriptor: Sendable {
             key: ["mid"],
             SlotObject.self,
             "What a receive section carries, and why no more."
+        ),
+        .init(
+            .demand,
+            .state,
+            key: ["tid"],
+            TrackDemand.self,
+            "Which encodings of a track of the client anybody wants; the others may be switched off."
         ),
         .init(.speakers, .state, Speakers.self, "The dominant speaker and those who speak."),
         .init(.conn, .state, key: ["pid"], ConnectionChange.self, "How a participant is connected."),

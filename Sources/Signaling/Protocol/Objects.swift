@@ -24,12 +24,25 @@ public struct ParticipantObject: Codable, Sendable, Equatable {
     public var rev: UInt64
 }
 
+/// One encoding of a track, or one spatial layer of an encoding that has several.
 public struct LayerObject: Codable, Sendable, Equatable {
     public var rid: String?
+    /// Spatial layer within the encoding, 0 the lowest and in simulcast.
+    public var s: UInt8
     public var live: Bool
     public var width: UInt16
     public var height: UInt16
+    /// 0: unknown.
+    public var fps: UInt8
     public var kbps: UInt32
+
+    /// The same to whoever looks at it: rates may differ, frame rates a little.
+    func resembles(_ other: LayerObject) -> Bool {
+        let distance = fps > other.fps ? fps - other.fps : other.fps - fps
+        let sameRate = fps == other.fps || (fps > 0 && other.fps > 0 && distance <= max(2, other.fps / 5))
+        return rid == other.rid && s == other.s && live == other.live && width == other.width
+            && height == other.height && sameRate
+    }
 }
 
 public struct TrackObject: Codable, Sendable, Equatable {
@@ -54,6 +67,8 @@ public struct SlotObject: Codable, Sendable, Equatable {
     public struct Layer: Codable, Sendable, Equatable {
         /// Spatial layer or simulcast encoding, 0 the lowest.
         public var s: UInt8
+        /// Highest temporal layer that is forwarded; absent for audio.
+        public var t: UInt8?
         public var width: UInt16
         public var height: UInt16
     }

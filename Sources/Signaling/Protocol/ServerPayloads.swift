@@ -117,6 +117,24 @@ public struct TrackLayers: Codable, Sendable, Equatable {
     public var layers: [LayerObject]
 }
 
+/// Which encodings of a track anybody wants to receive: the publisher sends these and no others.
+public struct TrackDemand: Codable, Sendable, Equatable {
+    public struct Layer: Codable, Sendable, Equatable {
+        /// Absent where the track has one encoding without a name.
+        public var rid: String?
+        public var active: Bool
+        /// Size of the largest tile that it is for, device pixels; absent: no bound.
+        public var maxW: UInt16?
+        public var maxH: UInt16?
+        /// Frames per second that anybody asks for; absent: no bound.
+        public var maxFps: UInt16?
+    }
+
+    public var tid: String
+    /// All encodings, lowest first.
+    public var layers: [Layer]
+}
+
 public struct Speakers: Codable, Sendable, Equatable {
     /// `pid`, absent while nobody has spoken.
     public var dominant: String?

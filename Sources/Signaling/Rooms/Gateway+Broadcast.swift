@@ -160,6 +160,7 @@ extension Gateway {
         member.session.queue(snapshot: pages, at: now)
         member.askedSlots = 0
         askForSlots(member, at: now)
+        repeatDemands(to: member, at: now)
         markDirty(member)
     }
 }

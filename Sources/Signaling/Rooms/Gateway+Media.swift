@@ -36,6 +36,8 @@ extension Gateway {
         case .slots(let id, let states):
             guard let member = links[id] else { return }
             slotsChanged(member, states, at: now)
+        case .demand(let demand):
+            demandChanged(demand, at: now)
         case .speakers(let report):
             speakersChanged(report, at: now)
         case .counters(let counters):
@@ -77,9 +79,11 @@ extension Gateway {
         let layers = state.layers.map {
             LayerObject(
                 rid: $0.rid,
+                s: $0.spatialLayer,
                 live: $0.live,
                 width: $0.width,
                 height: $0.height,
+                fps: $0.framesPerSecond,
                 kbps: $0.bitsPerSecond / 1000
             )
         }
@@ -107,6 +111,31 @@ extension Gateway {
             else { continue }
             member.session.queue(state: body, key: StateKey(type: .slots, value: slot.mid), at: now)
             markDirty(member)
+        }
+    }
+
+    // MARK: Demand
+
+    /// To the publisher's own socket; a session without one sends whatever it likes.
+    private func demandChanged(_ demand: PublicationDemand, at now: Instant) {
+        guard let owner = rooms[demand.room]?.state.publication(demand.publication)?.owner,
+            let member = rooms[demand.room]?.members[owner.id],
+            let told = member.link?.received(demand: demand, published: owner.publications)
+        else { return }
+        tell(told, member, at: now)
+    }
+
+    private func tell(_ demand: TrackDemand, _ member: Member, at now: Instant) {
+        guard member.isLive, let body = EventBody(.demand, timestamp: wallClock(), demand) else { return }
+        member.session.queue(state: body, key: StateKey(type: .demand, value: demand.tid), at: now)
+        markDirty(member)
+    }
+
+    /// What a client that lost events has to know to send what is watched.
+    func repeatDemands(to member: Member, at now: Instant) {
+        let published = Set(member.room.state.participants[member.id]?.publications.map(\.id.rawValue) ?? [])
+        for demand in member.link?.demands ?? [] where published.contains(demand.tid) {
+            tell(demand, member, at: now)
         }
     }
 

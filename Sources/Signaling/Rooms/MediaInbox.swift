@@ -50,7 +50,9 @@ extension Event {
     fileprivate var isRepeated: Bool {
         switch self {
         case .publication, .slots, .speakers, .counters: true
-        case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed, .state:
+        // Who misses a demand sends nothing, or too much, until the next.
+        case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed, .demand,
+            .state:
             false
         }
     }

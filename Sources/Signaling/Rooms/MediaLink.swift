@@ -46,6 +46,7 @@ struct MediaLink: Sendable {
     private(set) var deadline: Instant?
     var transport = TransportState.new
     private(set) var slots: [String: SlotObject] = [:]
+    private var demandsByTrack: [String: TrackDemand] = [:]
     private let sdpSession: UInt64
     private var sdpVersion: UInt64 = 0
     let cname: String
@@ -192,13 +193,48 @@ struct MediaLink: Sendable {
     }
 }
 
+extension MediaLink {
+    /// The newest of each publication.
+    var demands: [TrackDemand] { demandsByTrack.values.sorted { $0.tid < $1.tid } }
+
+    /// nil where it is of the session before this one: with this one nothing has been agreed yet.
+    ///
+    /// `published`: what is still there of the participant; the demands for everything else are forgotten.
+    mutating func received(demand: PublicationDemand, published: [Publication]) -> TrackDemand? {
+        guard !isNew else { return nil }
+        let kept = Set(published.map(\.id.rawValue))
+        demandsByTrack = demandsByTrack.filter { kept.contains($0.key) }
+        let told = TrackDemand(demand)
+        demandsByTrack[told.tid] = told
+        return told
+    }
+}
+
+extension TrackDemand {
+    init(_ demand: PublicationDemand) {
+        func bound(_ value: some BinaryInteger) -> UInt16? { value == 0 ? nil : UInt16(clamping: value) }
+        tid = demand.publication.rawValue
+        layers = demand.encodings.map {
+            Layer(
+                rid: $0.rid,
+                active: $0.active,
+                maxW: bound($0.maxWidth),
+                maxH: bound($0.maxHeight),
+                maxFps: bound($0.maxFrameRate)
+            )
+        }
+    }
+}
+
 extension SlotObject {
     init(_ state: SlotState) {
         mid = state.mid
         kind = state.kind
         tid = state.publication?.rawValue
         pid = state.participant?.rawValue
-        layer = state.spatialLayer.map { Layer(s: $0, width: state.width, height: state.height) }
+        layer = state.spatialLayer.map {
+            Layer(s: $0, t: state.temporalLayer, width: state.width, height: state.height)
+        }
         paused = state.paused
         reason = state.reason
     }

@@ -79,6 +79,8 @@ struct NegotiationPlanner {
     ) throws(GatewayError) -> NegotiationPlan {
         let offeredTracks = try index(tracks)
         let negotiated: NegotiatedSession
+        var policy = policy
+        policy.wantedCodecs = wantedCodecs(offeredTracks, current: current, previous: previous)
         do {
             negotiated = try negotiate(offer, policy: policy, previous: previous, using: &generator)
         } catch {
@@ -122,6 +124,23 @@ struct NegotiationPlanner {
             ended: ended,
             before: Dictionary(uniqueKeysWithValues: current.map { ($0.id, $0) })
         )
+    }
+
+    /// By m-section. A publication keeps the codec that it was offered with until another one is named.
+    private func wantedCodecs(
+        _ tracks: [String: OfferedTrack],
+        current: [Publication],
+        previous: [MediaSection]
+    ) -> [String: CodecName] {
+        var wanted: [String: CodecName] = [:]
+        for publication in current {
+            guard let mid = publication.mid, previous.contains(where: { $0.mid == mid }) else { continue }
+            wanted[mid] = publication.wantedCodec
+        }
+        for (mid, track) in tracks {
+            wanted[mid] = track.wantedCodec ?? current.first { $0.cid == track.cid }?.wantedCodec
+        }
+        return wanted
     }
 
     private func index(_ tracks: [OfferedTrack]) throws(GatewayError) -> [String: OfferedTrack] {
@@ -188,6 +207,7 @@ struct NegotiationPlanner {
             known.source = source
             known.name = track?.name ?? known.name
             known.muted = track?.muted ?? known.muted
+            known.wantedCodec = track?.wantedCodec ?? known.wantedCodec
             return known
         }
         guard known == nil else {
@@ -203,9 +223,14 @@ struct NegotiationPlanner {
             muted: track?.muted ?? false,
             codec: nil,
             layers: nil,
-            revision: 0
+            revision: 0,
+            wantedCodec: track?.wantedCodec
         )
     }
+}
+
+extension OfferedTrack {
+    fileprivate var wantedCodec: CodecName? { codec.flatMap { CodecName(rawValue: $0.lowercased()) } }
 }
 
 /// Lengths of what clients name.

@@ -14,6 +14,8 @@ struct Publication: Sendable, Equatable {
     var codec: CodecName?
     var layers: [LayerObject]?
     var revision: UInt64
+    /// What its publisher asked to send it with.
+    var wantedCodec: CodecName?
 
     var isVisibleVideo: Bool { mid != nil && kind == .video }
 }
@@ -208,19 +210,14 @@ struct RoomState: Sendable {
         }
     }
 
-    /// nil where nothing but bit rates changed. Told as state, not in the roster.
+    /// nil where nothing but rates changed. Told as state, not in the roster.
     mutating func setLayers(_ layers: [LayerObject], codec: CodecName?, _ id: PublicationID) -> Publication? {
-        func shape(_ layers: [LayerObject]?) -> [LayerObject]? {
-            layers.map {
-                $0.map {
-                    LayerObject(rid: $0.rid, live: $0.live, width: $0.width, height: $0.height, kbps: 0)
-                }
-            }
-        }
-        return edit(id) { publication in
-            guard publication.codec != codec || shape(publication.layers) != shape(layers) else {
-                return false
-            }
+        edit(id) { publication in
+            let before = publication.layers ?? []
+            let isSame =
+                publication.layers != nil && before.count == layers.count
+                && zip(before, layers).allSatisfy { $0.resembles($1) }
+            guard publication.codec != codec || !isSame else { return false }
             publication.codec = codec
             publication.layers = layers
             return true

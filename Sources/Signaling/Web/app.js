@@ -95,6 +95,20 @@ export function roomName(random = Math.random) {
   return `${pick(ADJECTIVES)}-${pick(ANIMALS)}-${10 + Math.floor(random() * 90)}`;
 }
 
+/** What a tile receives, against what its sender offers: "640×360 of 1280×720 · layer 2/3 · 15 fps of 30 · VP8". */
+export function pictureLine({ width, height, fps, codec, layer, layers, offered, paused }) {
+  if (!height || paused) return '';
+  const isSmaller = offered && offered.width * offered.height > width * height;
+  // Rates are counted over a second: one frame more or less says nothing.
+  const isSlower = offered?.fps && offered.fps - fps > Math.max(2, offered.fps * 0.15);
+  return [
+    `${width}×${height}${isSmaller ? ` of ${offered.width}×${offered.height}` : ''}`,
+    layer !== null && layers > 1 && `layer ${layer + 1}/${layers}`,
+    `${fps} fps${isSlower ? ` of ${offered.fps}` : ''}`,
+    codec && codec.toUpperCase(),
+  ].filter(Boolean).join(' · ');
+}
+
 export const clock = (ms) => {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
@@ -319,7 +333,7 @@ class TileView {
     requestAnimationFrame(() => this.element.classList.remove('new'));
   }
 
-  place({ x, y, w, h }, { pip = false, focus = false } = {}) {
+  place({ x, y, w, h }, { pip = false, focus = false, thumbnail = false } = {}) {
     const { style, classList } = this.element;
     style.setProperty('transform', `translate(${x}px, ${y}px)`);
     style.setProperty('width', `${w}px`);
@@ -327,6 +341,8 @@ class TileView {
     classList.toggle('pip', pip);
     classList.toggle('contain', focus);
     this.tile.priority = this.source === 'screen' ? 200 : focus ? 180 : this.participant.speaking ? 140 : 100;
+    // Beside a large picture nobody looks at thumbnails for long.
+    this.tile.maxFps = thumbnail ? 15 : 0;
   }
 
   paint() {
@@ -356,11 +372,9 @@ class TileView {
   paintInfo() {
     const info = this.tile.info();
     if (!info) { setText(this.info, this.tile.state === 'empty' ? 'Camera is off' : ''); return; }
-    const codec = info.codec ? ` · ${info.codec.toUpperCase()}` : '';
-    const layer = info.layer !== null && info.layers > 1 ? ` · layer ${info.layer + 1} of ${info.layers}` : '';
     const loss = info.lossPercent >= 1 ? ` · ${info.lossPercent} % lost` : '';
-    const size = info.height && !info.paused ? `${info.width}×${info.height} · ${info.fps} fps${codec}` : '';
-    const rate = info.kbps && !info.paused ? `${info.kbps} kbit/s${layer}${loss}` : '';
+    const size = pictureLine(info);
+    const rate = info.kbps && !info.paused ? `${info.kbps} kbit/s${loss}` : '';
     this.info.replaceChildren(...[size && make('b', { textContent: size }), rate, rate && make('br'), info.text].filter(Boolean));
   }
 
@@ -447,7 +461,7 @@ class Call {
       places.set(focusKey, [focus, { focus: true }]);
       this.crowded = rest.length > room;
       const shown = chooseVisible(rest, this.crowded ? Math.max(1, room - 1) : room, speaking, this.visible);
-      shown.forEach((key, index) => places.set(key, [strip[index]]));
+      shown.forEach((key, index) => places.set(key, [strip[index], { thumbnail: true }]));
       if (this.crowded && strip.length > shown.length) overflow = strip[shown.length];
       this.visible = shown;
     } else if (others.length === 1) {

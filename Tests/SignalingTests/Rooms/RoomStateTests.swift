@@ -162,12 +162,22 @@ import Testing
         var room = room
         room.join(participant("a"), at: now)
         _ = room.put(publication("t"), of: ParticipantID("a"), byOwner: true, at: now)
-        func layer(_ kbps: UInt32, height: UInt16 = 180) -> LayerObject {
-            LayerObject(rid: "q", live: true, width: 320, height: height, kbps: kbps)
+        func layer(_ kbps: UInt32, height: UInt16 = 180, fps: UInt8 = 30) -> LayerObject {
+            LayerObject(rid: "q", s: 0, live: true, width: 320, height: height, fps: fps, kbps: kbps)
         }
         #expect(room.setLayers([layer(100)], codec: .vp8, PublicationID("t")) != nil)
         #expect(room.setLayers([layer(200)], codec: .vp8, PublicationID("t")) == nil)
         #expect(room.setLayers([layer(200, height: 360)], codec: .vp8, PublicationID("t")) != nil)
         #expect(room.setLayers([layer(200, height: 360)], codec: .vp9, PublicationID("t")) != nil)
+        // Frame rates tremble; half of one is news, and so is the first.
+        func changes(_ fps: UInt8) -> Bool {
+            room.setLayers([layer(200, height: 360, fps: fps)], codec: .vp9, PublicationID("t")) != nil
+        }
+        #expect(!changes(28))
+        #expect(!changes(36))
+        #expect(changes(15))
+        #expect(!changes(13))
+        #expect(changes(0))
+        #expect(changes(1))
     }
 }

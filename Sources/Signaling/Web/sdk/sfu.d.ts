@@ -88,6 +88,7 @@ export interface CameraOptions extends CaptureOptions {
   facingMode?: "user" | "environment";
   simulcast?: boolean;
   codec?: VideoCodec;
+  scalabilityMode?: string;
 }
 export interface MicrophoneOptions extends CaptureOptions {
   echoCancellation?: boolean;
@@ -95,6 +96,8 @@ export interface MicrophoneOptions extends CaptureOptions {
   autoGainControl?: boolean;
   /** Discontinuous transmission: silence costs almost nothing (default true). */
   dtx?: boolean;
+  /** RED: each packet repeats the one before, so that single losses are not heard (default true). */
+  redundancy?: boolean;
 }
 export interface ScreenOptions {
   /** Share the sound of the tab or system where the browser can (default true). */
@@ -104,6 +107,7 @@ export interface ScreenOptions {
   contentHint?: "detail" | "text" | "motion";
   simulcast?: boolean;
   codec?: VideoCodec;
+  scalabilityMode?: string;
 }
 export type VideoCodec = "vp8" | "h264" | "vp9" | "av1";
 
@@ -114,12 +118,16 @@ export interface PublishOptions {
   simulcast?: boolean;
   /** Instead of the SDK's own choice, lowest layer first. */
   encodings?: RTCRtpEncodingParameters[];
+  /** What it is sent with where browser and server can; default: what the server prefers, VP8. */
   codec?: VideoCodec;
-  /** `L3T3_KEY` and the like: one stream with layers, for VP9 and AV1. */
+  /** `L3T3_KEY` and the like: one stream with layers instead of simulcast, for VP9 (the default then) and AV1. `L1T2` or
+   * `L1T3`: that many temporal layers in each simulcast encoding. */
   scalabilityMode?: string;
   muted?: boolean;
   dtx?: boolean;
   stereo?: boolean;
+  /** RED for audio (default true, but not for stereo). */
+  redundancy?: boolean;
   maxBitrate?: number;
   contentHint?: string;
   /** How to capture again after a mute that released the device. */
@@ -143,7 +151,10 @@ export declare class Publication {
   readonly codec?: string;
   readonly width?: number;
   readonly height?: number;
-  readonly layers: Array<{ rid?: string; live?: boolean; width?: number; height?: number; kbps?: number }>;
+  /** Frames per second of the best layer, once known. */
+  readonly fps?: number;
+  /** Encodings, or the spatial layers `s` of one encoding, lowest first. */
+  readonly layers: Array<{ rid?: string; s?: number; live?: boolean; width?: number; height?: number; fps?: number; kbps?: number }>;
   readonly isLocal: boolean;
   /** Ours: the captured track. Others': the slot's track while a slot carries it. */
   readonly track: MediaStreamTrack | null;
@@ -157,12 +168,23 @@ export declare class LocalPublication extends Publication {
   readonly sender: RTCRtpSender | null;
   /** Simulcast layers, lowest first; empty for a single encoding. */
   readonly rids: string[];
+  /** What the server wants of it, once it has said so; encodings that are not `active` are switched off. */
+  readonly demand: LayerDemand[] | null;
   mute(): Promise<void>;
   unmute(): Promise<void>;
   setMuted(muted: boolean): Promise<void>;
   /** Another camera, canvas or file in the same publication, without a new negotiation. */
   replaceTrack(track: MediaStreamTrack): Promise<void>;
   unpublish(): Promise<void>;
+}
+
+export interface LayerDemand {
+  readonly rid?: string;
+  readonly active: boolean;
+  /** The largest tile that it is for, device pixels. */
+  readonly maxW?: number;
+  readonly maxH?: number;
+  readonly maxFps?: number;
 }
 
 export declare class Participant {
@@ -197,9 +219,20 @@ export interface SlotInfo {
   readonly pid: string | null;
   /** Spatial layer, 0 the lowest. */
   readonly layer: number | null;
+  /** The highest temporal layer, 0 the lowest. */
+  readonly temporalLayer: number | null;
   readonly width: number;
   readonly height: number;
   readonly paused: boolean;
+  readonly reason: SlotReason;
+}
+
+/** What the server sends to a tile, and why no more. */
+export interface TileLayer {
+  readonly spatial: number;
+  readonly temporal: number | null;
+  readonly width: number;
+  readonly height: number;
   readonly reason: SlotReason;
 }
 
@@ -211,7 +244,10 @@ export interface ReceiveInfo {
   readonly kbps: number;
   readonly codec: string;
   readonly layer: number | null;
+  readonly temporalLayer: number | null;
   readonly layers: number;
+  /** The most that the sender has; zeros: unknown. null for our own. */
+  readonly offered: { readonly width: number; readonly height: number; readonly fps: number } | null;
   readonly paused: boolean;
   readonly reason: SlotReason;
   readonly lossPercent: number;
@@ -250,6 +286,9 @@ export declare class Tile extends EventTarget {
   readonly publication: Publication | null;
   target: Participant | Publication | null;
   priority: number;
+  /** Frames per second that are enough; 0: as many as there are. */
+  maxFps: number;
+  readonly layer: TileLayer | null;
   info(): ReceiveInfo | null;
   close(): void;
 }
@@ -378,6 +417,9 @@ export declare function parseFrame(text: string): any[];
 export declare function closeRule(code: number): "resume" | "end" | "fix";
 export declare function simulcastEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
 export declare function screenEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
+export declare function applyLayers(
+  encodings: RTCRtpEncodingParameters[], planned: RTCRtpEncodingParameters[], demand: LayerDemand[], options?: { rates?: boolean },
+): boolean;
 export declare function withOpusOptions(sdp: string, options: Record<string, { dtx?: boolean; stereo?: boolean }>): string;
 export declare function slotsToOffer(have: number, need: number): number;
 export declare function describe(info: Partial<ReceiveInfo>, isLocal?: boolean): string;

@@ -9,7 +9,9 @@ const PING_MS = 15_000;
 const PROBE_MS = 2_000;
 const DIAL_MS = 10_000;
 const ACK = { events: 32, bytes: 16_384, ms: 2_000 };
-const VIEW_MS = 120;
+const VIEW_MS = 100;
+const DEMAND_HOLD_MS = 5_000;
+const DEPENDENCY_DESCRIPTOR = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
 const ICE_GRACE_MS = 2_000;
 const ICE_RESTART_MS = 8_000;
 const ICE_RESTARTS = 3;
@@ -111,32 +113,61 @@ const rate = (long) =>
   long >= 1920 ? 2_500_000 : long >= 1280 ? 1_700_000 : long >= 960 ? 1_000_000
     : long >= 640 ? 500_000 : long >= 480 ? 350_000 : 150_000;
 
+/** Several spatial layers in one stream, which replaces simulcast. */
+const isLayered = (mode) => /^[LS][2-9]/.test(mode ?? '');
+/** The codec to ask for; undefined: whatever the server prefers. Of spatial layers VP8 and H.264 know nothing. */
+const wantedCodec = ({ codec, scalabilityMode }) => codec?.toLowerCase() ?? (isLayered(scalabilityMode) ? 'vp9' : undefined);
+/** Temporal layers of one simulcast encoding. Without a mode Chromium sends VP9 and AV1 simulcast as one stream. */
+const layerMode = ({ codec, scalabilityMode }) => {
+  const mode = scalabilityMode ?? (['vp9', 'av1', 'h264'].includes(codec?.toLowerCase()) ? 'L1T2' : undefined);
+  return mode ? { scalabilityMode: mode } : {};
+};
+
 /** Layers of a camera, lowest first: three from 960 × 540 on, two from 480 × 270 on, else one. */
 export function simulcastEncodings(width, height, { simulcast = true, scalabilityMode, maxBitrate, codec } = {}) {
   const long = Math.max(width || 1280, height || 720);
   const top = maxBitrate ?? rate(long);
-  if (scalabilityMode) return [{ scalabilityMode, maxBitrate: top }];
-  if (!simulcast) return [{ maxBitrate: top }];
   const layers = long >= 960 ? [['q', 4], ['h', 2], ['f', 1]] : long >= 480 ? [['q', 2], ['h', 1]] : [];
-  if (!layers.length) return [{ maxBitrate: top }];
+  if (isLayered(scalabilityMode) || !simulcast || !layers.length) return [{ ...(scalabilityMode ? { scalabilityMode } : {}), maxBitrate: top }];
   return layers.map(([rid, scale]) => ({
     rid, active: true, scaleResolutionDownBy: scale,
     maxBitrate: scale === 1 ? top : Math.min(top, rate(long / scale)),
-    // Without a mode Chromium sends VP9 and AV1 simulcast as one stream.
-    ...(codec === 'vp9' || codec === 'av1' ? { scalabilityMode: 'L1T2' } : {}),
+    ...layerMode({ codec, scalabilityMode }),
   }));
 }
 
 /** Layers of a shared screen: a small slow one for thumbnails and the full one. */
 export function screenEncodings(width, height, { simulcast = true, scalabilityMode, maxBitrate, codec } = {}) {
   const top = maxBitrate ?? 2_500_000;
-  if (scalabilityMode) return [{ scalabilityMode, maxBitrate: top }];
-  if (!simulcast || Math.max(width || 1920, height || 1080) < 960) return [{ maxBitrate: top }];
-  const mode = codec === 'vp9' || codec === 'av1' ? { scalabilityMode: 'L1T2' } : {};
+  if (isLayered(scalabilityMode) || !simulcast || Math.max(width || 1920, height || 1080) < 960) {
+    return [{ ...(scalabilityMode ? { scalabilityMode } : {}), maxBitrate: top }];
+  }
+  const mode = layerMode({ codec, scalabilityMode });
   return [
     { rid: 'q', active: true, scaleResolutionDownBy: 2, maxBitrate: 500_000, maxFramerate: 8, ...mode },
     { rid: 'h', active: true, scaleResolutionDownBy: 1, maxBitrate: top, ...mode },
   ];
+}
+
+/**
+ * Changes `encodings` of a sender to what is wanted of them; whether there was anything to change. `planned` is what the
+ * application chose and is never exceeded; what `demand` does not name is wanted as planned.
+ */
+export function applyLayers(encodings, planned, demand, { rates = true } = {}) {
+  let changed = false;
+  encodings.forEach((encoding, index) => {
+    const same = (one) => (one.rid ?? '') === (encoding.rid ?? '');
+    const plan = planned.find(same) ?? (planned.length === encodings.length ? planned[index] : undefined) ?? {};
+    const wish = demand.find(same) ?? {};
+    const active = plan.active !== false && wish.active !== false;
+    const limits = [plan.maxFramerate, wish.maxFps].filter((limit) => limit > 0);
+    const limit = limits.length ? Math.min(...limits) : undefined;
+    if ((encoding.active ?? true) !== active) { encoding.active = active; changed = true; }
+    if (!rates || encoding.maxFramerate === limit) return;
+    changed = true;
+    if (limit === undefined) delete encoding.maxFramerate; else encoding.maxFramerate = limit;
+  });
+  return changed;
 }
 
 /** The answer with what we want of our own Opus encoders, by mid: the other side's fmtp governs them (RFC 7587 §6.1). */
@@ -166,7 +197,7 @@ export function slotsToOffer(have, need) {
 export function normalizeSlot(raw) {
   return {
     mid: String(raw.mid), kind: raw.kind ?? 'video', tid: raw.tid ?? null, pid: raw.pid ?? null,
-    layer: raw.layer?.s ?? null, width: raw.layer?.width ?? 0, height: raw.layer?.height ?? 0,
+    layer: raw.layer?.s ?? null, temporalLayer: raw.layer?.t ?? null, width: raw.layer?.width ?? 0, height: raw.layer?.height ?? 0,
     paused: raw.paused ?? false, reason: raw.reason ?? 'none',
   };
 }
@@ -673,6 +704,7 @@ export class Publication {
   get isLocal() { return false; }
   get width() { return Math.max(0, ...this.layers.map((layer) => layer.width ?? 0)) || undefined; }
   get height() { return Math.max(0, ...this.layers.map((layer) => layer.height ?? 0)) || undefined; }
+  get fps() { return Math.max(0, ...this.layers.map((layer) => (layer.live === false ? 0 : layer.fps ?? 0))) || undefined; }
   get track() { return this.slot ? this.participant.room._trackOf(this.slot.mid) : null; }
 
   /** Takes over what a newer object of the server says. */
@@ -691,7 +723,7 @@ export class Publication {
 /** A stream of ours: what the application wants, and the sender that carries it. */
 export class LocalPublication extends Publication {
   transceiver = null; pending = true; demand = null;
-  #tail = Promise.resolve(); #track = null;
+  #tail = Promise.resolve(); #track = null; #hold = null;
 
   constructor(participant, track, options) {
     super(participant);
@@ -701,6 +733,9 @@ export class LocalPublication extends Publication {
     Object.assign(this, { cid: `${this.source}-${randomId(8)}`, options, muted, name });
     this.done = new Promise((resolve, reject) => { this.accept = resolve; this.refuse = reject; });
     this.done.catch(() => {});
+    this.wantedCodec = this.kind === 'video' ? wantedCodec(options) : undefined;
+    // Each packet of a voice repeats the one before: a lost one costs nothing. Music would double its rate.
+    this.redundancy = this.kind === 'audio' && (options.redundancy ?? !(options.stereo ?? this.source === 'screenAudio'));
     this.#use(track ?? null);
     this.encodings = this.#plan();
   }
@@ -709,6 +744,11 @@ export class LocalPublication extends Publication {
   get track() { return this.#track; }
   get sender() { return this.transceiver?.sender ?? null; }
   get rids() { return this.encodings.flatMap((encoding) => encoding.rid ?? []); }
+  /** What a section that another publication leaves must have been made for to carry this one. */
+  get shape() {
+    const modes = this.encodings.map(({ rid = '', scalabilityMode = '' }) => `${rid}/${scalabilityMode}`);
+    return [this.kind, modes, this.wantedCodec, this.redundancy].join();
+  }
 
   #plan() {
     const { options, kind, source } = this;
@@ -748,6 +788,7 @@ export class LocalPublication extends Publication {
         const track = await this.options.recapture();
         this.#use(track);
         await this.sender?.replaceTrack(track);
+        await this.#startAnew();
       }
       if (muted && releases && this.muted) {
         const old = this.#track;
@@ -774,30 +815,56 @@ export class LocalPublication extends Publication {
       this.#use(track);
       await this.sender?.replaceTrack(track);
       if (old && old !== track && this.options.stopTrack) old.stop();
+      await this.#startAnew();
       this.participant.room._changed();
     });
   }
 
-  /** Which layers somebody watches, as the server says; unwatched ones are switched off. */
+  /**
+   * Which encodings somebody watches, as the server says: the others are switched off, and these on, at once. Sizes stay
+   * as they are. Never rejects: a server takes what comes.
+   */
   applyDemand(layers) {
+    this.forgetDemand();
     this.demand = layers;
-    return this.#serial(async () => {
-      const { sender } = this;
-      if (!sender?.getParameters) return;
-      const parameters = sender.getParameters();
-      if (!parameters.encodings?.length) return;
-      for (const wish of layers) {
-        const encoding = parameters.encodings.find((one) => (one.rid ?? '') === (wish.rid ?? ''));
-        if (!encoding) continue;
-        encoding.active = wish.active !== false;
-        if (wish.maxFps) encoding.maxFramerate = wish.maxFps;
-      }
+    return this.#serial(() => this.#applyLayers(layers));
+  }
+
+  /** A new section or connection begins with everything on. */
+  forgetDemand() {
+    clearTimeout(this.#hold);
+    this.#hold = null;
+    this.demand = null;
+  }
+
+  /** Another picture: all layers go out until the server has seen them and says again which it needs. */
+  async #startAnew() {
+    const before = this.demand;
+    if (!before) return;
+    this.forgetDemand();
+    // It says nothing where nothing changed for it.
+    this.#hold = setTimeout(() => this.applyDemand(before), DEMAND_HOLD_MS);
+    await this.#applyLayers([]);
+  }
+
+  async #applyLayers(demand) {
+    const { sender } = this;
+    const apply = async (options) => {
+      // To be read anew each time: browsers refuse parameters that are not their newest.
+      const parameters = sender?.getParameters?.();
+      if (!parameters?.encodings?.length || !applyLayers(parameters.encodings, this.encodings, demand, options)) return;
       await sender.setParameters(parameters);
-    });
+    };
+    try {
+      await apply().catch(() => apply({ rates: false }));
+    } catch (error) {
+      if (sender === this.sender) this.participant.room._emit('warning', { error });
+    }
   }
 
   unpublish() { return this.participant.room.unpublish(this); }
   release() {
+    this.forgetDemand();
     const track = this.#track;
     this.#use(null);
     if (this.options.stopTrack) track?.stop();
@@ -827,21 +894,36 @@ export class Participant {
 
 // ─── media ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Codecs of a section, the wanted one first, without those that only make the offer long. */
+/** Codecs of a section, the wanted ones first, without those that only make the offer long. */
 function preferCodecs(transceiver, kind, first, isSender) {
-  const source = isSender ? globalThis.RTCRtpSender : globalThis.RTCRtpReceiver;
-  const all = source?.getCapabilities?.(kind)?.codecs;
-  if (!all || !transceiver.setCodecPreferences) return;
+  if (!transceiver.setCodecPreferences) return;
   const name = (codec) => codec.mimeType.split('/')[1].toLowerCase();
-  const useful = all.filter((codec) => {
-    if (['ulpfec', 'flexfec-03', 'h265'].includes(name(codec)) || (kind === 'video' && name(codec) === 'red')) return false;
-    if (name(codec) === 'h264') return /packetization-mode=1/.test(codec.sdpFmtpLine ?? '');
-    return name(codec) !== 'vp9' || !/profile-id=[1-3]/.test(codec.sdpFmtpLine ?? '');
-  });
-  const rank = (codec) => (name(codec) === first ? 0 : 1);
+  const rank = (codec) => { const place = first.indexOf(name(codec)); return place < 0 ? first.length : place; };
+  // Some browsers take of a sender only what they can receive, too.
+  for (const source of isSender ? [globalThis.RTCRtpSender, globalThis.RTCRtpReceiver] : [globalThis.RTCRtpReceiver]) {
+    const all = source?.getCapabilities?.(kind)?.codecs;
+    if (!all) continue;
+    const useful = all.filter((codec) => {
+      if (['ulpfec', 'flexfec-03', 'h265'].includes(name(codec)) || (kind === 'video' && name(codec) === 'red')) return false;
+      if (name(codec) === 'h264') return /packetization-mode=1/.test(codec.sdpFmtpLine ?? '');
+      return name(codec) !== 'vp9' || !/profile-id=[1-3]/.test(codec.sdpFmtpLine ?? '');
+    });
+    try {
+      transceiver.setCodecPreferences([...useful].sort((a, b) => rank(a) - rank(b)));
+      return;
+    } catch { /* the next list, or the browser's own order */ }
+  }
+}
+
+/** Offers a header extension that the browser knows and does not offer by itself. */
+function offerExtension(transceiver, uri) {
   try {
-    transceiver.setCodecPreferences([...useful].sort((a, b) => rank(a) - rank(b)));
-  } catch { /* the browser's own order is fine */ }
+    const all = transceiver.getHeaderExtensionsToNegotiate?.() ?? [];
+    const one = all.find((extension) => extension.uri === uri);
+    if (one?.direction !== 'stopped') return;
+    one.direction = 'sendrecv';
+    transceiver.setHeaderExtensionsToNegotiate(all);
+  } catch { /* without it, then */ }
 }
 
 /** One RTCPeerConnection: the slots, the senders, and offers one at a time. */
@@ -866,7 +948,9 @@ class Peer {
   addSlots(kind, total) {
     for (let have = this.count(kind); have < total; have++) {
       const transceiver = this.pc.addTransceiver(kind, { direction: 'recvonly' });
-      preferCodecs(transceiver, kind, kind === 'video' ? 'vp8' : 'opus', false);
+      preferCodecs(transceiver, kind, kind === 'video' ? ['vp8'] : ['opus', 'red'], false);
+      // It tells a decoder which of the layers of AV1 and VP9 are left out.
+      if (kind === 'video') offerExtension(transceiver, DEPENDENCY_DESCRIPTOR);
       this.slots.push({ kind, transceiver, track: transceiver.receiver.track });
     }
   }
@@ -874,8 +958,7 @@ class Peer {
   /** A section for a publication: an idle one of the same shape, or a new one. */
   async send(publication) {
     const { kind, track } = publication;
-    const shape = `${kind}:${publication.rids.join()}`;
-    const spare = this.#spare.findIndex((one) => one.shape === shape);
+    const spare = this.#spare.findIndex((one) => one.shape === publication.shape);
     if (spare >= 0) {
       const [{ transceiver }] = this.#spare.splice(spare, 1);
       publication.transceiver = transceiver;
@@ -899,7 +982,8 @@ class Peer {
         ...(rid ? { rid } : {}), ...(scaleResolutionDownBy ? { scaleResolutionDownBy } : {}), ...(maxBitrate ? { maxBitrate } : {}),
       })));
     }
-    preferCodecs(publication.transceiver, kind, publication.options.codec ?? (kind === 'video' ? 'vp8' : 'opus'), true);
+    const voice = publication.redundancy ? ['red', 'opus'] : ['opus', 'red'];
+    preferCodecs(publication.transceiver, kind, kind === 'video' ? [publication.wantedCodec ?? 'vp8'] : voice, true);
   }
 
   /** Idle sections stay in the connection and are used again: a stopped one would only make the SDP longer. */
@@ -909,7 +993,7 @@ class Peer {
     if (!transceiver || this.closed) return;
     transceiver.direction = 'inactive';
     await transceiver.sender.replaceTrack(null).catch(() => {});
-    this.#spare.push({ shape: `${publication.kind}:${publication.rids.join()}`, transceiver });
+    this.#spare.push({ shape: publication.shape, transceiver });
   }
 
   /** Resolves when an offer that contains everything wanted so far has been answered. */
@@ -956,8 +1040,8 @@ class Peer {
     this.#restart = false;
     await pc.setLocalDescription(await pc.createOffer({ iceRestart }));
     const sending = [...room.publications.values()].filter((one) => one.transceiver?.mid);
-    const tracks = sending.map(({ transceiver, cid, kind, source, rids, name, muted }) =>
-      ({ mid: transceiver.mid, cid, kind, source, rids, muted, ...(name ? { name } : {}) }));
+    const tracks = sending.map(({ transceiver, cid, kind, source, rids, name, muted, wantedCodec: codec }) =>
+      ({ mid: transceiver.mid, cid, kind, source, rids, muted, ...(name ? { name } : {}), ...(codec ? { codec } : {}) }));
     const told = new Map(sending.map((one) => [one.cid, one.muted]));
     const answer = await room.request('pc.offer', {
       gen: this.gen, offerId: ++this.offerId, offer: pc.localDescription.sdp, tracks, ...(iceRestart ? { iceRestart } : {}),
@@ -1122,12 +1206,14 @@ export function digestStats(report, before, trackToMid = new Map()) {
 /** A rectangle that shows a publication and tells the server how large it is. */
 export class Tile extends EventTarget {
   state = 'empty'; publication = null; width = 0; height = 0;
-  #target; #inView = true; #resize = null; #intersection = null; #own = false; #track = null; #frame = 0;
+  #target; #priority; #maxFps; #inView = true; #resize = null; #intersection = null; #own = false; #track = null; #frame = 0;
   #watching = false; #playing = false; #shown = null;
 
   constructor(room, element, target, { source, priority = 100, maxFps = 0, observe = true } = {}) {
     super();
-    Object.assign(this, { room, element, source, priority, maxFps, observe });
+    Object.assign(this, { room, element, source, observe });
+    this.#priority = priority;
+    this.#maxFps = maxFps;
     this.#own = !(element instanceof HTMLVideoElement);
     this.video = this.#own ? document.createElement('video') : element;
     this.video.autoplay = this.video.playsInline = this.video.muted = true;
@@ -1139,12 +1225,25 @@ export class Tile extends EventTarget {
 
   get target() { return this.#target; }
   set target(target) { this.#target = target; this.refresh(); this.room._viewChanged(); }
+  get priority() { return this.#priority; }
+  set priority(priority) { if (priority !== this.#priority) { this.#priority = priority; this.room._viewChanged(); } }
+  get maxFps() { return this.#maxFps; }
+  set maxFps(maxFps) { if (maxFps !== this.#maxFps) { this.#maxFps = maxFps; this.room._viewChanged(); } }
+
+  /** What the server sends of the publication now; null while it sends nothing, and for our own. */
+  get layer() {
+    const slot = this.publication?.slot;
+    if (!slot || slot.layer === null) return null;
+    const { layer: spatial, temporalLayer: temporal, width, height, reason } = slot;
+    return { spatial, temporal, width, height, reason };
+  }
 
   #observe() {
     const measure = (width, height) => {
+      const isGone = this.width * this.height > 0 && width * height === 0;
       this.width = width;
       this.height = height;
-      this.room._viewChanged();
+      this.room._viewChanged(isGone);
     };
     if (typeof ResizeObserver !== 'undefined') {
       this.#resize = new ResizeObserver(([entry]) => measure(entry.contentRect.width, entry.contentRect.height));
@@ -1155,7 +1254,7 @@ export class Tile extends EventTarget {
     if (typeof IntersectionObserver !== 'undefined') {
       this.#intersection = new IntersectionObserver((entries) => {
         this.#inView = entries[entries.length - 1].isIntersecting;
-        this.room._viewChanged();
+        this.room._viewChanged(!this.#inView);
       });
       this.#intersection.observe(this.element);
     }
@@ -1235,7 +1334,7 @@ export class Room extends EventTarget {
   participants = new Map(); publications = new Map(); slots = new Map(); speakers = { dominant: null, active: [] };
   _rebuilding = false;
   #signal; #peer = null; #gen = 0; #old = null; #oldTimer = null; #byTid = new Map(); #linked = []; #seen = null; #joined = null;
-  #tiles = new Set(); #usesTiles = false; #view = { timer: null, sent: '', busy: false, again: false };
+  #tiles = new Set(); #usesTiles = false; #view = { timer: null, isNow: false, sent: '', busy: false, again: false }; #demands = new Map();
   #subscriptions = new Map(); #auto; #volumes = new Map(); #devices = {}; #sinkId = ''; #hidden = false; #hideTimer = null;
   #stats = null; #statsAt = 0; #statsWork = null; #unlisten = []; #queues = new Set(); #iceFailed = false; #wasLive = false;
 
@@ -1338,13 +1437,22 @@ export class Room extends EventTarget {
     listen(window, 'pageshow', probe);
     listen(navigator.connection, 'change', probe);
     listen(window, 'pagehide', () => this.leave('pagehide'));
+    this.#watchPixelRatio();
     listen(document, 'visibilitychange', () => {
       clearTimeout(this.#hideTimer);
-      const apply = () => { this.#hidden = document.hidden; this._viewChanged(); };
+      const apply = () => { this.#hidden = document.hidden; this._viewChanged(true); };
       // A glance at another tab costs no key frames.
       if (document.hidden) this.#hideTimer = setTimeout(apply, 1_500);
       else { apply(); probe(); }
     });
+  }
+
+  /** A window that moves to another screen has as many CSS pixels as before, and other pixels. */
+  #watchPixelRatio() {
+    const query = globalThis.matchMedia?.(`(resolution: ${globalThis.devicePixelRatio || 1}dppx)`);
+    const changed = () => { this._viewChanged(); this.#watchPixelRatio(); };
+    query?.addEventListener?.('change', changed, { once: true });
+    this.#unlisten.push(() => query?.removeEventListener?.('change', changed));
   }
 
   _probe() { this.#signal.probe(); }
@@ -1421,7 +1529,9 @@ export class Room extends EventTarget {
     const peer = new Peer(this, ++this.#gen);
     this.#peer = peer;
     this.slots.clear();
+    this.#demands.clear();
     for (const publication of this.publications.values()) {
+      publication.forgetDemand();
       Object.assign(publication, { transceiver: null, tid: '', rev: 0, pending: true });
       peer.send(publication);
     }
@@ -1597,8 +1707,10 @@ export class Room extends EventTarget {
   }
 
   #demand({ tid, layers = [] }) {
-    const own = [...this.publications.values()].find((one) => one.tid === tid);
-    if (own) this._quietly(own.applyDemand(layers));
+    const own = [...this.publications.values()].find((one) => tid && one.tid === tid);
+    if (own) own.applyDemand(layers);
+    // It may come while the answer that names the track is still being applied.
+    else if (this.#demands.size < 64) this.#demands.set(tid, layers);
   }
 
   // Slots: which publication each receive section carries.
@@ -1724,7 +1836,9 @@ export class Room extends EventTarget {
     if (!publication.pending) return;
     publication.pending = false;
     publication.accept(publication);
-    if (publication.demand) this._quietly(publication.applyDemand(publication.demand));
+    const demand = this.#demands.get(publication.tid);
+    if (demand) publication.applyDemand(demand);
+    this.#demands.delete(publication.tid);
     this._refreshTiles();
   }
 
@@ -1796,7 +1910,7 @@ export class Room extends EventTarget {
     return tile;
   }
   attach(element, target, options = {}) { return this.tile(element, target, { ...options, observe: false }); }
-  _closeTile(tile) { if (this.#tiles.delete(tile)) this._viewChanged(); }
+  _closeTile(tile) { if (this.#tiles.delete(tile)) this._viewChanged(true); }
 
   async subscribe(target, on = true) {
     const rule = target instanceof Publication ? { tid: target.tid, on } : { pid: target.pid, on };
@@ -1808,9 +1922,13 @@ export class Room extends EventTarget {
   unsubscribe(target) { return this.subscribe(target, false); }
 
   #viewAnew() { this.#view.sent = ''; this._viewChanged(); }
-  _viewChanged() {
-    if (!this.#usesTiles || this.#view.timer || this.status.state === 'ended') return;
-    this.#view.timer = setTimeout(() => { this.#view.timer = null; this.#sendView(); }, VIEW_MS);
+  /** Growing and moving tiles are told together in a moment; what is hidden, or comes back, with this turn's changes. */
+  _viewChanged(now = false) {
+    const view = this.#view;
+    if (!this.#usesTiles || this.status.state === 'ended' || (view.timer && (view.isNow || !now))) return;
+    clearTimeout(view.timer);
+    view.isNow = now;
+    view.timer = setTimeout(() => { view.timer = null; this.#sendView(); }, now ? 0 : VIEW_MS);
   }
 
   async #sendView() {
@@ -1827,7 +1945,7 @@ export class Room extends EventTarget {
     view.busy = true;
     await this.request('view.update', { tiles }).catch(() => { view.sent = ''; });
     view.busy = false;
-    if (view.again) { view.again = false; this._viewChanged(); }
+    if (view.again) { view.again = false; this._viewChanged(true); }
   }
 
   // Numbers.
@@ -1861,7 +1979,8 @@ export class Room extends EventTarget {
       const sending = this.#stats?.send.get(publication.cid) ?? [];
       const top = sending.findLast((layer) => layer.height) ?? {};
       const info = {
-        width: top.width ?? 0, height: top.height ?? 0, fps: top.fps ?? 0, codec: top.codec ?? '', layer: null, layers: sending.length,
+        width: top.width ?? 0, height: top.height ?? 0, fps: top.fps ?? 0, codec: top.codec ?? '', layer: null, temporalLayer: null, layers: sending.length,
+        offered: null,
         kbps: sending.reduce((sum, layer) => sum + layer.kbps, 0), paused: publication.muted, reason: publication.muted ? 'muted' : 'none',
         lossPercent: 0, jitterMs: 0, sending,
       };
@@ -1873,7 +1992,8 @@ export class Room extends EventTarget {
     const info = {
       width: numbers.width || slot?.width || 0, height: numbers.height || slot?.height || 0, fps: numbers.fps ?? 0, kbps: numbers.kbps ?? 0,
       codec: (reason === 'codec' ? publication.codec : numbers.codec || publication.codec) ?? '', layer: slot?.layer ?? null,
-      layers: publication.layers.length, paused: slot?.paused ?? true, reason,
+      temporalLayer: slot?.temporalLayer ?? null, layers: publication.layers.length,
+      offered: { width: publication.width ?? 0, height: publication.height ?? 0, fps: publication.fps ?? 0 }, paused: slot?.paused ?? true, reason,
       lossPercent: numbers.lossPercent ?? 0, jitterMs: numbers.jitterMs ?? 0,
     };
     return { ...info, text: describe(info) };
