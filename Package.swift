@@ -11,9 +11,9 @@ let settings: [SwiftSetting] =
 /// The targets that depend on no other package, for the sanitizers' builds.
 let isMediaOnly = Context.environment["SFU_MEDIA_ONLY"] != nil
 let mediaTargets: Set<String> = [
-    "COpenSSL", "CSRTP", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO", "Simulation",
-    "AllocationCounter", "RTPTests", "SDPTests", "PeerTransportTests", "SFUTests", "ScenarioTests",
-    "AllocationTests", "MediaIOTests",
+    "COpenSSL", "COpus", "CSRTP", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
+    "Simulation", "AllocationCounter", "RTPTests", "SDPTests", "PeerTransportTests", "SFUTests",
+    "ScenarioTests", "AllocationTests", "MediaIOTests", "FuzzTargets", "FuzzTests",
 ]
 
 let products: [Product] = [
@@ -40,6 +40,7 @@ let targets: [Target] = [
     // floor 1: bytes and C
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
+    .systemLibrary(name: "COpus", pkgConfig: "opus", providers: [.apt(["libopus-dev"])]),
     .target(name: "CLinux"),
     .target(name: "CWeb"),
     .target(name: "RTP", swiftSettings: settings),
@@ -52,7 +53,7 @@ let targets: [Target] = [
     .target(name: "Seam", dependencies: ["RTP"], swiftSettings: settings),
     .target(name: "SDP", dependencies: ["RTP"], swiftSettings: settings),
     // floor 3: forwarding
-    .target(name: "SFU", dependencies: ["PeerTransport", "RTP", "Seam"], swiftSettings: settings),
+    .target(name: "SFU", dependencies: ["PeerTransport", "RTP", "Seam", "COpus"], swiftSettings: settings),
     // floor 4: threads and sockets; HTTP and rooms
     .target(
         name: "MediaIO",
@@ -119,12 +120,33 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "SFUTests",
-        dependencies: ["SFU", "PeerTransport", "RTP", "Seam"],
+        dependencies: ["SFU", "PeerTransport", "RTP", "Seam", "COpus"],
         swiftSettings: settings
     ),
     .testTarget(
         name: "ScenarioTests",
-        dependencies: ["Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
+        dependencies: ["Simulation", "SFU", "PeerTransport", "RTP", "Seam", "COpus"],
+        swiftSettings: settings
+    ),
+    // real codecs of the distribution, compiled and loaded by the tests themselves
+    .systemLibrary(name: "CBitstreamCodecs", path: "Tests/BitstreamTests/Codecs"),
+    .testTarget(
+        name: "BitstreamTests",
+        dependencies: ["CBitstreamCodecs", "Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
+        exclude: ["Codecs"],
+        swiftSettings: settings
+    ),
+    // properties of all input: scripts/fuzz looks for what breaks them, the test runs the stored inputs
+    .target(
+        name: "FuzzTargets",
+        dependencies: ["PeerTransport", "SDP", "RTP"],
+        path: "Tests/Fuzz/Targets",
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "FuzzTests",
+        dependencies: ["FuzzTargets"],
+        path: "Tests/Fuzz/Replay",
         swiftSettings: settings
     ),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
