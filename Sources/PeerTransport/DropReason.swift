@@ -16,6 +16,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case noSubscriber, muted, layerNotSelected, awaitingKeyFrame, tooLateForMapping, pathNotReady,
         consentExpired
     case packetTooLarge, codecMismatch, protectFailed
+    // a room with more voices than slots
+    case notLoudest
     // workers
     case handOverFull, handOverUnknown
     // sending

@@ -9,6 +9,8 @@ public struct Instant: Comparable, Hashable, Sendable {
 
     /// Later than every instant that a clock can show: "no deadline".
     public static let distantFuture = Instant(microseconds: .max)
+    /// Earlier than every instant that a clock can show, and far enough from the end that intervals to it are right.
+    public static let distantPast = Instant(microseconds: .min / 4)
     public static let zero = Instant(microseconds: 0)
 
     @inlinable

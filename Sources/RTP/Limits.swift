@@ -38,6 +38,16 @@ public enum Limits {
         public static let resendShare = 15
         /// What that share may save up, bytes.
         public static let resendBurstBytes = 60_000
+        /// Longest time that a missing packet may only be reordered, where the network reorders much.
+        public static let nackReorderGuardLongest = Interval.milliseconds(50)
+        /// An encoding that nobody wants is switched off after this time.
+        public static let demandDelay = Interval.seconds(3)
+        /// Oldest key frame that a late joiner is started with from the history, without asking for one.
+        public static let storedKeyFrameAge = Interval.milliseconds(500)
+        /// Most packets behind such a key frame.
+        public static let storedKeyFramePackets = 128
+        /// And most bytes.
+        public static let storedKeyFrameBytes = 100_000
         /// Key frames are asked for at most this often per encoding.
         public static let keyFrameInterval = Interval.milliseconds(500)
         /// Packets of one encoding that wait for their frame's end; more are forwarded at once.
@@ -46,8 +56,10 @@ public enum Limits {
         public static let equalisingPadding = 16
         /// Segments of one send (Linux UDP_MAX_SEGMENTS).
         public static let segmentsPerSend = 64
-        /// A camera layer without packets for this long is not alive.
-        public static let layerTimeout = Interval.milliseconds(400)
+        /// A camera layer without packets for five of its pictures, and at least this long, is not alive.
+        public static let layerTimeout = Interval.milliseconds(250)
+        /// And at most this long, however slow it is.
+        public static let layerTimeoutLongest = Interval.seconds(2)
         /// The same for a screen, which may send little while nothing moves.
         public static let screenLayerTimeout = Interval.milliseconds(3000)
         /// An encoding changes its SSRC or its codec at most this often.
@@ -66,6 +78,35 @@ public enum Limits {
         public static let attachmentsPerSession = 16
         /// Bytes of what a gateway leaves with a session.
         public static let attachmentBytes = 8192
+    }
+    /// Who is heard and who speaks.
+    public enum Audio {
+        /// Most voices of one room that are heard at once, where more people may speak than anybody has slots.
+        public static let places = 10
+        /// Packets of somebody who is not heard that are left out unread, before one is decrypted all the same.
+        public static let unreadPackets = 64
+        /// Publications of one room that are heard beside those places, since a session asked for nothing else.
+        public static let chosenVoices = 64
+        /// People of one room who spoke lately and may be the dominant speaker.
+        public static let talkers = 32
+        /// Time without a voice after which somebody is none of them.
+        public static let talkerTimeout = Interval.seconds(30)
+        /// Dominant speakers that are remembered, for the order in which cameras are shown.
+        public static let recentSpeakers = 10
+        /// Speakers of one report, the loudest.
+        public static let reportedSpeakers = 10
+        /// Earlier packets in one RED packet that are looked at, the newest.
+        public static let redundantBlocks = 4
+        /// How many packets back a RED packet may repeat one.
+        public static let redundancyReach = 8
+        /// Largest RED payload with redundancy that we send, bytes.
+        public static let redundantPayloadBytes = 1200
+        /// Reported loss from which on a subscriber with RED gets each packet twice, in 1/256: 3 %.
+        public static let redundancyLoss = 8
+        /// And from which on three times, in 1/256: 10 %.
+        public static let redundancyHeavyLoss = 26
+        /// How long it goes on after the last such report.
+        public static let redundancyHold = Interval.seconds(10)
     }
     /// WebSocket sessions and rooms.
     public enum Signaling {

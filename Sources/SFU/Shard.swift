@@ -77,8 +77,23 @@ public final class Shard {
         if datagram.count > 0, datagram[0] <= 3 {
             return receiveFromUnknown(datagram, on: path, for: session, at: now)
         }
+        if session.room.voices.isActive && leaveOut(datagram, of: session, at: now) { return .handled }
         receive(datagram, on: path, for: session, at: now)
         return .handled
+    }
+
+    /// A packet of a voice that is not among the loudest of its room need not be decrypted.
+    private func leaveOut(
+        _ datagram: UnsafeMutableBufferPointer<UInt8>,
+        of session: Session,
+        at now: Instant
+    ) -> Bool {
+        guard let packet = datagram.baseAddress,
+            session.leaveOut(packet, length: datagram.count, at: now)
+        else { return false }
+        counts.pointee.drop(.notLoudest)
+        session.arm()
+        return true
     }
 
     @inline(__always)
@@ -403,8 +418,7 @@ public final class Shard {
 
     private func mute(_ id: PublicationID, _ muted: Bool) {
         guard let publication = publications[id], publication.isMuted != muted else { return }
-        publication.isMuted = muted
-        publication.room.needsDealing = true
+        publication.room.mute(publication, muted)
     }
 
     private func attach(_ id: SessionID, _ key: String, _ bytes: [UInt8]) {

@@ -141,6 +141,17 @@ import Testing
         #expect(values.present == 1 << HeaderExtension.mid.rawValue)
     }
 
+    /// The id of an empty element is known, its value is not: what stood before it counts.
+    @Test func emptyElementsTakeNothingBack() throws {
+        let id = map.id(of: .mid)
+        let body: [UInt8] = [id, 2, 0x61, 0x62, id, 0, 0, 0]
+        let values = try parse(0x1000, body)
+        #expect(values.has(.mid) && !values.isMalformed)
+        #expect(text(values.mid, 0x1000, body) == [0x61, 0x62])
+        let empty = try parse(0x1000, [id, 0, 0, 0])
+        #expect(!empty.has(.mid) && empty.mid.isEmpty)
+    }
+
     @Test func reservedIdsStopTheWalk() throws {
         let stopped = try parse(0xBEDE, hex("1031 f0 99 1032 0000"))
         #expect(stopped.mid.length == 1 && stopped.mid.offset == 17)

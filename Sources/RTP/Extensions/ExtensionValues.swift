@@ -97,7 +97,8 @@ public struct ExtensionValues: Sendable {
         _ length: Int,
         _ kind: HeaderExtension?
     ) {
-        guard let kind else { return }
+        // Only the two-byte form can be empty, and no extension is.
+        guard let kind, length > 0 else { return }
         let range = ByteRange(
             offset: UInt16(truncatingIfNeeded: offset),
             length: UInt16(truncatingIfNeeded: length)
@@ -136,7 +137,6 @@ public struct ExtensionValues: Sendable {
             dependencyDescriptor = range
         case .videoLayersAllocation: videoLayersAllocation = range
         }
-        guard length > 0 else { return }
         present |= 1 << UInt16(kind.rawValue)
     }
 }

@@ -36,6 +36,8 @@ public struct MediaSection: Codable, Sendable, Hashable {
     public var receive: [EncodingParameters]
     /// What we send to the peer here; nil: nothing.
     public var slot: SlotParameters?
+    /// The peer takes one-byte and two-byte header extensions in one stream (RFC 8285 §4.1.2).
+    public var allowsMixedExtensions: Bool
 
     public init(
         mid: String,
@@ -43,7 +45,8 @@ public struct MediaSection: Codable, Sendable, Hashable {
         codecs: [CodecParameters],
         extensions: [HeaderExtensionID],
         receive: [EncodingParameters] = [],
-        slot: SlotParameters? = nil
+        slot: SlotParameters? = nil,
+        allowsMixedExtensions: Bool = false
     ) {
         self.mid = mid
         self.kind = kind
@@ -51,5 +54,6 @@ public struct MediaSection: Codable, Sendable, Hashable {
         self.extensions = extensions
         self.receive = receive
         self.slot = slot
+        self.allowsMixedExtensions = allowsMixedExtensions
     }
 }

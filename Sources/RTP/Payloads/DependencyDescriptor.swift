@@ -171,22 +171,76 @@ extension DependencyDescriptor {
         to out: UnsafeMutablePointer<UInt8>,
         capacity: Int
     ) -> Int {
+        DescriptorLayout(self, length: length).rewrite(
+            bytes,
+            frameNumber: frameNumber,
+            mask: mask,
+            to: out,
+            capacity: capacity
+        )
+    }
+
+    /// Puts another frame number into a descriptor in place; needs 3 bytes.
+    public static func patchFrameNumber(_ bytes: UnsafeMutablePointer<UInt8>, _ frameNumber: UInt16) {
+        ByteOrder.store16(frameNumber, bytes, 1)
+    }
+}
+
+/// Where the parts of a descriptor lie: all that is needed to write it anew after it was parsed. Kept with a packet.
+public struct DescriptorLayout: Equatable, Sendable {
+    /// Bytes; 0: there is no descriptor.
+    public private(set) var length: UInt8 = 0
+    public private(set) var targetCount: UInt8 = 0
+    public private(set) var hasMask = false
+    public private(set) var frameNumber: UInt16 = 0
+    private var maskPosition: UInt16 = 0
+    private var usedBits: UInt16 = 0
+
+    public init() {}
+
+    /// Of a descriptor that could not be read yet.
+    public init(unread length: Int) { self.length = UInt8(clamping: length) }
+
+    public init(_ descriptor: DependencyDescriptor, length: Int) {
+        self.length = UInt8(clamping: length)
+        targetCount = UInt8(truncatingIfNeeded: descriptor.targetCount)
+        hasMask = descriptor.hasActiveDecodeTargets
+        frameNumber = descriptor.frameNumber
+        maskPosition = UInt16(truncatingIfNeeded: descriptor.maskPosition)
+        usedBits = UInt16(truncatingIfNeeded: descriptor.usedBits)
+    }
+
+    /// Bytes of the descriptor with a mask of its own.
+    public var lengthWithMask: Int {
+        let bits = length <= 3 ? 29 + Int(targetCount) : Int(usedBits) + (hasMask ? 0 : Int(targetCount))
+        return (bits + 7) >> 3
+    }
+
+    /// Copies the descriptor with another frame number and with `mask` as its active decode targets, added where it
+    /// had none. Returns the bytes written, the same as `lengthWithMask`; 0: no room.
+    public func rewrite(
+        _ bytes: UnsafePointer<UInt8>,
+        frameNumber: UInt16,
+        mask: UInt32,
+        to out: UnsafeMutablePointer<UInt8>,
+        capacity: Int
+    ) -> Int {
         guard length >= 3 else { return 0 }
         var writer = BitWriter(out, capacity: capacity)
         writer.write(UInt32(bytes[0]), 8)
         writer.write(UInt32(frameNumber), 16)
         guard length > 3 else {
             writer.write(0b01000, 5)
-            writer.write(mask, targetCount)
+            writer.write(mask, Int(targetCount))
             return writer.isFull ? 0 : writer.length
         }
-        var reader = BitReader(bytes, length: length)
+        var reader = BitReader(bytes, length: Int(length))
         reader.seek(24)
         writer.write(reader.read(5) | 0b01000, 5)
-        DependencyDescriptor.copy(&reader, upTo: maskPosition, to: &writer)
-        if hasActiveDecodeTargets { _ = reader.read(targetCount) }
-        writer.write(mask, targetCount)
-        DependencyDescriptor.copy(&reader, upTo: usedBits, to: &writer)
+        DescriptorLayout.copy(&reader, upTo: Int(maskPosition), to: &writer)
+        if hasMask { _ = reader.read(Int(targetCount)) }
+        writer.write(mask, Int(targetCount))
+        DescriptorLayout.copy(&reader, upTo: Int(usedBits), to: &writer)
         return writer.isFull || reader.isExhausted ? 0 : writer.length
     }
 
@@ -195,11 +249,6 @@ extension DependencyDescriptor {
             let count = min(32, end - reader.position)
             writer.write(reader.read(count), count)
         }
-    }
-
-    /// Puts another frame number into a descriptor in place; needs 3 bytes.
-    public static func patchFrameNumber(_ bytes: UnsafeMutablePointer<UInt8>, _ frameNumber: UInt16) {
-        ByteOrder.store16(frameNumber, bytes, 1)
     }
 }
 

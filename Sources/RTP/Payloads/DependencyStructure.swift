@@ -81,6 +81,27 @@ public struct DependencyStructure: Sendable {
         return mask
     }
 
+    /// Whether every frame of `lower` also belongs to `upper`: then a receiver of `upper` may go down to `lower` at
+    /// any picture, since it has all that is needed.
+    public func contains(_ lower: Int, in upper: Int) -> Bool {
+        guard lower >= 0, upper >= 0, lower < decodeTargetCount, upper < decodeTargetCount else { return false }
+        for template in 0..<templateCount {
+            let indications = templateIndications[template]
+            let isInLower = indications >> UInt64(2 * lower) & 3 != 0
+            if isInLower && indications >> UInt64(2 * upper) & 3 == 0 { return false }
+        }
+        return true
+    }
+
+    /// Spatial layers that the sender produces now, bit i for layer i.
+    public var activeSpatialLayers: UInt8 {
+        var layers: UInt8 = 0
+        for target in 0..<decodeTargetCount where activeDecodeTargets >> UInt32(target) & 1 != 0 {
+            layers |= 1 << (targetLayers[target] >> 4)
+        }
+        return layers
+    }
+
     /// Pixels of a spatial layer; 0 unknown.
     public func width(ofSpatialLayer layer: UInt8) -> UInt16 {
         hasResolutions && layer <= maxSpatialLayer

@@ -14,6 +14,8 @@ public struct FrameInfo: Equatable, Sendable {
     public var temporalLayer: UInt8 = 0
     /// A safe point to step up to this temporal layer (VP8 Y, VP9 U, dependency descriptor "switch").
     public var isLayerSync = false
+    /// VP9 U bit: pictures behind this one need nothing of higher temporal layers that is older.
+    public var isSwitchingUpPoint = false
     /// VP9 P bit, or a dependency descriptor frame with references: needs earlier pictures.
     public var isInterPredicted = true
     /// VP9 D bit: needs the next lower spatial layer of the same picture.
@@ -24,7 +26,7 @@ public struct FrameInfo: Equatable, Sendable {
     public var isNotReferenceForUpperLayers = false
     /// -1: absent.
     public var pictureID: Int32 = -1
-    /// 0, 7 or 15.
+    /// 0, 7 or 15; 16 where it is the frame number of a dependency descriptor.
     public var pictureIDBits: UInt8 = 0
     /// -1: absent.
     public var tl0PicIndex: Int16 = -1
@@ -91,7 +93,9 @@ public struct FrameInfo: Equatable, Sendable {
         endsFrame = vp9.endsFrame
         spatialLayer = vp9.spatialLayer
         temporalLayer = vp9.temporalLayer
-        isLayerSync = vp9.isSwitchingUpPoint
+        // U speaks of the pictures behind this one: it may itself need what its own layer had before.
+        isLayerSync = !vp9.isInterPredicted
+        isSwitchingUpPoint = vp9.isSwitchingUpPoint
         isInterPredicted = vp9.isInterPredicted
         isInterLayerPredicted = vp9.isInterLayerPredicted
         isNotReferenceForUpperLayers = vp9.isNotReferenceForUpperLayers
@@ -108,6 +112,9 @@ public struct FrameInfo: Equatable, Sendable {
         startsFrame = h264.startsFrame
         isInterPredicted = !(h264.hasSPS || h264.hasIDR)
         isNonReference = h264.isNonReference
+        // No frame needs it, and it needs frames of the base layer: a temporal layer in all but name.
+        temporalLayer = h264.isNonReference ? 1 : 0
+        isLayerSync = h264.isNonReference
         width = h264.width
         height = h264.height
     }

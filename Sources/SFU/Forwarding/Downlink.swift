@@ -92,22 +92,18 @@ struct Downlink: ~Copyable {
         into outbox: Outbox
     ) {
         guard let sender else { return }
-        var count = 0
+        var collected = Departures(list: departures, counters: counters, now: now)
         for i in 0..<shownCount {
             let stream = shown[i]
-            count = stream.pointee.collect(
-                into: departures,
-                from: count,
-                of: stream,
-                counters: counters,
-                at: now
-            )
-            if count > Downlink.departureCapacity - Downlink.departureReserve {
-                dispatch(departures, count, sender, counters, absoluteSendTime, now, outbox)
-                count = 0
+            stream.pointee.collect(into: &collected, of: stream)
+            if collected.count > Downlink.departureCapacity - Downlink.departureReserve {
+                dispatch(departures, collected.count, sender, counters, absoluteSendTime, now, outbox)
+                collected.count = 0
             }
         }
-        if count > 0 { dispatch(departures, count, sender, counters, absoluteSendTime, now, outbox) }
+        if collected.count > 0 {
+            dispatch(departures, collected.count, sender, counters, absoluteSendTime, now, outbox)
+        }
     }
 
     private mutating func dispatch(

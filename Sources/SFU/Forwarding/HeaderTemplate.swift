@@ -7,6 +7,8 @@ struct HeaderTemplate {
     private var words = (SIMD16<UInt8>(), SIMD16<UInt8>(), SIMD16<UInt8>())
     /// Fixed header, extension header and the elements that every packet has.
     private var baseLength = RTPHeader.fixedLength
+    /// Elements that every packet has.
+    private var baseElements = 0
     private var hasExtensions = false
     /// Offsets of the values to patch, 0: not negotiated.
     private var transportSequenceOffset = 0
@@ -16,6 +18,9 @@ struct HeaderTemplate {
     private var captureTimeID: UInt8 = 0
     private var playoutDelayID: UInt8 = 0
     private var contentTypeID: UInt8 = 0
+    /// Of the dependency descriptor; over 14 it needs the two-byte form.
+    private var descriptorID: UInt8 = 0
+    private var allowsTwoBytes = false
     private var optional: PacketRecord.Flags = []
 
     init(section: MediaSection, ssrc: UInt32) {
@@ -31,20 +36,25 @@ struct HeaderTemplate {
         if id(.transportSequence) != 0 {
             transportSequenceOffset = base.count + 1
             base += [id(.transportSequence) << 4 | 1, 0, 0]
+            baseElements += 1
         }
         if id(.absoluteSendTime) != 0 {
             sendTimeOffset = base.count + 1
             base += [id(.absoluteSendTime) << 4 | 2, 0, 0, 0]
+            baseElements += 1
         }
         let mid = Array(section.mid.utf8.prefix(16))
         if id(.mid) != 0 && !mid.isEmpty {
             base += [id(.mid) << 4 | UInt8(mid.count - 1)] + mid
+            baseElements += 1
         }
         audioLevelID = id(.audioLevel)
         orientationID = id(.videoOrientation)
         captureTimeID = id(.absoluteCaptureTime)
         playoutDelayID = id(.playoutDelay)
         contentTypeID = id(.videoContentType)
+        descriptorID = id(.dependencyDescriptor)
+        allowsTwoBytes = section.allowsMixedExtensions
         if audioLevelID != 0 { optional.insert(.audioLevel) }
         if orientationID != 0 { optional.insert(.orientation) }
         if captureTimeID != 0 { optional.insert(.captureTime) }
@@ -61,11 +71,24 @@ struct HeaderTemplate {
         }
     }
 
+    /// Whether the subscriber is told the layers of each packet by dependency descriptors.
+    var hasDescriptor: Bool { descriptorID != 0 }
+
+    /// The longest value of a one-byte element (RFC 8285 §4.2).
+    private static let longestOneByteValue = 16
+
     /// Header bytes of a packet whose record has these flags.
+    /// - Parameter descriptor: bytes of the dependency descriptor as it goes out, 0: none.
     @inline(__always)
-    func length(with flags: PacketRecord.Flags) -> Int {
+    func length(with flags: PacketRecord.Flags, descriptor: Int = 0) -> Int {
         let wanted = flags.intersection(optional)
+        if descriptor > 0 && descriptorID != 0 { return length(wanted, flags, descriptor) }
         guard hasExtensions || !wanted.isEmpty else { return RTPHeader.fixedLength }
+        return (oneByteLength(wanted, flags) + 3) & ~3
+    }
+
+    @inline(__always)
+    private func oneByteLength(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags) -> Int {
         var length = hasExtensions ? baseLength : RTPHeader.fixedLength + 4
         if wanted.contains(.audioLevel) { length += 2 }
         if !wanted.subtracting(.audioLevel).isEmpty {
@@ -74,30 +97,41 @@ struct HeaderTemplate {
             if wanted.contains(.playoutDelay) { length += 4 }
             if wanted.contains(.contentType) { length += 2 }
         }
-        return (length + 3) & ~3
+        return length
     }
 
-    /// Writes the header; returns its length, the same as `length(with:)`.
+    private func length(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags, _ descriptor: Int) -> Int {
+        let base = oneByteLength(wanted, flags)
+        if descriptor <= HeaderTemplate.longestOneByteValue { return (base + 1 + descriptor + 3) & ~3 }
+        guard allowsTwoBytes else { return hasExtensions || !wanted.isEmpty ? (base + 3) & ~3 : RTPHeader.fixedLength }
+        let elements = baseElements + wanted.rawValue.nonzeroBitCount
+        return (base + elements + 2 + descriptor + 3) & ~3
+    }
+
+    /// Writes the header; returns its length, the same as `length(with:descriptor:)`.
     @inline(__always)
     func write(
         to packet: UnsafeMutablePointer<UInt8>,
         payloadType: UInt8,
+        marker: Bool,
         sequence: UInt16,
         timestamp: UInt32,
         transportSequence: UInt16,
         absoluteSendTime: UInt32,
-        record: UnsafeMutablePointer<PacketRecord>
+        record: UnsafeMutablePointer<PacketRecord>,
+        descriptor: OutgoingDescriptor = OutgoingDescriptor()
     ) -> Int {
         let flags = record.pointee.flags
         let place = UnsafeMutableRawPointer(packet)
         place.storeBytes(of: words.0, toByteOffset: 0, as: SIMD16<UInt8>.self)
         place.storeBytes(of: words.1, toByteOffset: 16, as: SIMD16<UInt8>.self)
         place.storeBytes(of: words.2, toByteOffset: 32, as: SIMD16<UInt8>.self)
-        packet[1] = payloadType | (flags.contains(.marker) ? 0x80 : 0)
+        packet[1] = payloadType | (marker ? 0x80 : 0)
         ByteOrder.store16(sequence, packet, 2)
         ByteOrder.store32(timestamp, packet, 4)
         let wanted = flags.intersection(optional)
-        guard hasExtensions || !wanted.isEmpty else { return RTPHeader.fixedLength }
+        let hasDescriptor = descriptor.length > 0 && descriptorID != 0
+        guard hasExtensions || !wanted.isEmpty || hasDescriptor else { return RTPHeader.fixedLength }
         packet[0] = 0x90
         if transportSequenceOffset != 0 {
             ByteOrder.store16(transportSequence, packet, transportSequenceOffset)
@@ -110,12 +144,62 @@ struct HeaderTemplate {
             end += 2
         }
         if !wanted.subtracting(.audioLevel).isEmpty { end = writeRare(wanted, record, packet, end) }
+        if hasDescriptor { end = write(descriptor, record, packet, end) }
+        guard end > RTPHeader.fixedLength + 4 else {
+            packet[0] = 0x80
+            return RTPHeader.fixedLength
+        }
         while end & 3 != 0 {
             packet[end] = 0
             end += 1
         }
         ByteOrder.store16(UInt16((end - RTPHeader.fixedLength - 4) / 4), packet, RTPHeader.fixedLength + 2)
         return end
+    }
+
+    /// Appends the dependency descriptor; a long one turns the whole block to the two-byte form.
+    @inline(never)
+    private func write(
+        _ descriptor: OutgoingDescriptor,
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ packet: UnsafeMutablePointer<UInt8>,
+        _ start: Int
+    ) -> Int {
+        var end = start
+        if descriptor.length <= HeaderTemplate.longestOneByteValue {
+            packet[end] = descriptorID << 4 | UInt8(truncatingIfNeeded: descriptor.length - 1)
+            end += 1
+        } else {
+            guard allowsTwoBytes else { return start }
+            end = widen(packet, start)
+            packet[end] = descriptorID
+            packet[end + 1] = UInt8(truncatingIfNeeded: descriptor.length)
+            end += 2
+        }
+        descriptor.write(record, to: packet + end)
+        return end + descriptor.length
+    }
+
+    /// Turns one-byte elements to two-byte ones (RFC 8285 §4.3). Returns their new end.
+    private func widen(_ packet: UnsafeMutablePointer<UInt8>, _ end: Int) -> Int {
+        let first = RTPHeader.fixedLength + 4
+        ByteOrder.store16(0x1000, packet, RTPHeader.fixedLength)
+        let count = end - first
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: max(count, 1)) { copy in
+            guard let from = copy.baseAddress else { return end }
+            from.update(from: packet + first, count: count)
+            var read = 0
+            var written = first
+            while read < count {
+                let length = Int(from[read] & 0x0f) + 1
+                packet[written] = from[read] >> 4
+                packet[written + 1] = UInt8(truncatingIfNeeded: length)
+                (packet + written + 2).update(from: from + read + 1, count: length)
+                read += 1 + length
+                written += 2 + length
+            }
+            return written
+        }
     }
 
     private func writeRare(
@@ -150,5 +234,34 @@ struct HeaderTemplate {
             end += 2
         }
         return end
+    }
+}
+
+/// A dependency descriptor as one subscriber gets it.
+struct OutgoingDescriptor {
+    /// Bytes, 0: none.
+    var length = 0
+    var bytes: UnsafePointer<UInt8>?
+    var frameNumber: UInt16 = 0
+    /// 0: as the sender says.
+    var mask: UInt32 = 0
+
+    fileprivate func write(
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        to out: UnsafeMutablePointer<UInt8>
+    ) {
+        guard let bytes else { return }
+        if mask == 0 {
+            out.update(from: bytes, count: length)
+            DependencyDescriptor.patchFrameNumber(out, frameNumber)
+        } else {
+            _ = record.pointee.descriptor.rewrite(
+                bytes,
+                frameNumber: frameNumber,
+                mask: mask,
+                to: out,
+                capacity: length
+            )
+        }
     }
 }

@@ -21,17 +21,25 @@ final class Publication {
     /// `codec`'s payload type, for the road.
     private(set) var payloadType: UInt8 = 0xff
     private var codecSince: Instant?
-    private(set) var voice = VoiceActivity()
+    var voice = VoiceActivity()
+    /// Somebody asked for it and for little else: it is heard, loud or not.
+    var isChosen = false
+    /// Made where the sender does not say how loud its packets are.
+    var meter: OpusLevelMeter?
     /// Slots that show it.
     var viewers = 0
     /// What of its state the gateway knows.
     var reported: UInt64?
-    /// Which layers were alive at the last look.
-    var liveLayers: UInt8 = 0
+    /// Which layers were alive at the last look: four bits for each encoding, one for each of its spatial layers.
+    private(set) var liveLayers: UInt32 = 0
+    /// Which of its encodings anybody wants.
+    var demand: Demand
     /// Order of arrival in the room, for stable slots.
     let ordinal: UInt64
     // Scratch of the dealing.
     var rank: Int64 = 0
+    /// Place among those who had the floor, the present one 0.
+    var recency = 0
     var isSeated = false
     var dealing: UInt64 = 0
 
@@ -54,6 +62,7 @@ final class Publication {
         self.ordinal = ordinal
         let encodings = media.section.receive.prefix(Limits.Media.encodingsPerPublication)
         layerCount = encodings.count
+        demand = Demand(encodings: encodings.count)
         layers = .allocate(capacity: max(encodings.count, 1))
         for (layer, encoding) in encodings.enumerated() {
             (layers + layer).initialize(
@@ -82,15 +91,70 @@ final class Publication {
         room.needsDealing = true
     }
 
-    /// A packet says how loud it is (RFC 6464).
-    @inline(__always)
-    func heard(_ level: UInt8, at now: Instant) { voice.note(level, at: now) }
+    // MARK: Layers
 
-    /// Packets of this layer come. Returns whether none came lately.
-    func cameAlive(_ layer: Int) -> Bool {
-        guard !hasLive(layer) else { return false }
-        liveLayers |= 1 << UInt8(truncatingIfNeeded: layer)
-        return true
+    /// Looks which layers are alive. Returns whether that changed.
+    func look(at now: Instant) -> Bool {
+        var newest = Instant.distantPast
+        for i in 0..<layerCount { newest = max(newest, layers[i].lastPacketAt ?? .distantPast) }
+        // Where the network stands still, no layer is gone; but not for ever.
+        let reference = max(newest, now - Limits.Media.layerTimeoutLongest)
+        var live: UInt32 = 0
+        for i in 0..<layerCount {
+            live |= UInt32(layers[i].aliveLayers(reference: reference)) << UInt32(4 * i)
+        }
+        defer { liveLayers = live }
+        return live != liveLayers
+    }
+
+    func hasLive(_ encoding: Int, spatial: Int) -> Bool { liveLayers >> UInt32(4 * encoding + spatial) & 1 != 0 }
+
+    /// The publisher says which layers of all its encodings it sends (video-layers-allocation). Returns whether that
+    /// is news.
+    func announce(_ allocation: VideoLayersAllocation, at now: Instant) -> Bool {
+        var isNews = false
+        for i in 0..<layerCount {
+            var sent: UInt8 = 0
+            for spatial in 0..<LayerActivity.spatialLayers
+            where allocation.temporalLayerCount(stream: i, spatialLayer: spatial) > 0 {
+                sent |= 1 << UInt8(spatial)
+                guard allocation.hasResolutions else { continue }
+                layers[i].layers.resize(
+                    spatial,
+                    width: allocation.width(stream: i, spatialLayer: spatial),
+                    height: allocation.height(stream: i, spatialLayer: spatial)
+                )
+            }
+            if layers[i].layers.announce(sent, at: now) { isNews = true }
+        }
+        return isNews
+    }
+
+    /// The layer for a tile; nil: no wish.
+    func layer(for tile: Wishes.Tile?, present: LayerTarget, at now: Instant) -> LayerChoice {
+        guard kind == .video else {
+            let only = LayerTarget(encoding: 0)
+            return LayerChoice(target: only, ideal: only)
+        }
+        var candidates: [LayerSelector.Candidate] = []
+        for i in 0..<layerCount {
+            for spatial in 0...Int(layers[i].layers.top) {
+                candidates.append(
+                    LayerSelector.Candidate(
+                        encoding: Int8(i),
+                        spatial: UInt8(spatial),
+                        width: layers[i].layers.widths[spatial],
+                        height: layers[i].layers.heights[spatial],
+                        isLive: hasLive(i, spatial: spatial)
+                    )
+                )
+            }
+        }
+        return LayerSelector(candidates, isScreen: source == .screen).choose(
+            for: tile,
+            present: present,
+            picturesPerSecond: { layers[$0].layers.picturesPerSecond(upTo: $1, at: now) }
+        )
     }
 
     /// Somebody needs a key frame of this layer.
@@ -102,10 +166,13 @@ final class Publication {
 
     /// Changes when there is something to tell the gateway: not with the rates, which change all the time.
     var digest: UInt64 {
-        var digest = UInt64(codec?.payloadType ?? 0xff) << 8 | UInt64(liveLayers)
+        var digest = UInt64(codec?.payloadType ?? 0xff) << 32 | UInt64(liveLayers)
         for i in 0..<layerCount {
-            digest =
-                digest &* 0x9e37_79b9_7f4a_7c15 &+ UInt64(layers[i].width) << 16 &+ UInt64(layers[i].height)
+            for spatial in 0...Int(layers[i].layers.top) {
+                let size =
+                    UInt64(layers[i].layers.widths[spatial]) << 16 | UInt64(layers[i].layers.heights[spatial])
+                digest = digest &* 0x9e37_79b9_7f4a_7c15 &+ size
+            }
         }
         return digest
     }
@@ -114,15 +181,20 @@ final class Publication {
     func state(at now: Instant) -> PublicationState {
         var states: [PublicationState.Layer] = []
         for i in 0..<layerCount {
-            states.append(
-                PublicationState.Layer(
-                    rid: layers[i].rid,
-                    live: layers[i].isLive(at: now),
-                    width: layers[i].width,
-                    height: layers[i].height,
-                    bitsPerSecond: layers[i].bitsPerSecond(at: now)
+            let rate = layers[i].layers.picturesPerSecond(upTo: LayerActivity.temporalLayers - 1, at: now)
+            for spatial in 0...Int(layers[i].layers.top) {
+                states.append(
+                    PublicationState.Layer(
+                        rid: layers[i].rid,
+                        spatialLayer: UInt8(spatial),
+                        live: hasLive(i, spatial: spatial),
+                        width: layers[i].layers.widths[spatial],
+                        height: layers[i].layers.heights[spatial],
+                        bitsPerSecond: layers[i].layers.bitsPerSecond(upTo: spatial, at: now),
+                        framesPerSecond: kind == .video ? UInt8(clamping: rate) : 0
+                    )
                 )
-            )
+            }
         }
         return PublicationState(publication: id, room: room.id, codec: codec?.name, layers: states)
     }
@@ -132,28 +204,5 @@ final class Publication {
         let encodings = section.receive.prefix(Limits.Media.encodingsPerPublication)
         return section.mid == mid && section.kind == kind && encodings.count == layerCount
             && encodings.enumerated().allSatisfy { layers[$0.offset].rid == $0.element.rid }
-    }
-
-    func hasLive(_ layer: Int) -> Bool { liveLayers & (1 << UInt8(layer)) != 0 }
-}
-
-/// How much and when somebody spoke, from the levels in the packets (RFC 6464).
-struct VoiceActivity {
-    /// Smoothed loudness, 0 silent to 127.
-    private(set) var level: Int32 = 0
-    private(set) var lastVoiceAt: Instant?
-
-    /// - Parameter byte: V bit and −dBov.
-    @inline(__always)
-    mutating func note(_ byte: UInt8, at now: Instant) {
-        let loudness = 127 - Int32(byte & 0x7f)
-        level += (loudness - level) / 4
-        // Louder than −60 dBov counts, whatever the V bit says: not every sender sets it.
-        if byte & 0x80 != 0 || loudness > 67 { lastVoiceAt = now }
-    }
-
-    func isSpeaking(at now: Instant) -> Bool {
-        guard let lastVoiceAt else { return false }
-        return now - lastVoiceAt < .milliseconds(600) && level > 40
     }
 }

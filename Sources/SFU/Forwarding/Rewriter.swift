@@ -11,6 +11,9 @@ struct Rewritten {
     var pictureID: Int32 = -1
     var tl0PictureIndex: Int16 = -1
     var keyIndex: Int8 = -1
+    var marker = false
+    /// Decode targets that the receiver may expect; 0: as the sender says.
+    var mask: UInt32 = 0
 }
 
 struct Rewriter {
@@ -33,6 +36,9 @@ struct Rewriter {
     private var lastPictureID: Int32 = -1
     private var lastTL0: Int16 = -1
     private var lastKeyIndex: Int8 = -1
+    /// Of the last pictures that were filtered.
+    private var skippedTimestamps = InlineArray<4, UInt32>(repeating: 0)
+    private var skippedCount = 0
 
     /// How the numbers of one source become ours: out = in + offset.
     fileprivate struct Mapping {
@@ -41,6 +47,8 @@ struct Rewriter {
         var pictureOffset: Int32 = 0
         var tl0Offset: Int16 = 0
         var keyOffset: Int8 = 0
+        /// VP8: pictures that are left out leave no hole in the ids.
+        var closesPictures = false
     }
 
     /// Frames take several packets, and the marker ends them.
@@ -69,6 +77,7 @@ struct Rewriter {
         alignedTimestamp: UInt32?,
         backlog: UInt32 = 0,
         clockRate: UInt32,
+        closesPictures: Bool = false,
         at now: Instant
     ) {
         former = current
@@ -80,6 +89,7 @@ struct Rewriter {
         // Strictly later than what went out, whatever the reports say.
         if hasHistory && Int32(bitPattern: timestamp &- lastTimestamp) <= 0 { timestamp = lastTimestamp &+ 1 }
         current.timestampOffset = timestamp &- record.timestamp
+        current.closesPictures = closesPictures
         let frame = record.frame
         if lastPictureID >= 0 && frame.pictureID >= 0 {
             current.pictureOffset = lastPictureID + 1 - frame.pictureID
@@ -87,6 +97,7 @@ struct Rewriter {
         if lastTL0 >= 0 && frame.tl0PicIndex >= 0 { current.tl0Offset = lastTL0 + 1 - frame.tl0PicIndex }
         if lastKeyIndex >= 0 && frame.keyIndex >= 0 { current.keyOffset = lastKeyIndex + 1 - frame.keyIndex }
         hasSource = true
+        skippedCount = 0
     }
 
     mutating func end() {
@@ -109,6 +120,7 @@ struct Rewriter {
     @inline(__always)
     mutating func rewrite(
         _ record: UnsafeMutablePointer<PacketRecord>,
+        endsPicture: Bool,
         unless ring: borrowing ResendRing?,
         at now: Instant
     ) -> Rewritten? {
@@ -120,13 +132,14 @@ struct Rewriter {
             sequence: sequence,
             timestamp: record.pointee.timestamp &+ current.timestampOffset
         )
-        if record.pointee.frame.pictureID >= 0 { current.rewritePicture(record.pointee.frame, into: &out) }
+        out.marker = endsPicture
+        if record.pointee.frame.pictureID >= 0 { current.rewritePicture(record, into: &out) }
         if sequence > highestSequence {
             highestSequence = sequence
             lastTimestamp = out.timestamp
             lastTimestampAt = now
             hasHistory = true
-            isBetweenFrames = !hasFrames || record.pointee.flags.contains(.marker)
+            isBetweenFrames = !hasFrames || endsPicture
             if out.pictureID >= 0 { lastPictureID = out.pictureID }
             if out.tl0PictureIndex >= 0 { lastTL0 = out.tl0PictureIndex }
             if out.keyIndex >= 0 { lastKeyIndex = out.keyIndex }
@@ -137,6 +150,7 @@ struct Rewriter {
     /// The outgoing header of a late packet of the source before; nil where it was not missing.
     func rewriteFormer(
         _ record: UnsafeMutablePointer<PacketRecord>,
+        endsPicture: Bool,
         unless ring: borrowing ResendRing?
     ) -> Rewritten? {
         guard hasSource, record.pointee.sequence <= formerEnd,
@@ -144,21 +158,66 @@ struct Rewriter {
             ring?.isFree(sequence, highest: highestSequence) ?? false
         else { return nil }
         var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ former.timestampOffset)
-        if record.pointee.frame.pictureID >= 0 { former.rewritePicture(record.pointee.frame, into: &out) }
+        out.marker = endsPicture
+        if record.pointee.frame.pictureID >= 0 { former.rewritePicture(record, into: &out) }
         return out
     }
 
-    /// The packet is filtered out: it leaves no gap.
-    mutating func skip(_ sequence: Int64) {
-        if hasSource { current.map.drop(sequence) }
+    /// The newest packet of the present source that was looked at.
+    var highestIncoming: Int64 { current.map.highest }
+
+    /// The packet is filtered out: it leaves no gap. Where it comes too late for that, returns its number, which
+    /// nobody will use.
+    /// - Parameter isPicture: it belongs to a picture of which nothing goes out.
+    mutating func skip(_ record: UnsafeMutablePointer<PacketRecord>, isPicture: Bool) -> Int64? {
+        guard hasSource else { return nil }
+        let sequence = record.pointee.sequence
+        let isHead = sequence > current.map.highest
+        if !isHead {
+            guard let place = current.map.place(sequence) else { return nil }
+            guard place > highestSequence else { return place }
+        }
+        let closesPicture = isPicture && isNewPicture(record.pointee.timestamp)
+        if isHead {
+            current.map.drop(sequence, closesPicture: closesPicture)
+        } else {
+            current.map.close(sequence, closesPicture: closesPicture)
+        }
+        return nil
+    }
+
+    private mutating func isNewPicture(_ timestamp: UInt32) -> Bool {
+        for i in 0..<min(skippedCount, 4) where skippedTimestamps[i] == timestamp { return false }
+        skippedTimestamps[skippedCount & 3] = timestamp
+        skippedCount &+= 1
+        if skippedCount == 8 { skippedCount = 4 }
+        return true
+    }
+
+    /// The number that a packet of the former source would have had, of which nothing goes out.
+    func formerVoid(_ record: UnsafeMutablePointer<PacketRecord>) -> Int64? {
+        guard hasSource, record.pointee.sequence <= formerEnd,
+            let sequence = former.map.place(record.pointee.sequence), sequence <= formerHighest
+        else { return nil }
+        return sequence
     }
 }
 
 extension Rewriter.Mapping {
+    /// Picture ids keep the distances that the sender gave them: VP9 and the dependency descriptor count references
+    /// in them. VP8 has none, and its receivers take a missing id for a missing picture: there they close ranks.
     @inline(__always)
-    fileprivate func rewritePicture(_ frame: FrameInfo, into out: inout Rewritten) {
-        let mask: Int32 = frame.pictureIDBits == 15 ? 0x7fff : 0x7f
-        out.pictureID = (frame.pictureID &+ pictureOffset) & mask
+    fileprivate func rewritePicture(
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        into out: inout Rewritten
+    ) {
+        let frame = record.pointee.frame
+        let mask: Int32 = frame.pictureIDBits == 7 ? 0x7f : frame.pictureIDBits == 15 ? 0x7fff : 0xffff
+        var pictureID = frame.pictureID &+ pictureOffset
+        if closesPictures {
+            pictureID &-= Int32(map.picturesDropped(before: record.pointee.sequence))
+        }
+        out.pictureID = pictureID & mask
         if frame.tl0PicIndex >= 0 { out.tl0PictureIndex = (frame.tl0PicIndex &+ tl0Offset) & 0xff }
         if frame.keyIndex >= 0 { out.keyIndex = (frame.keyIndex &+ keyOffset) & 0x1f }
     }

@@ -10,7 +10,7 @@ extension Room {
         member.downlink.pointee.settle()
     }
 
-    private func deal(_ kind: MediaKind, to member: Session) {
+    func deal(_ kind: MediaKind, to member: Session) {
         let slots = member.slots(of: kind)
         guard !slots.isEmpty else { return }
         let chosen = choose(kind, for: member, slots)
@@ -23,11 +23,20 @@ extension Room {
         for publication in chosen {
             if let slot = slots.first(where: { $0.pointee.publication === publication }) {
                 aim(slot, at: publication, for: member)
-            } else if let slot = slots.first(where: { !$0.pointee.isBound }) {
+            } else if let slot = freeSlot(of: slots, for: publication) {
                 slot.pointee.bind(to: publication)
                 aim(slot, at: publication, for: member)
             }
         }
+    }
+
+    /// The one that showed this before, if that is free.
+    private func freeSlot(
+        of slots: [UnsafeMutablePointer<SendStream>],
+        for publication: Publication
+    ) -> UnsafeMutablePointer<SendStream>? {
+        slots.first { !$0.pointee.isBound && $0.pointee.lastShown == publication.ordinal }
+            ?? slots.first { !$0.pointee.isBound }
     }
 
     /// What this member gets, at most one for each slot: seated ones first where nothing else decides.
@@ -42,9 +51,9 @@ extension Room {
         dealings += 1
         var found: [Publication] = []
         func consider(_ publication: Publication, isSeated: Bool) {
-            guard publication.dealing != dealings, publication.kind == kind, member.wants(publication) else {
-                return
-            }
+            guard publication.dealing != dealings, publication.kind == kind, member.wants(publication),
+                isHeard(publication, by: member)
+            else { return }
             publication.dealing = dealings
             publication.isSeated = isSeated
             found.append(publication)
@@ -67,7 +76,8 @@ extension Room {
                 if let shown = ranking.byID[id] { consider(shown, isSeated: false) }
             }
             let enough = found.count + slots.count
-            for publication in kind == .audio ? ranking.audio : ranking.video {
+            let rest = kind == .video ? ranking.video : voices.isActive ? onStage : ranking.audio
+            for publication in rest {
                 if found.count == enough { break }
                 consider(publication, isSeated: false)
             }
@@ -81,8 +91,7 @@ extension Room {
             let tile = member.wishes.tiles[publication.id]
             return (
                 hidden: publication.kind == .video && tile?.visible == false ? 1 : 0,
-                rank: publication.kind == .video
-                    ? tile.map { -Int64($0.priority) } ?? publication.rank : publication.rank,
+                rank: rank(of: publication, tile: tile),
                 seated: publication.isSeated ? 0 : 1,
                 publication: publication
             )
@@ -95,34 +104,11 @@ extension Room {
         return ranked.prefix(count).map(\.publication)
     }
 
-    /// Sets what a seated publication may send now: nothing, with a reason, or one of its layers.
-    private func aim(
-        _ slot: UnsafeMutablePointer<SendStream>,
-        at publication: Publication,
-        for member: Session
-    ) {
-        slot.pointee.tile = member.wishes.tiles[publication.id]
-        var reason = SlotState.Reason.none
-        if publication.isMuted {
-            reason = .muted
-        } else if let codec = publication.codec, !slot.pointee.use(codec) {
-            reason = .codec
-        } else if publication.kind == .video && slot.pointee.tile?.visible == false {
-            reason = .hidden
-        }
-        if reason != slot.pointee.pause {
-            slot.pointee.pause = reason
-            slot.pointee.stop()
-        }
-        guard reason == .none, publication.codec != nil else { return }
-        let layer = LayerSelector.layer(
-            of: publication,
-            for: slot.pointee.tile,
-            target: slot.pointee.targetLayer
-        )
-        slot.pointee.aim(at: layer)
-        // A slot that shows a layer which is gone keeps its last picture until the new one starts.
-        if slot.pointee.awaitsKeyFrame && member.canReceive { publication.requestKeyFrame(layer: layer) }
+    private func rank(of publication: Publication, tile: Wishes.Tile?) -> Int64 {
+        if publication.kind == .video { return Ranking.rank(of: publication, tile: tile) }
+        // Those who have a place go by it; others are here because they were asked for, and go by when they spoke.
+        let place = publication.voice.place
+        return place >= 0 ? .min + Int64(voices.rank(of: place)) : publication.rank
     }
 }
 
@@ -146,31 +132,29 @@ struct Ranking {
         if byParticipant[gone.participant]?.isEmpty == true { byParticipant[gone.participant] = nil }
     }
 
-    /// Speakers first, then who spoke last; screens before cameras. Lower ranks come first.
-    mutating func sort(at now: Instant) {
+    /// Lower ranks come first. Audio: speakers, then who spoke last. Video: screens, then cameras, first those of
+    /// who had the floor last: a camera in a slot makes room only for somebody who takes the floor.
+    /// - Parameter recent: who had the floor, the present one first.
+    mutating func sort(recent: [ParticipantID], at now: Instant) {
         for publication in audio {
             let isSpeaking = publication.voice.isSpeaking(at: now) && !publication.isMuted
-            let spoke = publication.voice.lastVoiceAt?.microseconds ?? .min / 2
-            publication.rank = isSpeaking ? .min : -spoke
+            publication.rank =
+                isSpeaking ? .min + Ranking.speaking : -publication.voice.lastVoiceAt.microseconds
         }
-        for publication in video { publication.rank = publication.source == .screen ? -200 : -100 }
+        for publication in video {
+            publication.recency = recent.firstIndex(of: publication.participant) ?? recent.count
+            publication.rank = Ranking.rank(of: publication, tile: nil)
+        }
         audio.sort { ($0.rank, $0.ordinal) < ($1.rank, $1.ordinal) }
         video.sort { ($0.rank, $0.ordinal) < ($1.rank, $1.ordinal) }
     }
-}
 
-/// The simple rule: the smallest live layer that fills the tile, else the best live one.
-enum LayerSelector {
-    static func layer(of publication: Publication, for tile: Wishes.Tile?, target: Int) -> Int {
-        guard publication.kind == .video else { return 0 }
-        var best = -1
-        for layer in 0..<publication.layerCount where publication.hasLive(layer) {
-            best = layer
-            let height = publication.layers[layer].height
-            let width = publication.layers[layer].width
-            if let tile, height > 0, height >= tile.height || width >= tile.width { break }
-        }
-        // Nothing alive: stay, so that the same layer goes on when it comes back.
-        return best >= 0 ? best : target
+    /// Behind all ranks of places.
+    private static let speaking: Int64 = 100
+
+    /// By the priority that the member's tile has, else as most tiles have it; and within one priority by who spoke.
+    static func rank(of publication: Publication, tile: Wishes.Tile?) -> Int64 {
+        let priority = tile.map { Int64($0.priority) } ?? (publication.source == .screen ? 200 : 100)
+        return -priority * 1000 + Int64(publication.recency)
     }
 }

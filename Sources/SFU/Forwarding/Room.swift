@@ -19,6 +19,11 @@ final class Room {
     private var lastSpeaking = 0
     /// Something changed who gets what.
     var needsDealing = false
+    /// Of the last look at the clock, for what happens between.
+    private(set) var now = Instant.zero
+    /// Somebody wants fewer pictures than are sent: which layer that is changes with their rate.
+    var capsFrameRates = false
+    private var nextRateLook = Instant.zero
     /// A room is dealt some members at a time, so that packets need not wait for it: this one is next.
     private var dealt = 0
     private var isDealing = false
@@ -27,6 +32,10 @@ final class Room {
     var dealings: UInt64 = 0
     private var ordinals: UInt64 = 0
     var speakers = SpeakerBoard()
+    /// The audio that is heard, where there is more of it than anybody has slots …
+    var voices = LoudestVoices()
+    /// … by rank.
+    var onStage: [Publication] = []
     /// In the shard's list of rooms with packets that wait.
     var isQueued = false
 
@@ -62,6 +71,8 @@ final class Room {
     }
 
     func unpublish(_ publication: Publication) {
+        silence(publication)
+        speakers.forget(publication)
         dirty.removeAll { stream in
             (0..<publication.layerCount).contains { stream == publication.layers + $0 }
         }
@@ -75,8 +86,15 @@ final class Room {
         needsDealing = true
     }
 
+    func mute(_ publication: Publication, _ isMuted: Bool) {
+        publication.isMuted = isMuted
+        if isMuted { silence(publication) }
+        needsDealing = true
+    }
+
     /// The numbers of this encoding start anew: what shows it must wait for a switch point.
     func restarted(_ publication: Publication, layer: Int) {
+        publication.voice.restart()
         for downlink in downlinks {
             for i in 0..<downlink.pointee.slotCount {
                 let slot = downlink.pointee.slots[i]
@@ -99,7 +117,7 @@ final class Room {
         at now: Instant,
         configuration: borrowing ForwardingWindows
     ) {
-        if stream.pointee.batchCount == 1 { dirty.append(stream) }
+        if !stream.pointee.isQueued { queue(stream) }
         let due: Instant
         if stream.pointee.isBatchFull { isBatchFull = true }
         if stream.pointee.isBatchFull || (stream.pointee.kind == .video && endsFrame) {
@@ -108,6 +126,11 @@ final class Room {
             due = now + (stream.pointee.kind == .video ? configuration.video : configuration.audio)
         }
         if due < forwardDeadline { forwardDeadline = due }
+    }
+
+    private func queue(_ stream: UnsafeMutablePointer<ReceiveStream>) {
+        stream.pointee.isQueued = true
+        dirty.append(stream)
     }
 
     /// Sends what waits: subscriber outer, packets inner, so that each subscriber's packets leave together.
@@ -147,17 +170,22 @@ final class Room {
 
     /// Looks at what is alive and who speaks, every 100 ms, and deals slots where something changed.
     func advance(to now: Instant, events: inout [Event]) {
+        self.now = now
         if now >= nextLook {
             nextLook = now + .milliseconds(100)
             look(at: now)
             report(at: now, events: &events)
-            if let report = speakers.look(at: self, now: now) { events.append(.speakers(report)) }
+            // Who speaks is shown where cameras have to share slots.
+            if speakers.evaluate(at: now) && ranking.video.count > 1 { needsDealing = true }
+            if let report = speakers.report(id, at: now) { events.append(.speakers(report)) }
         }
         if needsDealing && !isDealing {
             needsDealing = false
             isDealing = true
             dealt = 0
-            ranking.sort(at: now)
+            capsFrameRates = false
+            countVoices(at: now)
+            ranking.sort(recent: speakers.recent, at: now)
         }
         guard isDealing else { return }
         let end = min(dealt + Limits.Media.membersPerDeal, members.count)
@@ -167,25 +195,23 @@ final class Room {
             dealt += 1
         }
         isDealing = dealt < members.count
+        guard !isDealing else { return }
+        countDemand(at: now)
+        reportDemand(at: now, events: &events)
     }
 
     private func look(at now: Instant) {
+        lookAtLayers(at: now)
+        if capsFrameRates && now >= nextRateLook {
+            nextRateLook = now + .milliseconds(500)
+            needsDealing = true
+        }
+        // Where voices have places, slots follow those at once.
+        guard !voices.isActive else { return }
         var speaking = 0
-        for publication in publications {
-            var live: UInt8 = 0
-            for layer in 0..<publication.layerCount where publication.layers[layer].isLive(at: now) {
-                live |= 1 << UInt8(layer)
-            }
-            if live != publication.liveLayers {
-                publication.liveLayers = live
-                // Silence (DTX) is no reason to take a voice off its slot.
-                if publication.kind == .video { needsDealing = true }
-            }
-            guard publication.kind == .audio, !publication.isMuted, publication.voice.isSpeaking(at: now)
-            else {
-                continue
-            }
-            speaking = speaking &* 31 &+ Int(publication.ordinal)
+        for publication in ranking.audio
+        where !publication.isMuted && publication.voice.isSpeaking(at: now) {
+            speaking ^= Int(truncatingIfNeeded: publication.ordinal &* 0x9e37_79b9_7f4a_7c15)
         }
         // With more voices than slots, whoever speaks gets one.
         if speaking != lastSpeaking && ranking.audio.count > Room.fewestAudioSlots { needsDealing = true }
@@ -202,6 +228,7 @@ final class Room {
             publication.reported = digest
             events.append(.publication(publication.state(at: now)))
         }
+        reportDemand(at: now, events: &events)
         for member in members { report(member, at: now, events: &events) }
     }
 

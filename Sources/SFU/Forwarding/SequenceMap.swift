@@ -3,27 +3,33 @@
 
 /// Extended sequence numbers in, extended sequence numbers out, for one source of one outgoing stream.
 struct SequenceMap {
+    /// A stretch of incoming numbers between filtered ones. Numbers are cut short: only the newest matter.
     private struct Range {
-        /// First incoming number of the range.
-        var start: Int64
-        /// Last incoming number; `Int64.max` for the range that is still open.
-        var end: Int64
-        /// out = in + offset
-        var offset: Int64
+        var start: UInt32 = 0
+        var end: UInt32 = 0
+        var dropped: UInt16 = 0
+        var pictures: UInt16 = 0
+
+        var isEmpty: Bool { Int32(bitPattern: end &- start) < 0 }
     }
 
-    private static let rangeCount = 32
-    private var ranges: InlineArray<32, Range>
-    /// Ranges in use end here; older ones are overwritten.
+    /// The open range, where nearly every packet falls.
+    private var start: Int64
+    private var offset: Int64
+    /// Packets and pictures that were filtered so far.
+    private var dropped: UInt16 = 0
+    private var pictures: UInt16 = 0
+    private(set) var highest: Int64
+    /// Ranges that ended; the oldest are overwritten.
+    private var closed = InlineArray<64, Range>(repeating: Range())
     private var newest = 0
     private var used = 0
-    private(set) var highest: Int64
+    private static let rangeCount = 64
 
     /// Begins at this incoming packet, which gets this outgoing number.
     init(first incoming: Int64, as outgoing: Int64) {
-        ranges = InlineArray(repeating: Range(start: .max, end: .min, offset: 0))
-        ranges[0] = Range(start: incoming, end: .max, offset: outgoing - incoming)
-        used = 1
+        start = incoming
+        offset = outgoing - incoming
         highest = incoming - 1
     }
 
@@ -37,35 +43,113 @@ struct SequenceMap {
     /// The same, of a packet that does not move the head.
     @inline(__always)
     func place(_ incoming: Int64) -> Int64? {
-        if incoming >= ranges[newest].start { return incoming + ranges[newest].offset }
-        return placeLate(incoming)
+        if incoming >= start { return incoming + offset }
+        guard let range = find(incoming) else { return nil }
+        return incoming + offset + Int64(dropped &- range.dropped)
     }
 
-    private func placeLate(_ incoming: Int64) -> Int64? {
-        var index = newest
-        for _ in 0..<used {
-            let range = ranges[index]
-            if incoming >= range.start { return incoming <= range.end ? incoming + range.offset : nil }
-            index = (index + SequenceMap.rangeCount - 1) % SequenceMap.rangeCount
-        }
-        return nil
+    /// How many pictures were filtered before this packet.
+    @inline(__always)
+    func picturesDropped(before incoming: Int64) -> UInt16 {
+        if incoming >= start { return pictures }
+        return find(incoming)?.pictures ?? pictures
+    }
+
+    private func find(_ incoming: Int64) -> Range? {
+        age(of: UInt32(truncatingIfNeeded: incoming)).map { closed[index($0)] }
     }
 
     /// Takes this packet out of the outgoing numbers. A packet that is late leaves its hole: the numbers behind it
     /// are already used.
-    mutating func drop(_ incoming: Int64) {
+    /// - Parameter closesPicture: it is the first of its picture to be filtered.
+    mutating func drop(_ incoming: Int64, closesPicture: Bool = false) {
         guard incoming > highest else { return }
         highest = incoming
-        if ranges[newest].start == incoming {
-            // Nothing was mapped in the newest range yet: shorten it instead of opening another.
-            ranges[newest].start = incoming + 1
-            ranges[newest].offset -= 1
+        if incoming > start { pushOpenRange(before: incoming) }
+        start = incoming + 1
+        shift(closesPicture)
+    }
+
+    /// Takes a packet out that came late, but before anything behind it went out: the numbers behind it are free yet.
+    mutating func close(_ incoming: Int64, closesPicture: Bool) {
+        guard incoming <= highest, incoming < start else {
+            if incoming <= highest { closeInOpenRange(incoming, closesPicture: closesPicture) }
             return
         }
-        ranges[newest].end = incoming - 1
-        let offset = ranges[newest].offset - 1
+        let number = UInt32(truncatingIfNeeded: incoming)
+        guard let age = age(of: number) else { return }
+        let pictures: UInt16 = closesPicture ? 1 : 0
+        let place = index(age)
+        var behind = closed[place]
+        // What lies behind it moves down.
+        for newer in 0..<age {
+            closed[index(newer)].dropped &+= 1
+            closed[index(newer)].pictures &+= pictures
+        }
+        closed[place].end = number &- 1
+        behind.start = number &+ 1
+        behind.dropped &+= 1
+        behind.pictures &+= pictures
+        if closed[place].isEmpty {
+            if behind.isEmpty { remove(age: age) } else { closed[place] = behind }
+        } else if !behind.isEmpty {
+            insert(behind, age: age)
+        }
+        shift(closesPicture)
+    }
+
+    private mutating func closeInOpenRange(_ incoming: Int64, closesPicture: Bool) {
+        if incoming > start { pushOpenRange(before: incoming) }
+        start = incoming + 1
+        shift(closesPicture)
+    }
+
+    private mutating func shift(_ closesPicture: Bool) {
+        offset -= 1
+        dropped &+= 1
+        if closesPicture { pictures &+= 1 }
+    }
+
+    private func index(_ age: Int) -> Int {
+        (newest + SequenceMap.rangeCount - age) % SequenceMap.rangeCount
+    }
+
+    private func age(of number: UInt32) -> Int? {
+        for age in 0..<used {
+            let range = closed[index(age)]
+            guard Int32(bitPattern: number &- range.start) >= 0 else { continue }
+            return Int32(bitPattern: range.end &- number) >= 0 ? age : nil
+        }
+        return nil
+    }
+
+    private mutating func pushOpenRange(before incoming: Int64) {
+        push(
+            Range(
+                start: UInt32(truncatingIfNeeded: start),
+                end: UInt32(truncatingIfNeeded: incoming - 1),
+                dropped: dropped,
+                pictures: pictures
+            )
+        )
+    }
+
+    private mutating func remove(age: Int) {
+        for newer in (0..<age).reversed() { closed[index(newer + 1)] = closed[index(newer)] }
+        newest = index(1)
+        used -= 1
+    }
+
+    private mutating func push(_ range: Range) {
         newest = (newest + 1) % SequenceMap.rangeCount
         used = min(used + 1, SequenceMap.rangeCount)
-        ranges[newest] = Range(start: incoming + 1, end: .max, offset: offset)
+        closed[newest] = range
+    }
+
+    /// Puts a range right behind the one of this age.
+    private mutating func insert(_ range: Range, age: Int) {
+        push(range)
+        for newer in 0..<age { closed[index(newer)] = closed[index(newer + 1)] }
+        closed[index(age)] = range
     }
 }

@@ -103,7 +103,7 @@ extension Session {
         {
             return
         }
-        slot.pointee.publication?.requestKeyFrame(layer: slot.pointee.targetLayer)
+        slot.pointee.publication?.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
     }
 
     // MARK: Out
@@ -157,12 +157,18 @@ extension Session {
                 {
                     counters.pointee.keyFrameRequestsSent &+= 1
                 }
-                nextRepair = min(nextRepair, stream.pointee.nack.nextDeadline(roundTrip: roundTrip))
+                let next = stream.pointee.nack.nextDeadline(roundTrip: repairTime(of: stream))
+                nextRepair = min(nextRepair, next)
                 // An encoding that stopped has no key frame to give.
                 if isLive { nextRepair = min(nextRepair, stream.pointee.keyFrames.nextDeadline) }
             }
         }
         if writer.length > empty { transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox) }
+    }
+
+    /// From a request to the packet. A peer that only sends gives no receiver reports to tell the round trip by.
+    private func repairTime(of stream: UnsafeMutablePointer<ReceiveStream>) -> Interval {
+        stream.pointee.nack.roundTrip ?? roundTrip
     }
 
     private func askForPackets(
@@ -172,7 +178,7 @@ extension Session {
     ) -> Bool {
         guard !stream.pointee.nack.isEmpty else { return false }
         var due: [Int64] = []
-        stream.pointee.nack.due(at: now, roundTrip: roundTrip, into: &due)
+        stream.pointee.nack.due(at: now, roundTrip: repairTime(of: stream), into: &due)
         guard !due.isEmpty else { return false }
         let numbers = due.map { UInt16(truncatingIfNeeded: $0) }
         return numbers.withUnsafeBufferPointer { buffer in

@@ -11,11 +11,8 @@ extension Session {
         at now: Instant
     ) -> DropReason? {
         guard let header = RTPHeader(parsing: packet, length: length) else { return .rtpMalformed }
-        let values = ExtensionValues.parse(packet, header: header, map: extensions)
-        if sendsTransportFeedback && values.has(.transportSequence) {
-            _ = feedback?.record(values.transportSequence, at: now)
-            if nextFeedback == .distantFuture { nextFeedback = now + Limits.Media.transportFeedbackInterval }
-        }
+        var values = ExtensionValues.parse(packet, header: header, map: extensions)
+        noteArrival(values, at: now)
         let type = payloadTypes[header.payloadType]
         guard type.codec >= 0 else { return .rtpUnknownPayloadType }
         let isKnown = demultiplexer.find(header.ssrc)
@@ -34,37 +31,75 @@ extension Session {
             size -= 2
         }
         let stream = binding.pointee.stream
-        if values.has(.audioLevel) && !type.isRTX {
-            stream.pointee.publication.heard(values.audioLevelByte, at: now)
-        }
         let codec = payloadTypes.codec(type)
         if stream.pointee.publication.payloadType != codec.payloadType {
             stream.pointee.publication.sends(payloadTypes.codecs[Int(type.codec)], at: now)
         }
-        let wasLive = stream.pointee.isLive(at: now)
+        if stream.pointee.kind == .audio && !type.isRTX {
+            let isHeard = hear(
+                stream.pointee.publication,
+                &values,
+                number: number,
+                codec: codec.name,
+                payload,
+                length: size,
+                at: now
+            )
+            guard isHeard else {
+                stream.pointee.leaveOut(header, length: length, codec: codec, at: now)
+                return .notLoudest
+            }
+        }
+        if values.has(.absoluteCaptureTime) { moveCaptureClock(&values) }
+        if values.has(.videoLayersAllocation) { noteAllocation(values, in: packet, of: stream, at: now) }
         let drop = stream.pointee.receive(
             payload,
             length: size,
             header: header,
             sequenceNumber: number,
             values: values,
+            descriptor: values.has(.dependencyDescriptor)
+                ? UnsafePointer(values.dependencyDescriptor.start(in: packet)) : nil,
             codec: codec,
             recovered: type.isRTX,
             at: now
         )
-        if !stream.pointee.nack.isEmpty && nextRepair > now + Limits.Media.nackReorderGuard {
-            nextRepair = now + Limits.Media.nackReorderGuard
+        if !stream.pointee.nack.isEmpty && nextRepair > now + stream.pointee.nack.reorderGuard {
+            nextRepair = now + stream.pointee.nack.reorderGuard
         }
-        if !wasLive { cameAlive(stream) }
+        if stream.pointee.takeNews() { lookAgain(at: stream.pointee.publication, at: now) }
         if let drop { return drop }
         room.arrived(in: stream, endsFrame: header.marker, at: now, configuration: windows)
         return nil
     }
 
+    /// A layer of it came or went.
     @inline(never)
-    private func cameAlive(_ stream: UnsafeMutablePointer<ReceiveStream>) {
-        let isNews = stream.pointee.publication.cameAlive(stream.pointee.layer)
-        if isNews && stream.pointee.kind == .video { room.needsDealing = true }
+    private func lookAgain(at publication: Publication, at now: Instant) {
+        if publication.look(at: now) && publication.kind == .video { room.needsDealing = true }
+    }
+
+    /// What the sender says of all its layers comes long before their silence could be noticed.
+    @inline(never)
+    private func noteAllocation(
+        _ values: ExtensionValues,
+        in packet: UnsafeMutablePointer<UInt8>,
+        of stream: UnsafeMutablePointer<ReceiveStream>,
+        at now: Instant
+    ) {
+        let range = values.videoLayersAllocation
+        guard stream.pointee.kind == .video,
+            let allocation = VideoLayersAllocation.parse(range.start(in: packet), length: Int(range.length)),
+            stream.pointee.publication.announce(allocation, at: now)
+        else { return }
+        lookAgain(at: stream.pointee.publication, at: now)
+    }
+
+    /// The capture clock is told against the clock of who sends: that is us.
+    private func moveCaptureClock(_ values: inout ExtensionValues) {
+        guard let offset = clock.offset else { return }
+        values.captureClockOffset &-= offset
+        values.hasCaptureClockOffset = true
     }
 
     /// The first packet of an SSRC: finds out what it is.

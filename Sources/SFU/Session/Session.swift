@@ -227,6 +227,14 @@ final class Session {
         return found
     }
 
+    var audioSlotCount: Int {
+        var count = 0
+        for i in 0..<downlink.pointee.slotCount where downlink.pointee.slots[i].pointee.kind == .audio {
+            count += 1
+        }
+        return count
+    }
+
     /// The echo rule and the wishes: whether this publication is for this session at all.
     func wants(_ publication: Publication) -> Bool {
         guard publication.session !== self, receivesOwnUser || publication.user != user else { return false }
@@ -247,7 +255,7 @@ final class Session {
         for i in 0..<downlink.pointee.slotCount {
             let slot = downlink.pointee.slots[i]
             if slot.pointee.awaitsKeyFrame {
-                slot.pointee.publication?.requestKeyFrame(layer: slot.pointee.targetLayer)
+                slot.pointee.publication?.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
             }
             if slot.pointee.wantsReport { nextReport = .zero }
         }
@@ -346,8 +354,10 @@ struct SentNumbers {
 struct SlotDigest: Equatable {
     var publication: UInt64 = 0
     var layer: Int8 = -1
-    var pause = SlotState.Reason.none
-    var hasCodec = false
+    var spatialLayer: UInt8 = 0
+    var temporalLayer: UInt8 = 0
+    var isWaiting = false
+    var reason = SlotState.Reason.none
     var width: UInt16 = 0
     var height: UInt16 = 0
 }
@@ -355,33 +365,52 @@ struct SlotDigest: Equatable {
 extension SendStream {
     var digest: SlotDigest {
         guard let publication else { return SlotDigest() }
-        let layer = currentLayer
+        let size = sizeShown
         return SlotDigest(
             publication: publication.ordinal,
-            layer: Int8(truncatingIfNeeded: layer),
-            pause: pause,
-            hasCodec: publication.codec != nil,
-            width: layer >= 0 ? publication.layers[layer].width : 0,
-            height: layer >= 0 ? publication.layers[layer].height : 0
+            layer: Int8(truncatingIfNeeded: currentLayer),
+            spatialLayer: filter.choice.spatial,
+            temporalLayer: filter.choice.temporal,
+            isWaiting: publication.codec == nil,
+            reason: pause == .none ? limit : pause,
+            width: size.width,
+            height: size.height
         )
+    }
+
+    /// Pixels of the layer that is forwarded, 0: unknown.
+    private var sizeShown: (width: UInt16, height: UInt16) {
+        guard let publication, currentLayer >= 0 else { return (0, 0) }
+        let layers = publication.layers[currentLayer].layers
+        let spatial = Int(min(filter.choice.spatial, layers.top))
+        return (layers.widths[spatial], layers.heights[spatial])
     }
 
     /// What the gateway is told about this slot.
     var state: SlotState {
         guard let publication else { return SlotState(mid: mid, kind: kind) }
-        let layer = currentLayer
-        let isWaiting = pause == .none && layer < 0
-        return SlotState(
+        let size = sizeShown
+        var state = SlotState(
             mid: mid,
             kind: kind,
             publication: publication.id,
             participant: publication.participant,
-            spatialLayer: layer >= 0 ? UInt8(layer) : nil,
-            width: layer >= 0 ? publication.layers[layer].width : 0,
-            height: layer >= 0 ? publication.layers[layer].height : 0,
+            width: size.width,
+            height: size.height,
             paused: pause != .none,
-            reason: isWaiting ? (publication.codec == nil ? .publisher : .keyframe) : pause
+            reason: pause == .none ? limit : pause
         )
+        if currentLayer >= 0 {
+            // Simulcast layers are encodings, SVC layers are within one.
+            state.spatialLayer = publication.layerCount > 1 ? UInt8(currentLayer) : filter.choice.spatial
+            if kind == .video {
+                let top = publication.layers[currentLayer].layers.topTemporal
+                state.temporalLayer = min(filter.choice.temporal, top)
+            }
+        } else if pause == .none {
+            state.reason = publication.codec == nil ? .publisher : .keyframe
+        }
+        return state
     }
 }
 

@@ -15,13 +15,18 @@ struct NackGenerator {
     private var lowest: Int64 = .min
     /// Set when a loss was given up on or too much is missing; the caller asks for a key frame and clears it.
     private(set) var gaveUp = false
+    /// How late packets are that come by themselves: so long a hole is not asked for.
+    private(set) var reorderGuard = Limits.Media.nackReorderGuard
+    /// From the only request for a packet to its arrival, smoothed; nil before the first.
+    private(set) var roundTrip: Interval?
 
     init() { missing.reserveCapacity(Limits.Media.nackListLength) }
 
     var isEmpty: Bool { missing.isEmpty }
 
-    /// Notes an original packet. Returns whether it was new to the list, that is in order or awaited.
-    mutating func received(_ sequence: Int64, at now: Instant) {
+    /// Notes a packet of the stream itself.
+    /// - Parameter repairsApart: repairs come by RTX, so that one that was missing and comes here was only late.
+    mutating func received(_ sequence: Int64, repairsApart: Bool = false, at now: Instant) {
         guard highest != .min else {
             highest = sequence
             lowest = sequence
@@ -33,8 +38,21 @@ struct NackGenerator {
             highest = sequence
         } else if sequence < lowest {
             beganBefore(sequence, at: now)
-        } else if !missing.isEmpty {
-            remove(sequence)
+        } else if let item = remove(sequence), repairsApart || item.tries == 0 {
+            cameLate(item, at: now)
+        }
+    }
+
+    /// A packet that was thought lost came: the next ones are given as long, within bounds. In quiet times the guard
+    /// goes back.
+    private mutating func cameLate(_ item: Missing, at now: Instant) {
+        let lateness = (now - item.firstSeen).microseconds
+        let wish = min(lateness * 5 / 4, Limits.Media.nackReorderGuardLongest.microseconds)
+        if wish > reorderGuard.microseconds {
+            reorderGuard = .microseconds(wish)
+        } else {
+            let next = reorderGuard.microseconds - (reorderGuard.microseconds - wish) / 16
+            reorderGuard = .microseconds(max(next, Limits.Media.nackReorderGuard.microseconds))
         }
     }
 
@@ -52,7 +70,29 @@ struct NackGenerator {
     private static let longestBeginning: Int64 = 100
 
     /// A packet that came by RTX: no longer missing. It never moves the head of the stream.
-    mutating func recovered(_ sequence: Int64) { remove(sequence) }
+    mutating func recovered(_ sequence: Int64, at now: Instant) {
+        guard let item = remove(sequence), item.tries > 0 else { return }
+        let sample = (now - item.askedAt).microseconds
+        guard item.tries > 1 else {
+            roundTrip = .microseconds(roundTrip.map { ($0.microseconds * 7 + sample) / 8 } ?? sample)
+            return
+        }
+        // So soon after the last request, it is the answer to one before (Karn): the estimate is too short.
+        let present = (roundTrip ?? Limits.Media.nackRetryMinimum).microseconds
+        let longest = Limits.Media.nackRetryMaximum.microseconds
+        if sample < present / 2 { roundTrip = .microseconds(min(present * 5 / 4, longest)) }
+    }
+
+    /// Nobody wants this packet, nor any before it.
+    mutating func pass(_ sequence: Int64) {
+        missing.removeAll(keepingCapacity: true)
+        guard highest != .min else {
+            highest = sequence
+            lowest = sequence
+            return
+        }
+        highest = max(highest, sequence)
+    }
 
     private mutating func note(gap: Int64, at now: Instant) {
         guard gap <= Int64(Limits.Media.nackMaximumGap) else {
@@ -70,8 +110,10 @@ struct NackGenerator {
         }
     }
 
-    private mutating func remove(_ sequence: Int64) {
-        if let index = missing.firstIndex(where: { $0.sequence == sequence }) { missing.remove(at: index) }
+    @discardableResult
+    private mutating func remove(_ sequence: Int64) -> Missing? {
+        guard let index = missing.firstIndex(where: { $0.sequence == sequence }) else { return nil }
+        return missing.remove(at: index)
     }
 
     mutating func takeGaveUp() -> Bool {
@@ -79,14 +121,14 @@ struct NackGenerator {
         return gaveUp
     }
 
-    /// Appends the numbers to ask for now and counts the try. A number is asked for 10 ms after it was missed,
-    /// then each RTT · 1.25ⁿ, at most 10 times.
+    /// Appends the numbers to ask for now and counts the try. A number is asked for when reordering no longer explains
+    /// that it is missing, then each RTT · 1.25ⁿ, at most 10 times.
     mutating func due(at now: Instant, roundTrip: Interval, into list: inout [Int64]) {
         guard !missing.isEmpty else { return }
         var kept = 0
         for index in missing.indices {
             var item = missing[index]
-            let isDue = NackGenerator.deadline(of: item, roundTrip: roundTrip) <= now
+            let isDue = deadline(of: item, roundTrip: roundTrip) <= now
             if isDue && item.tries >= Limits.Media.nackTries {
                 gaveUp = true
                 continue
@@ -102,8 +144,8 @@ struct NackGenerator {
         missing.removeLast(missing.count - kept)
     }
 
-    private static func deadline(of item: Missing, roundTrip: Interval) -> Instant {
-        guard item.tries > 0 else { return item.firstSeen + Limits.Media.nackReorderGuard }
+    private func deadline(of item: Missing, roundTrip: Interval) -> Instant {
+        guard item.tries > 0 else { return item.firstSeen + reorderGuard }
         var wait = max(roundTrip.microseconds, Limits.Media.nackRetryMinimum.microseconds)
         for _ in 1..<max(item.tries, 1) { wait += wait / 4 }
         return item.askedAt + Interval(microseconds: min(wait, Limits.Media.nackRetryMaximum.microseconds))
@@ -111,7 +153,7 @@ struct NackGenerator {
 
     func nextDeadline(roundTrip: Interval) -> Instant {
         var next = Instant.distantFuture
-        for item in missing { next = min(next, NackGenerator.deadline(of: item, roundTrip: roundTrip)) }
+        for item in missing { next = min(next, deadline(of: item, roundTrip: roundTrip)) }
         return next
     }
 }

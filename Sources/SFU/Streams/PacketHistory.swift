@@ -18,6 +18,10 @@ struct PacketRecord {
         static let contentType = Flags(rawValue: 256)
         /// Nothing but padding: it has a number and no payload, and nobody gets it.
         static let padding = Flags(rawValue: 512)
+        /// `indications` says which decode targets it belongs to.
+        static let indications = Flags(rawValue: 1024)
+        /// Its dependency descriptor needs a structure that has not come yet: nobody gets it before.
+        static let unread = Flags(rawValue: 2048)
     }
 
     /// Extended sequence number; `Int64.min`: free.
@@ -36,6 +40,20 @@ struct PacketRecord {
     var audioLevel: UInt8 = 0
     var orientation: UInt8 = 0
     var contentType: UInt8 = 0
+    /// Which structure of the stream its dependency descriptor was read with.
+    var structureNumber: UInt8 = 0
+    /// Where the parts of the dependency descriptor lie that is kept behind the payload.
+    var descriptor = DescriptorLayout()
+    /// Of the dependency descriptor, and how far behind it the last frame of each of the first four chains is, eight
+    /// bits each.
+    var frameNumber: UInt16 = 0
+    var chainDifferences: UInt32 = 0
+    /// Frames that it refers to: bit i for the one i + 1 before it; all ones where one is farther back.
+    var references: UInt64 = 0
+    /// Decode targets that the sender made then.
+    var activeTargets: UInt32 = 0
+    /// Two bits for each decode target.
+    var indications: UInt64 = 0
     var frame = FrameInfo()
 }
 
@@ -108,18 +126,27 @@ struct PacketHistory: ~Copyable {
         UnsafePointer(bytes + record.pointee.position % byteCapacity)
     }
 
-    /// Copies a payload of `record.length` bytes in; `record.position` is set here.
+    /// The dependency descriptor of this record, `record.descriptor.length` bytes.
+    @inline(__always)
+    func descriptor(_ record: UnsafeMutablePointer<PacketRecord>) -> UnsafePointer<UInt8> {
+        payload(record) + Int(record.pointee.length)
+    }
+
+    /// Copies a payload of `record.length` bytes in, and the descriptor behind it; `record.position` is set here.
     @inline(__always)
     mutating func store(
         _ record: PacketRecord,
-        payload: UnsafePointer<UInt8>
+        payload: UnsafePointer<UInt8>,
+        descriptor: UnsafePointer<UInt8>? = nil
     ) -> UnsafeMutablePointer<PacketRecord> {
-        let size = Int(record.length)
+        let extra = descriptor == nil ? 0 : Int(record.descriptor.length)
+        let size = Int(record.length) + extra
         // A packet is never split: what is left of the ring's end is skipped.
         let start = end % byteCapacity
         if start + size > byteCapacity { end += byteCapacity - start }
         let place = bytes + end % byteCapacity
         place.update(from: payload, count: Int(record.length))
+        if let descriptor { (place + Int(record.length)).update(from: descriptor, count: extra) }
         let slot = records + (Int(truncatingIfNeeded: record.sequence) & recordMask)
         slot.pointee = record
         slot.pointee.position = end

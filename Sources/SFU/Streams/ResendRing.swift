@@ -22,6 +22,16 @@ struct SentPacket {
     var padding: UInt8 = 0
     var resends: UInt8 = 0
     var payloadType: UInt8 = 0
+    var flags: Flags = []
+    /// Of the dependency descriptor, 0: as the sender says.
+    var mask: UInt32 = 0
+
+    struct Flags: OptionSet {
+        let rawValue: UInt8
+        static let marker = Flags(rawValue: 1)
+        /// Never sent: the number of a packet that nobody gets.
+        static let void = Flags(rawValue: 2)
+    }
 }
 
 struct ResendRing: ~Copyable {

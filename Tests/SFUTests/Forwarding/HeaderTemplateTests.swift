@@ -35,6 +35,7 @@ import Testing
                 let length = template.write(
                     to: base,
                     payloadType: 96,
+                    marker: record.flags.contains(.marker),
                     sequence: 7,
                     timestamp: 8,
                     transportSequence: 0x1234,

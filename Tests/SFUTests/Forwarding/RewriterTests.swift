@@ -26,7 +26,9 @@ import Testing
 
     private func rewrite(_ record: PacketRecord, _ rewriter: inout Rewriter, at time: Instant) -> Rewritten? {
         var copy = record
-        return withUnsafeMutablePointer(to: &copy) { rewriter.rewrite($0, unless: nil, at: time) }
+        return withUnsafeMutablePointer(to: &copy) {
+            rewriter.rewrite($0, endsPicture: record.flags.contains(.marker), unless: nil, at: time)
+        }
     }
 
     @Test func theFirstNumberIsBelowHalfTheCircle() {
@@ -106,10 +108,15 @@ import Testing
             var packet = record(heads[isFormer ? 1 - source : source] + jump, timestamp: 0)
             if Bool.random(using: &random) { packet.flags = [] }
             if !isFormer { heads[source] = max(heads[source], packet.sequence) }
-            if UInt8.random(in: 0..<8, using: &random) == 0 { rewriter.skip(heads[source] + 1) }
+            if UInt8.random(in: 0..<8, using: &random) == 0 {
+                var skipped = PacketRecord()
+                skipped.sequence = heads[source] + 1
+                let number = rewriter.skip(&skipped, isPicture: false)
+                #expect(number == nil)
+            }
             let out = withUnsafeMutablePointer(to: &packet) {
                 isFormer
-                    ? rewriter.rewriteFormer($0, unless: ring) : rewriter.rewrite($0, unless: ring, at: now)
+                    ? rewriter.rewriteFormer($0, endsPicture: true, unless: ring) : rewriter.rewrite($0, endsPicture: true, unless: ring, at: now)
             }
             guard let out else { continue }
             if !given.insert(out.sequence).inserted { repeated += 1 }
@@ -146,7 +153,7 @@ import Testing
         func late(_ sequence: Int64) -> Int64? {
             var packet = record(sequence, timestamp: 10)
             return withUnsafeMutablePointer(to: &packet) {
-                rewriter.rewriteFormer($0, unless: ring)?.sequence
+                rewriter.rewriteFormer($0, endsPicture: true, unless: ring)?.sequence
             }
         }
         #expect(late(11) == 101)

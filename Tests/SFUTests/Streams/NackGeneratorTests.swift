@@ -27,7 +27,7 @@ import Testing
         nack.received(10, at: start)
         nack.received(13, at: start)
         nack.received(11, at: start + .milliseconds(2))
-        nack.recovered(12)
+        nack.recovered(12, at: start + .milliseconds(2))
         #expect(nack.isEmpty)
         #expect(due(&nack, at: start + .seconds(1)) == [])
     }

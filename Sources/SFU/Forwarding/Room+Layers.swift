@@ -1,0 +1,80 @@
+// Which layers of a room's publications are alive and wanted, and which one each slot shows. Runs when something
+// changed, never per packet.
+import RTP
+import Seam
+
+extension Room {
+    /// Notices layers that stopped or came back.
+    func lookAtLayers(at now: Instant) {
+        for publication in publications {
+            // Silence (DTX) is no reason to take a voice off its slot.
+            if publication.look(at: now) && publication.kind == .video { needsDealing = true }
+        }
+    }
+
+    /// Sets what a seated publication may send now: nothing, with a reason, or one of its layers.
+    func aim(
+        _ slot: UnsafeMutablePointer<SendStream>,
+        at publication: Publication,
+        for member: Session
+    ) {
+        slot.pointee.tile = member.wishes.tiles[publication.id]
+        var reason = SlotState.Reason.none
+        if publication.isMuted {
+            reason = .muted
+        } else if let codec = publication.codec, !slot.pointee.use(codec) {
+            reason = .codec
+        } else if publication.kind == .video && slot.pointee.tile?.visible == false {
+            reason = .hidden
+        }
+        if reason != slot.pointee.pause {
+            slot.pointee.pause = reason
+            slot.pointee.stop()
+            if reason == .codec { slot.pointee.aim(at: LayerChoice(target: .none, ideal: .none)) }
+        }
+        // Before the first packet of a publication it is known what is wanted of it, and not how to send it.
+        guard reason == .none else { return }
+        slot.pointee.aim(at: publication.layer(for: slot.pointee.tile, present: slot.pointee.target, at: now))
+        if slot.pointee.tile.map({ $0.maxFrameRate > 0 }) ?? false { capsFrameRates = true }
+        guard publication.codec != nil else { return }
+        // A slot that shows a layer which is gone keeps its last picture until the new one starts.
+        if slot.pointee.awaitsKeyFrame && member.canReceive && !slot.pointee.canStartFromHistory(at: now) {
+            publication.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
+        }
+    }
+
+    // MARK: Dynacast
+
+    /// Which encodings the slots of all members want, after everybody was dealt to.
+    func countDemand(at now: Instant) {
+        for publication in ranking.video { publication.demand.begin() }
+        for member in members {
+            for i in 0..<member.downlink.pointee.slotCount {
+                let slot = member.downlink.pointee.slots[i]
+                guard slot.pointee.kind == .video, !slot.pointee.isPaused,
+                    let publication = slot.pointee.publication, slot.pointee.ideal.encoding >= 0
+                else { continue }
+                publication.demand.want(Int(slot.pointee.ideal.encoding), for: slot.pointee.tile)
+            }
+        }
+        for publication in ranking.video where !publication.isMuted { publication.demand.settle(at: now) }
+    }
+
+    /// Tells publishers which of their encodings somebody wants, where that changed.
+    func reportDemand(at now: Instant, events: inout [Event]) {
+        for publication in ranking.video where !publication.isMuted {
+            guard publication.demand.isNews(at: now) else { continue }
+            events.append(
+                .demand(
+                    PublicationDemand(
+                        publication: publication.id,
+                        room: id,
+                        encodings: (0..<publication.layerCount).map {
+                            publication.demand.encoding($0, rid: publication.layers[$0].rid)
+                        }
+                    )
+                )
+            )
+        }
+    }
+}

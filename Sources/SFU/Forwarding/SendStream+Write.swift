@@ -1,0 +1,217 @@
+// How a slot writes a packet, remembers it, and makes it again when the subscriber asks.
+import PeerTransport
+import RTP
+
+extension SendStream {
+    /// Writes one packet, not yet protected, and remembers it. Returns its length.
+    @inline(__always)
+    mutating func write(
+        _ departure: Departure,
+        to packet: UnsafeMutablePointer<UInt8>,
+        padding: Int,
+        transportSequence: UInt16,
+        absoluteSendTime: UInt32,
+        at now: Instant
+    ) -> Int {
+        let record = departure.record
+        let sent = SentPacket(
+            sequence: departure.rewritten.sequence,
+            incoming: record.pointee.sequence,
+            position: record.pointee.position,
+            timestamp: departure.rewritten.timestamp,
+            pictureID: departure.rewritten.pictureID,
+            resentAt: now,
+            absoluteSendTime: absoluteSendTime,
+            transportSequence: transportSequence,
+            tl0PictureIndex: departure.rewritten.tl0PictureIndex,
+            source: departure.sourceNumber,
+            keyIndex: departure.rewritten.keyIndex,
+            padding: UInt8(truncatingIfNeeded: padding),
+            payloadType: payloadType,
+            flags: departure.rewritten.marker ? .marker : [],
+            mask: departure.rewritten.mask
+        )
+        let length = compose(sent, record, departure.source, to: packet, at: 0)
+        ring?.note(sent)
+        packetCount &+= 1
+        octetCount &+= UInt32(record.pointee.length)
+        lastSentAt = now
+        return length
+    }
+
+    /// The packet as it was or will be sent, `payloadShift` bytes left free before the payload.
+    @inline(__always)
+    private func compose(
+        _ sent: SentPacket,
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ source: UnsafeMutablePointer<ReceiveStream>,
+        to packet: UnsafeMutablePointer<UInt8>,
+        at payloadShift: Int
+    ) -> Int {
+        let header = template.write(
+            to: packet,
+            payloadType: sent.payloadType,
+            marker: sent.flags.contains(.marker),
+            sequence: UInt16(truncatingIfNeeded: sent.sequence),
+            timestamp: sent.timestamp,
+            transportSequence: sent.transportSequence,
+            absoluteSendTime: sent.absoluteSendTime,
+            record: record,
+            descriptor: descriptor(sent, record, source)
+        )
+        let payload = packet + header + payloadShift
+        let count = Int(record.pointee.length)
+        payload.update(from: source.pointee.history.payload(record), count: count)
+        if sent.pictureID >= 0 { patch(payload, count, sent) }
+        let length = header + payloadShift + count
+        return RTPWriter.appendPadding(packet, length: length, count: sent.padding)
+    }
+
+    @inline(__always)
+    private func patch(_ payload: UnsafeMutablePointer<UInt8>, _ count: Int, _ sent: SentPacket) {
+        switch numbering {
+        case .vp8:
+            _ = VP8Descriptor.patch(
+                payload,
+                length: count,
+                pictureID: UInt16(truncatingIfNeeded: sent.pictureID),
+                tl0PicIndex: UInt8(truncatingIfNeeded: max(sent.tl0PictureIndex, 0)),
+                keyIndex: UInt8(bitPattern: max(sent.keyIndex, 0))
+            )
+        case .vp9:
+            _ = VP9Descriptor.patch(
+                payload,
+                length: count,
+                pictureID: UInt16(truncatingIfNeeded: sent.pictureID),
+                tl0PicIndex: UInt8(truncatingIfNeeded: max(sent.tl0PictureIndex, 0))
+            )
+        case .none, .descriptor: break
+        }
+    }
+
+    @inline(__always)
+    private func descriptor(
+        _ sent: SentPacket,
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ source: UnsafeMutablePointer<ReceiveStream>
+    ) -> OutgoingDescriptor {
+        let layout = record.pointee.descriptor
+        guard layout.length > 0, template.hasDescriptor else { return OutgoingDescriptor() }
+        return OutgoingDescriptor(
+            length: sent.mask == 0 ? Int(layout.length) : layout.lengthWithMask,
+            bytes: source.pointee.history.descriptor(record),
+            frameNumber: UInt16(truncatingIfNeeded: sent.pictureID),
+            mask: sent.mask
+        )
+    }
+
+    // MARK: Repair
+
+    enum Resend {
+        /// Under its own number, the same to the bit.
+        case same(length: Int, headerLength: Int, index: Int64)
+        /// As a new packet of the retransmission stream (RFC 4588).
+        case rtx(length: Int, headerLength: Int, index: Int64)
+    }
+
+    /// Makes the packet with this number again. nil: unknown, overwritten, resent too often or just now.
+    mutating func resend(
+        _ number: UInt16,
+        to packet: UnsafeMutablePointer<UInt8>,
+        transportSequence: UInt16,
+        absoluteSendTime: UInt32,
+        at now: Instant
+    ) -> Resend? {
+        guard let entry = ring?.find(number, highest: rewriter.highestSequence) else { return nil }
+        let wait = max(roundTrip ?? .milliseconds(20), .milliseconds(10))
+        guard entry.pointee.resends < Limits.Media.resendsPerPacket,
+            entry.pointee.resends == 0 || now - entry.pointee.resentAt >= wait
+        else { return nil }
+        if entry.pointee.flags.contains(.void) {
+            return resendVoid(entry, to: packet, transportSequence, absoluteSendTime, now)
+        }
+        guard let source = sources.source(entry.pointee.source),
+            let record = source.pointee.history.record(entry.pointee.incoming),
+            record.pointee.position == entry.pointee.position
+        else { return nil }
+        guard rtxSSRC != 0, rtxPayloadType != 0 else {
+            entry.pointee.resends += 1
+            entry.pointee.resentAt = now
+            let length = compose(entry.pointee, record, source, to: packet, at: 0)
+            return .same(
+                length: length,
+                headerLength: headerLength(record, entry.pointee.mask),
+                index: entry.pointee.sequence
+            )
+        }
+        // The retransmission format belongs to one payload type (RFC 4588 §8.6).
+        guard entry.pointee.payloadType == payloadType else { return nil }
+        entry.pointee.resends += 1
+        entry.pointee.resentAt = now
+        var again = entry.pointee
+        again.padding = 0
+        again.transportSequence = transportSequence
+        again.absoluteSendTime = absoluteSendTime
+        let length = compose(again, record, source, to: packet, at: 2)
+        return asRetransmission(packet, of: entry, header: headerLength(record, again.mask), length: length)
+    }
+
+    /// RFC 4588 §4: a number of the retransmission stream, then the original number and payload.
+    private mutating func asRetransmission(
+        _ packet: UnsafeMutablePointer<UInt8>,
+        of entry: UnsafeMutablePointer<SentPacket>,
+        header: Int,
+        length: Int
+    ) -> Resend {
+        ByteOrder.store16(UInt16(truncatingIfNeeded: entry.pointee.sequence), packet, header)
+        packet[1] = packet[1] & 0x80 | rtxPayloadType
+        ByteOrder.store16(UInt16(truncatingIfNeeded: rtxSequence), packet, 2)
+        ByteOrder.store32(rtxSSRC, packet, 8)
+        rtxSequence += 1
+        return .rtx(length: length, headerLength: header, index: rtxSequence - 1)
+    }
+
+    /// Says that this number stands for nothing, so that the subscriber stops asking: a retransmission without
+    /// payload, or padding under the number itself, which was never used.
+    private mutating func resendVoid(
+        _ entry: UnsafeMutablePointer<SentPacket>,
+        to packet: UnsafeMutablePointer<UInt8>,
+        _ transportSequence: UInt16,
+        _ absoluteSendTime: UInt32,
+        _ now: Instant
+    ) -> Resend? {
+        let hasRTX = rtxSSRC != 0 && rtxPayloadType != 0
+        // Under its own number it may go out only as it went out first.
+        if !hasRTX && entry.pointee.resends == 0 {
+            entry.pointee.transportSequence = transportSequence
+            entry.pointee.absoluteSendTime = absoluteSendTime
+        }
+        entry.pointee.resends += 1
+        entry.pointee.resentAt = now
+        var record = PacketRecord()
+        let header = template.write(
+            to: packet,
+            payloadType: entry.pointee.payloadType,
+            marker: false,
+            sequence: UInt16(truncatingIfNeeded: entry.pointee.sequence),
+            timestamp: entry.pointee.timestamp,
+            transportSequence: hasRTX ? transportSequence : entry.pointee.transportSequence,
+            absoluteSendTime: hasRTX ? absoluteSendTime : entry.pointee.absoluteSendTime,
+            record: &record
+        )
+        if hasRTX { return asRetransmission(packet, of: entry, header: header, length: header + 2) }
+        let length = RTPWriter.appendPadding(packet, length: header, count: 1)
+        return .same(length: length, headerLength: header, index: entry.pointee.sequence)
+    }
+
+    /// RTP time for a sender report: the publisher's capture clock, carried on to `ntp`. nil: unknown yet.
+    func reportTimestamp(at ntp: UInt64) -> UInt32? {
+        guard currentLayer >= 0, let layers, let clock = publication?.session.clock.offset else { return nil }
+        let source = layers + currentLayer
+        guard source.pointee.hasReport else { return nil }
+        let elapsed = Int64(bitPattern: ntp &- source.pointee.reportNTP) &- clock
+        guard elapsed.magnitude < 600 << 32 else { return nil }
+        let ticks = ((elapsed >> 16) * Int64(clockRate)) >> 16
+        return source.pointee.reportTimestamp &+ UInt32(truncatingIfNeeded: ticks) &+ rewriter.timestampOffset
+    }
+}

@@ -1,0 +1,153 @@
+// Which layers of one encoding come, how large and how fast they are, and what their sender says of them. Knows no
+// subscriber.
+import RTP
+
+struct LayerActivity {
+    static let spatialLayers = 4
+    static let temporalLayers = 4
+
+    /// The highest spatial layer that was seen or announced.
+    private(set) var top: UInt8 = 0
+    /// The highest temporal layer that was seen.
+    private(set) var topTemporal: UInt8 = 0
+    /// Pixels, 0: unknown.
+    private(set) var widths = InlineArray<4, UInt16>(repeating: 0)
+    private(set) var heights = InlineArray<4, UInt16>(repeating: 0)
+    private var seenAt = InlineArray<4, Instant>(repeating: .distantPast)
+    private var bytes = InlineArray<4, RateMeter>(repeating: RateMeter())
+    /// Pictures by temporal layer.
+    private var pictures = InlineArray<4, RateMeter>(repeating: RateMeter())
+    private var pictureTimestamp: UInt32 = 0
+    private var pictureAt = Instant.distantPast
+    /// Between two pictures, smoothed.
+    private(set) var pictureInterval = Interval.milliseconds(33)
+    /// Spatial layers that the sender says it sends, one bit each; nil: it said nothing.
+    private(set) var announced: UInt8?
+    private var announcedAt = Instant.distantPast
+
+    /// Notes a packet. Returns whether its spatial layer was silent before.
+    @inline(__always)
+    mutating func note(_ record: PacketRecord, isScreen: Bool, at now: Instant) -> Bool {
+        let layer = Int(min(record.frame.spatialLayer, 3))
+        let wasSilent = now - seenAt[layer] >= patience(isScreen: isScreen)
+        seenAt[layer] = now
+        if layer > top { top = UInt8(layer) }
+        bytes[layer].add(Int(record.length), at: now)
+        if record.frame.startsFrame && record.timestamp != pictureTimestamp {
+            pictureTimestamp = record.timestamp
+            notePicture(record.frame, at: now)
+        }
+        return wasSilent
+    }
+
+    private mutating func notePicture(_ frame: FrameInfo, at now: Instant) {
+        pictures[Int(min(frame.temporalLayer, 3))].add(1, at: now)
+        topTemporal = max(topTemporal, min(frame.temporalLayer, 3))
+        let interval = now - pictureAt
+        pictureAt = now
+        guard interval < .seconds(2) else { return }
+        pictureInterval = .microseconds(
+            (pictureInterval.microseconds * 7 + interval.microseconds) / 8
+        )
+    }
+
+    mutating func resize(_ layer: Int, width: UInt16, height: UInt16) {
+        guard layer >= 0, layer < 4, width > 0, height > 0 else { return }
+        widths[layer] = width
+        heights[layer] = height
+        if layer > top { top = UInt8(layer) }
+    }
+
+    /// The stream has this many spatial layers from now on.
+    mutating func restructure(top: UInt8) {
+        self.top = min(top, 3)
+        for layer in 0..<4 where layer > Int(self.top) { seenAt[layer] = .distantPast }
+    }
+
+    /// Another sender takes over.
+    mutating func restart() {
+        topTemporal = 0
+        announced = nil
+        announcedAt = .distantPast
+        pictureTimestamp = 0
+    }
+
+    /// The sender says which spatial layers it sends. Returns whether that is news.
+    mutating func announce(_ layers: UInt8, at now: Instant) -> Bool {
+        guard announced != layers else { return false }
+        announced = layers
+        announcedAt = now
+        return true
+    }
+
+    /// How long a layer may be silent before it counts as gone: a few pictures of the rate that it had.
+    func patience(isScreen: Bool) -> Interval {
+        if isScreen { return Limits.Media.screenLayerTimeout }
+        let few = Interval(microseconds: pictureInterval.microseconds * 5)
+        return min(max(few, Limits.Media.layerTimeout), Limits.Media.layerTimeoutLongest)
+    }
+
+    var newest: Instant {
+        var newest = Instant.distantPast
+        for layer in 0..<4 { newest = max(newest, seenAt[layer]) }
+        return newest
+    }
+
+    /// Spatial layers that are alive, one bit each.
+    /// - Parameter reference: when a packet of any layer of the publication came last. A network that stands still
+    ///   silences all of them, and none of them is gone for that.
+    func alive(isScreen: Bool, reference: Instant) -> UInt8 {
+        var mask: UInt8 = 0
+        for layer in 0..<4 {
+            guard seenAt[layer] > .distantPast else { continue }
+            let isTold = announced.map { $0 >> UInt8(layer) & 1 == 1 } ?? true
+            // The sender's word counts until packets have contradicted it for a while.
+            guard isTold || seenAt[layer] - announcedAt > .milliseconds(500) else { continue }
+            if reference - seenAt[layer] < patience(isScreen: isScreen) { mask |= 1 << UInt8(layer) }
+        }
+        return mask
+    }
+
+    /// Payload bits per second of a spatial layer with those below it.
+    mutating func bitsPerSecond(upTo layer: Int, at now: Instant) -> UInt32 {
+        var sum: UInt64 = 0
+        for i in 0...min(max(layer, 0), 3) { sum += UInt64(bytes[i].perSecond(at: now)) * 8 }
+        return UInt32(clamping: sum)
+    }
+
+    /// Pictures per second with temporal layers up to this one.
+    mutating func picturesPerSecond(upTo temporal: Int, at now: Instant) -> UInt32 {
+        var sum: UInt32 = 0
+        for i in 0...min(max(temporal, 0), 3) { sum &+= pictures[i].perSecond(at: now) }
+        return sum
+    }
+}
+
+/// Something counted over a sliding second in ten buckets.
+struct RateMeter {
+    private var buckets = InlineArray<10, UInt32>(repeating: 0)
+    private var current: Int64 = 0
+    private static let bucketMicroseconds: Int64 = 100_000
+
+    @inline(__always)
+    mutating func add(_ count: Int, at now: Instant) {
+        roll(to: now)
+        buckets[Int(current % 10)] &+= UInt32(truncatingIfNeeded: count)
+    }
+
+    mutating func perSecond(at now: Instant) -> UInt32 {
+        roll(to: now)
+        var sum: UInt32 = 0
+        for i in 0..<10 { sum &+= buckets[i] }
+        return sum
+    }
+
+    @inline(__always)
+    private mutating func roll(to now: Instant) {
+        let bucket = max(now.microseconds, 0) / RateMeter.bucketMicroseconds
+        guard bucket > current else { return }
+        let steps = min(bucket - current, 10)
+        for step in 1...steps { buckets[Int((bucket - steps + step) % 10)] = 0 }
+        current = bucket
+    }
+}
