@@ -59,9 +59,11 @@ extension Call {
         of publishers: [SimulatedPeer],
         location: SourceLocation = #_sourceLocation
     ) -> StreamChecker {
-        var sent: [Stamp: [UInt8]] = [:]
-        for publisher in publishers.flatMap(\.publishers) { sent.merge(publisher.sent) { a, _ in a } }
-        let checker = StreamChecker(peer.packets(on: slot), kind: peer.slots[slot].kind, sent: sent)
+        let checker = StreamChecker(
+            peer.packets(on: slot),
+            kind: peer.slots[slot].kind,
+            context: peer.context(of: slot, from: publishers.flatMap(\.publishers))
+        )
         #expect(
             checker.violations.isEmpty,
             "seed \(seed): \(checker.violations.prefix(5))",

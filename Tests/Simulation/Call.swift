@@ -31,6 +31,7 @@ public final class Call {
         var messages = 0
         var isBroken = false
         var discards = false
+        var only: Set<NetworkPath>?
         var keepsMessages = false
         var kept: [(path: NetworkPath, segmentSize: Int, sizes: [Int])] = []
     }
@@ -52,6 +53,7 @@ public final class Call {
             for i in 0..<outbox.messageCount {
                 let message = outbox.messages[i]
                 mail.messages += 1
+                if let only = mail.only, !only.contains(message.path) { continue }
                 var offset = 0
                 var segments = 0
                 var sizes: [Int] = []
@@ -150,6 +152,12 @@ public final class Call {
         set { mail.discards = newValue }
     }
 
+    /// Only these paths get what leaves from now on; for rooms with more people than anybody can look at.
+    public var carriesOnlyTo: Set<NetworkPath>? {
+        get { mail.only }
+        set { mail.only = newValue }
+    }
+
     /// Gives the shard datagrams one by one, time standing still, and forwards each at once.
     public func inject(_ datagrams: [[UInt8]], from path: NetworkPath) {
         for datagram in datagrams {
@@ -209,7 +217,9 @@ public final class Call {
     private func step() {
         for peer in peers {
             peer.advance(to: now)
-            while var datagram = peer.up.receive(at: now) {
+            while let arrived = peer.up.receive(at: now) {
+                peer.delivered(arrived.tag, at: now)
+                var datagram = arrived.bytes
                 datagram.withUnsafeMutableBufferPointer { _ = shard.receive($0, on: peer.path, at: now) }
             }
         }
@@ -228,13 +238,17 @@ public final class Call {
     private func carry() {
         for (path, bytes) in mail.datagrams {
             datagramsOut += 1
-            peers.first { $0.path == path || $0.formerPath == path }?.down.send(bytes, at: now)
+            guard let peer = peers.first(where: { $0.path == path || $0.formerPath == path }) else {
+                continue
+            }
+            peer.noteSent(bytes)
+            peer.down.send(bytes, at: now)
         }
         messagesOut += mail.messages
         mail.messages = 0
         mail.datagrams.removeAll(keepingCapacity: true)
         for peer in peers {
-            while let datagram = peer.down.receive(at: now) { peer.receive(datagram, at: now) }
+            while let (datagram, _) = peer.down.receive(at: now) { peer.receive(datagram, at: now) }
         }
     }
 

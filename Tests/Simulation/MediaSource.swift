@@ -1,67 +1,57 @@
 // Synthetic media of a simulated publisher: packets whose payload says which packet it is, so that the other side
-// can tell what it got. VP8 frames carry real payload descriptors and key-frame headers.
+// can tell what it got. Video carries real payload descriptors, parameter sets and dependency descriptors.
 import RTP
-
-/// What a packet's payload says about itself.
-public struct Stamp: Hashable, Sendable {
-    /// Which source made it.
-    public var source: UInt32
-    /// Simulcast layer, 0 the lowest.
-    public var layer: UInt8
-    /// Counts frames of the layer (audio: packets).
-    public var frame: UInt32
-    /// Place in the frame.
-    public var part: UInt8
-    public var isKey: Bool
-
-    static let bytes = 12
-
-    func write(to payload: inout [UInt8], at offset: Int) {
-        for i in 0..<4 { payload[offset + i] = UInt8(truncatingIfNeeded: source >> (24 - 8 * UInt32(i))) }
-        payload[offset + 4] = layer
-        for i in 0..<4 { payload[offset + 5 + i] = UInt8(truncatingIfNeeded: frame >> (24 - 8 * UInt32(i))) }
-        payload[offset + 9] = part
-        payload[offset + 10] = isKey ? 1 : 0
-        payload[offset + 11] = 0x5a
-    }
-
-    static func read(_ payload: ArraySlice<UInt8>) -> Stamp? {
-        let p = Array(payload.prefix(bytes))
-        guard p.count == bytes, p[11] == 0x5a else { return nil }
-        func word(_ at: Int) -> UInt32 { p[at..<at + 4].reduce(0) { $0 << 8 | UInt32($1) } }
-        return Stamp(source: word(0), layer: p[4], frame: word(5), part: p[9], isKey: p[10] == 1)
-    }
-}
 
 /// A packet before its header is written.
 public struct SourcePacket: Sendable {
+    /// Its encoding.
     public var layer: Int
     public var marker: Bool
     /// Since the source started.
     public var mediaTime: Interval
     public var payload: [UInt8]
     public var audioLevel: UInt8?
+    /// nil: padding alone.
+    public var stamp: Stamp?
+    public var padding: UInt8 = 0
+    public var descriptor: [UInt8]?
+    public var dependencies: FrameDependencies?
+    /// video-layers-allocation00
+    public var allocation: [UInt8]?
+    public var orientation: UInt8?
+
+    public init(
+        layer: Int,
+        marker: Bool,
+        mediaTime: Interval,
+        payload: [UInt8],
+        audioLevel: UInt8? = nil,
+        stamp: Stamp? = nil
+    ) {
+        self.layer = layer
+        self.marker = marker
+        self.mediaTime = mediaTime
+        self.payload = payload
+        self.audioLevel = audioLevel
+        self.stamp = stamp
+    }
 }
 
 public struct MediaSource: Sendable {
     public enum Format: Sendable, Equatable {
         /// 20 ms packets of this many bytes.
         case opus(bytes: Int)
+        case video(VideoFormat)
+
         /// One layer per entry, lowest first: size and bits per second.
-        case vp8([VP8Layer], framesPerSecond: Int)
-    }
-
-    public struct VP8Layer: Sendable, Equatable {
-        public var width: UInt16
-        public var height: UInt16
-        public var bitsPerSecond: Int
-
-        public init(width: UInt16, height: UInt16, bitsPerSecond: Int) {
-            self.width = width
-            self.height = height
-            self.bitsPerSecond = bitsPerSecond
+        public static func vp8(_ layers: [VP8Layer], framesPerSecond: Int) -> Format {
+            var format = VideoFormat(.vp8, layers)
+            format.framesPerSecond = framesPerSecond
+            return .video(format)
         }
     }
+
+    public typealias VP8Layer = VideoFormat.Layer
 
     public static let threeLayers: Format = .vp8(
         [
@@ -76,124 +66,173 @@ public struct MediaSource: Sendable {
     public let format: Format
     /// −dBov with the V bit, for audio.
     public var audioLevel: UInt8 = 0x80 | 30
-    /// Layers that are produced at the moment.
-    public var activeLayers: Set<Int>
+    /// Encodings that are produced at the moment. One that comes back begins with a key frame.
+    public var activeLayers: Set<Int> {
+        didSet {
+            for layer in activeLayers.subtracting(oldValue) { requestKeyFrame(layer: layer) }
+            if activeLayers != oldValue { unannounced = Set(0..<layerCount) }
+        }
+    }
+    /// SVC: spatial layers that are produced, from the lowest. They go at once and come back with a key picture.
+    public var activeSpatialLayers: Int {
+        get { encoders.first?.activeSpatialLayers ?? 1 }
+        set {
+            guard newValue != activeSpatialLayers, !encoders.isEmpty else { return }
+            encoders[0].setActiveSpatialLayers(newValue)
+            unannounced = [0]
+        }
+    }
+    /// Pictures per second from the next one on.
+    public var framesPerSecond: Int {
+        didSet {
+            timeBase = nextTime
+            frameBase = frame
+        }
+    }
     public private(set) var nextTime: Interval = .zero
-    private var frame: UInt32 = 0
-    private var wantsKey: Set<Int>
-    private var pictureIDs: [UInt16]
-    private var keyIndices: [UInt8]
     /// Frames between key frames that nobody asked for; 0: none.
     public var keyFrameEvery: UInt32 = 0
+    /// How often an encoder leaves a picture out, 0–1.
+    public var skips = 0.0
+    /// How often padding follows a frame in its own stream, 0–1.
+    public var pads = 0.0
+    /// Tells which layers are sent, as video-layers-allocation00 does.
+    public var announcesLayers = false
+    /// Coordination of video orientation, sent with key frames.
+    public var orientation: UInt8?
+    private var frame: UInt32 = 0
+    private var timeBase: Interval = .zero
+    private var frameBase: UInt32 = 0
+    private var encoders: [VideoEncoder] = []
+    private var generator: SimulatedICEClient.Generator
+    /// Encodings whose next frame carries the allocation.
+    private var unannounced: Set<Int> = []
 
     public init(id: UInt32, format: Format) {
         self.id = id
         self.format = format
+        generator = SimulatedICEClient.Generator(seed: UInt64(id))
         switch format {
         case .opus:
             activeLayers = [0]
-            wantsKey = []
-            pictureIDs = [0]
-            keyIndices = [0]
-        case .vp8(let layers, _):
-            activeLayers = Set(layers.indices)
-            wantsKey = Set(layers.indices)
-            // Each encoder counts on its own, near its wrap so that short tests see it.
-            pictureIDs = layers.indices.map { UInt16(0x7ff0 - 700 * $0) }
-            keyIndices = layers.indices.map { UInt8(29 - 7 * $0) }
+            framesPerSecond = 50
+        case .video(let video):
+            activeLayers = Set(0..<video.encodingCount)
+            framesPerSecond = video.framesPerSecond
+            encoders = (0..<video.encodingCount).map { VideoEncoder(format: video, index: $0, source: id) }
         }
+        unannounced = activeLayers
     }
 
-    public var layerCount: Int {
+    /// Encodings.
+    public var layerCount: Int { max(encoders.count, 1) }
+
+    public var codec: CodecName {
         switch format {
-        case .opus: 1
-        case .vp8(let layers, _): layers.count
+        case .opus: .opus
+        case .video(let video): video.codec
         }
     }
 
-    public mutating func requestKeyFrame(layer: Int) { wantsKey.insert(layer) }
+    public mutating func requestKeyFrame(layer: Int) {
+        if encoders.indices.contains(layer) { encoders[layer].wantsKey = true }
+    }
 
-    /// The packets of the next frame time, all layers.
+    /// The packets of the next frame time, all encodings.
     public mutating func produce() -> [SourcePacket] {
         defer { frame += 1 }
         let time = nextTime
+        nextTime = timeBase + .microseconds(Int64(frame - frameBase + 1) * 1_000_000 / Int64(framesPerSecond))
         switch format {
-        case .opus(let bytes):
-            nextTime = nextTime + .milliseconds(20)
-            var payload = [UInt8](repeating: 0x78, count: max(bytes, Stamp.bytes + 1))
-            Stamp(source: id, layer: 0, frame: frame, part: 0, isKey: false).write(to: &payload, at: 1)
-            return [
-                SourcePacket(
-                    layer: 0,
-                    marker: frame == 0,
+        case .opus(let bytes): return [opus(bytes, time)]
+        case .video(let video):
+            var packets: [SourcePacket] = []
+            for encoding in encoders.indices where activeLayers.contains(encoding) {
+                let isDue = keyFrameEvery > 0 && frame % keyFrameEvery == 0
+                if isDue { encoders[encoding].wantsKey = true }
+                let isSkipped = !encoders[encoding].wantsKey && chance(skips)
+                if !isSkipped { produce(encoding, video, time, into: &packets) }
+            }
+            return packets
+        }
+    }
+
+    private func opus(_ bytes: Int, _ time: Interval) -> SourcePacket {
+        var stamp = Stamp(source: id, layer: 0, frame: frame, part: 0, isKey: false)
+        stamp.time = time
+        var payload = [UInt8](repeating: 0x78, count: max(1, bytes - stamp.byteCount))
+        stamp.append(to: &payload)
+        return SourcePacket(
+            layer: 0,
+            marker: frame == 0,
+            mediaTime: time,
+            payload: payload,
+            audioLevel: audioLevel,
+            stamp: stamp
+        )
+    }
+
+    private mutating func produce(
+        _ encoding: Int,
+        _ video: VideoFormat,
+        _ time: Interval,
+        into packets: inout [SourcePacket]
+    ) {
+        let frames = encoders[encoding].encode(picture: frame, at: time, framesPerSecond: framesPerSecond)
+        for encoded in frames {
+            let payloads = Packetizer(format: video, frame: encoded).payloads()
+            for (part, payload) in payloads.enumerated() {
+                let isLast = part == payloads.count - 1
+                var packet = SourcePacket(
+                    layer: encoding,
+                    marker: encoded.isTop && isLast,
                     mediaTime: time,
                     payload: payload,
-                    audioLevel: audioLevel
+                    stamp: Stamp.read(payload[...])
                 )
-            ]
-        case .vp8(let layers, let framesPerSecond):
-            nextTime = .microseconds(Int64(frame + 1) * 1_000_000 / Int64(framesPerSecond))
-            return layers.indices.filter { activeLayers.contains($0) }.flatMap { layer in
-                vp8(layers[layer], layer, framesPerSecond, time)
+                packet.descriptor = encoders[encoding].descriptor(
+                    of: encoded,
+                    startsFrame: part == 0,
+                    endsFrame: isLast
+                )
+                packet.dependencies = encoded.dependencies
+                if part == 0 && encoded.stamp.spatial == 0 {
+                    packet.allocation = allocation(encoding, isKey: encoded.stamp.isKey)
+                }
+                if packet.marker && encoded.stamp.isKey { packet.orientation = orientation }
+                packets.append(packet)
             }
         }
+        guard chance(pads) else { return }
+        var padding = SourcePacket(layer: encoding, marker: false, mediaTime: time, payload: [])
+        padding.padding = UInt8.random(in: 1...200, using: &generator)
+        packets.append(padding)
     }
 
-    private mutating func vp8(
-        _ format: VP8Layer,
-        _ layer: Int,
-        _ framesPerSecond: Int,
-        _ time: Interval
-    ) -> [SourcePacket] {
-        let isDue = keyFrameEvery > 0 && frame % keyFrameEvery == 0
-        let isKey = wantsKey.remove(layer) != nil || isDue
-        pictureIDs[layer] = (pictureIDs[layer] + 1) & 0x7fff
-        if isKey { keyIndices[layer] = (keyIndices[layer] + 1) & 0x1f }
-        let tl0 = UInt8(truncatingIfNeeded: frame &+ UInt32(250 - 90 * layer))
-        let total = format.bitsPerSecond / 8 / framesPerSecond * (isKey ? 4 : 1)
-        let count = max(1, (total + 1099) / 1100)
-        return (0..<count).map { part in
-            // X, S on the first part; I with 15 bits, L, K (RFC 7741 §4.2).
-            var payload: [UInt8] = [
-                part == 0 ? 0x90 : 0x80, 0xf0, 0x80 | UInt8(pictureIDs[layer] >> 8),
-                UInt8(pictureIDs[layer] & 0xff),
-                tl0, keyIndices[layer],
-            ]
-            if part == 0 {
-                payload += isKey ? keyHeader(format) : [0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-            }
-            let offset = payload.count
-            payload += [UInt8](
-                repeating: UInt8(truncatingIfNeeded: part),
-                count: max(Stamp.bytes, total / count)
+    private mutating func allocation(_ encoding: Int, isKey: Bool) -> [UInt8]? {
+        guard announcesLayers, case .video(let video) = format else { return nil }
+        guard isKey || unannounced.contains(encoding) else { return nil }
+        unannounced.remove(encoding)
+        let shares = [[100], [60, 100], [40, 60, 100]][video.temporalLayers - 1]
+        func layer(_ size: VideoFormat.Layer) -> LayerAllocation.Layer {
+            LayerAllocation.Layer(
+                width: size.width,
+                height: size.height,
+                framesPerSecond: UInt8(framesPerSecond),
+                bitrates: shares.map { size.bitsPerSecond * $0 / 100_000 }
             )
-            Stamp(
-                source: id,
-                layer: UInt8(layer),
-                frame: frame,
-                part: UInt8(truncatingIfNeeded: part),
-                isKey: isKey
-            )
-            .write(to: &payload, at: offset)
-            return SourcePacket(layer: layer, marker: part == count - 1, mediaTime: time, payload: payload)
         }
+        let streams: [[LayerAllocation.Layer?]] =
+            video.isSVC
+            ? [video.layers.indices.map { $0 < activeSpatialLayers ? layer(video.layers[$0]) : nil }]
+            : video.layers.indices.map { [activeLayers.contains($0) ? layer(video.layers[$0]) : nil] }
+        return LayerAllocation(streams: streams).bytes(stream: encoding)
     }
 
-    private func keyHeader(_ format: VP8Layer) -> [UInt8] {
-        [
-            0x10, 0, 0, 0x9d, 0x01, 0x2a, UInt8(format.width & 0xff), UInt8(format.width >> 8),
-            UInt8(format.height & 0xff), UInt8(format.height >> 8),
-        ]
+    private mutating func chance(_ probability: Double) -> Bool {
+        probability > 0 && Double.random(in: 0..<1, using: &generator) < probability
     }
 
     /// Reads the stamp out of a forwarded payload.
-    public static func stamp(of payload: ArraySlice<UInt8>, kind: MediaKind) -> Stamp? {
-        switch kind {
-        case .audio: return Stamp.read(payload.dropFirst(1))
-        case .video:
-            guard let first = payload.first else { return nil }
-            let descriptor = 6
-            return Stamp.read(payload.dropFirst(descriptor + (first & 0x10 != 0 ? 10 : 0)))
-        }
-    }
+    public static func stamp(of payload: ArraySlice<UInt8>, kind: MediaKind) -> Stamp? { Stamp.read(payload) }
 }

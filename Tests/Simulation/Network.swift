@@ -36,6 +36,7 @@ public struct SimulatedLink {
         var arrival: Instant
         var order: UInt64
         var bytes: [UInt8]
+        var tag: Int
     }
 
     public var conditions: LinkConditions
@@ -55,7 +56,10 @@ public struct SimulatedLink {
 
     public var nextArrival: Instant { flights.first?.arrival ?? .distantFuture }
 
-    public mutating func send(_ bytes: [UInt8], at now: Instant) {
+    /// - Parameters:
+    ///   - tag: comes out with the datagram.
+    ///   - extra: delay on top of what the link has; such a datagram is overtaken by others.
+    public mutating func send(_ bytes: [UInt8], tag: Int = -1, extra: Interval = .zero, at now: Instant) {
         sent += 1
         guard !conditions.isDown, !isLost() else {
             lost += 1
@@ -72,11 +76,11 @@ public struct SimulatedLink {
             departure = start + .microseconds(Int64(bytes.count + 28) * 8_000_000 / Int64(rate))
             busyUntil = departure
         }
-        fly(bytes, from: departure)
-        if chance(conditions.duplication) { fly(bytes, from: departure) }
+        fly(bytes, tag, extra, from: departure)
+        if chance(conditions.duplication) { fly(bytes, tag, extra, from: departure) }
     }
 
-    private mutating func fly(_ bytes: [UInt8], from departure: Instant) {
+    private mutating func fly(_ bytes: [UInt8], _ tag: Int, _ extra: Interval, from departure: Instant) {
         var arrival = departure + conditions.delay
         if conditions.jitter > .zero {
             arrival =
@@ -84,17 +88,19 @@ public struct SimulatedLink {
                 + .microseconds(Int64.random(in: 0...conditions.jitter.microseconds, using: &generator))
         }
         if !conditions.reorders { arrival = max(arrival, lastArrival) }
-        lastArrival = max(arrival, lastArrival)
+        if extra == .zero { lastArrival = max(arrival, lastArrival) }
+        arrival = arrival + extra
         order += 1
-        let flight = Flight(arrival: arrival, order: order, bytes: bytes)
+        let flight = Flight(arrival: arrival, order: order, bytes: bytes, tag: tag)
         let place = flights.lastIndex { ($0.arrival, $0.order) <= (arrival, order) }.map { $0 + 1 } ?? 0
         flights.insert(flight, at: place)
     }
 
     /// The next datagram that has arrived by now.
-    public mutating func receive(at now: Instant) -> [UInt8]? {
+    public mutating func receive(at now: Instant) -> (bytes: [UInt8], tag: Int)? {
         guard let first = flights.first, first.arrival <= now else { return nil }
-        return flights.removeFirst().bytes
+        flights.removeFirst()
+        return (first.bytes, first.tag)
     }
 
     private mutating func isLost() -> Bool {

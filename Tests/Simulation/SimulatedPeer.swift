@@ -4,43 +4,7 @@ import PeerTransport
 import RTP
 import Seam
 
-/// A packet that a peer got, decrypted, RTX undone.
-public struct ReceivedPacket: Sendable {
-    public var ssrc: UInt32
-    public var sequence: Int64
-    public var timestamp: UInt32
-    public var marker: Bool
-    public var payloadType: UInt8
-    public var payload: [UInt8]
-    public var padding: Int
-    public var isRecovered: Bool
-    public var audioLevel: UInt8?
-    public var mid: String?
-    public var at: Instant
-    public var stamp: Stamp?
-}
-
 public final class SimulatedPeer {
-    public static let extensions: [HeaderExtensionID] = [
-        HeaderExtensionID(.audioLevel, id: 1), HeaderExtensionID(.absoluteSendTime, id: 2),
-        HeaderExtensionID(.transportSequence, id: 3), HeaderExtensionID(.mid, id: 4),
-        HeaderExtensionID(.rid, id: 10), HeaderExtensionID(.repairedRid, id: 11),
-    ]
-    public static let opus = CodecParameters(
-        payloadType: 111,
-        name: .opus,
-        clockRate: 48_000,
-        channels: 2,
-        feedback: [.nack, .transportCC]
-    )
-    public static let vp8 = CodecParameters(
-        payloadType: 96,
-        name: .vp8,
-        clockRate: 90_000,
-        rtxPayloadType: 97,
-        feedback: [.nack, .pli, .fir, .transportCC]
-    )
-
     public let name: String
     public let session: SessionID
     public let user: UserID
@@ -73,17 +37,34 @@ public final class SimulatedPeer {
     public private(set) var receiverReports: [(at: Instant, block: ReportBlock)] = []
     /// Asks again for what has come, as a receiver does whose request crossed the repair.
     public var asksTwice = false
+    /// What becomes of a packet on its first way to the server, before the link has its turn.
+    public enum Fate {
+        case pass, lose
+        case delay(Interval)
+    }
+    public var fate: ((OriginalPacket) -> Fate)?
+    public var sendsSenderReports = true
     /// Sends no media and no reports.
     public var isSilent = false
     /// Keeps what it sends, as it is on the wire.
     public var keepsRaw = false
     public private(set) var raw: [[UInt8]] = []
+    /// Hears the server's RTCP, for media that the test itself sends.
+    public var onRTCP: ((RTCPBlock) -> Void)?
     /// Datagrams with media, and when the last one came.
     public private(set) var mediaCount = 0
     public private(set) var lastMediaAt = Instant.zero
 
-    /// Codecs of slots that do not take the usual one, by their place.
-    private var codecs: [Int: CodecParameters] = [:]
+    /// Codecs of slots that do not take the usual ones, by their place.
+    private var codecs: [Int: [CodecParameters]] = [:]
+    /// Header extensions of what it publishes and receives, and whether both forms may be mixed.
+    public var negotiatedExtensions = SimulatedPeer.extensions
+    public var allowsMixedExtensions = true
+    /// What the server put on the wire to this peer, by SSRC: extended numbers, lost ones too.
+    public private(set) var numbersSent: [UInt32: (unwrapper: SequenceUnwrapper, numbers: Set<Int64>)] = [:]
+    /// Copies of a packet that were not like the one before.
+    public private(set) var unlikeCopies = 0
+    private var firstCopies: [UInt64: Int] = [:]
     /// Checks go out; without them consent ends.
     public var checks = true
     private var ice: SimulatedICEClient?
@@ -145,19 +126,26 @@ public final class SimulatedPeer {
         return remoteTransport
     }
 
-    public func publish(_ format: MediaSource.Format) -> SimulatedPublisher {
+    public func publish(_ format: MediaSource.Format, nearWraps: Bool = false) -> SimulatedPublisher {
         let publisher = SimulatedPublisher(
             source: MediaSource(id: UInt32(truncatingIfNeeded: generator.next()), format: format),
             mid: "p\(publishers.count)",
             id: PublicationID("tr_\(name)\(publishers.count)"),
-            seed: generator.next()
+            seed: generator.next(),
+            startsNearWraps: nearWraps
         )
         publishers.append(publisher)
         return publisher
     }
 
-    public func addSlot(_ kind: MediaKind, rtx: Bool = true, codec: CodecParameters? = nil) {
-        if let codec { codecs[slots.count] = codec }
+    /// - Parameter codecs: what it decodes there; all that it knows where it says nothing.
+    public func addSlot(
+        _ kind: MediaKind,
+        rtx: Bool = true,
+        codec: CodecParameters? = nil,
+        codecs chosen: [CodecParameters]? = nil
+    ) {
+        if let chosen = chosen ?? codec.map({ [$0] }) { codecs[slots.count] = chosen }
         let ssrc = UInt32(truncatingIfNeeded: generator.next()) | 1
         let rtx = kind == .video && rtx ? ssrc &+ 1 : nil
         slots.append((mid: "s\(slots.count)", kind: kind, ssrc: ssrc, rtx: rtx))
@@ -169,25 +157,31 @@ public final class SimulatedPeer {
                 section: MediaSection(
                     mid: publisher.mid,
                     kind: publisher.kind,
-                    codecs: [publisher.kind == .audio ? SimulatedPeer.opus : SimulatedPeer.vp8],
-                    extensions: SimulatedPeer.extensions,
-                    receive: publisher.encodings
+                    codecs: [SimulatedPeer.parameters(of: publisher.source.codec)],
+                    extensions: negotiatedExtensions,
+                    receive: publisher.encodings,
+                    allowsMixedExtensions: allowsMixedExtensions
                 ),
                 publication: publisher.id,
-                source: publisher.kind == .audio ? .mic : .camera
+                source: publisher.kind == .audio ? .mic : publisher.isScreen ? .screen : .camera
             )
         }
         sections += slots.map { slot in
             let place = slots.firstIndex { $0.mid == slot.mid } ?? 0
-            var codec = codecs[place] ?? (slot.kind == .audio ? SimulatedPeer.opus : SimulatedPeer.vp8)
-            if slot.rtx == nil { codec.rtxPayloadType = nil }
+            let usual =
+                slot.kind == .audio
+                ? [SimulatedPeer.opus]
+                : [SimulatedPeer.vp8, SimulatedPeer.vp9, SimulatedPeer.h264, SimulatedPeer.av1]
+            var chosen = codecs[place] ?? usual
+            if slot.rtx == nil { for i in chosen.indices { chosen[i].rtxPayloadType = nil } }
             return SectionMedia(
                 section: MediaSection(
                     mid: slot.mid,
                     kind: slot.kind,
-                    codecs: [codec],
-                    extensions: SimulatedPeer.extensions,
-                    slot: SlotParameters(ssrc: slot.ssrc, rtxSSRC: slot.rtx)
+                    codecs: chosen,
+                    extensions: negotiatedExtensions,
+                    slot: SlotParameters(ssrc: slot.ssrc, rtxSSRC: slot.rtx),
+                    allowsMixedExtensions: allowsMixedExtensions
                 )
             )
         }
@@ -221,7 +215,7 @@ public final class SimulatedPeer {
         for publisher in publishers where publisher.isRunning {
             while startedAt + publisher.source.nextTime <= now {
                 let packets = publisher.source.produce()
-                for packet in packets { send(packet, of: publisher, startedAt: startedAt, at: now) }
+                for packet in packets { send(packet, of: publisher, at: now) }
             }
         }
         if now >= nextRepair {
@@ -255,6 +249,7 @@ public final class SimulatedPeer {
             if dtls.state == .connected && srtp == nil {
                 srtp = try? dtls.makeSRTPContext()
                 startedAt = now
+                for publisher in publishers { publisher.startedAt = now }
                 nextReport = now + .milliseconds(300)
                 nextRepair = now
             }
@@ -283,11 +278,11 @@ public final class SimulatedPeer {
         bytes.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             if RTPHeader.isRTCP(base, length: count) {
-                guard case .ok(let length) = srtp.unprotectRTCP(base, length: count) else {
-                    undecryptable += 1
-                    return
+                switch srtp.unprotectRTCP(base, length: count) {
+                case .ok(let length): receiveRTCP(base, length: length, at: now)
+                case .replay: replays += 1
+                default: undecryptable += 1
                 }
-                receiveRTCP(base, length: length, at: now)
             } else {
                 switch srtp.unprotectRTP(base, length: count) {
                 case .ok(let length): receiveRTP(base, length: length, at: now)
@@ -305,7 +300,7 @@ public final class SimulatedPeer {
         let values = ExtensionValues.parse(
             packet,
             header: header,
-            map: HeaderExtensionMap(SimulatedPeer.extensions)
+            map: HeaderExtensionMap(negotiatedExtensions)
         )
         var payload = Array(
             UnsafeBufferPointer(
@@ -319,15 +314,24 @@ public final class SimulatedPeer {
         var number = header.sequenceNumber
         var isRecovered = false
         if slot.rtx == header.ssrc {
-            guard payload.count > 2 else { return }
+            guard payload.count >= 2 else { return }
+            if payload.count == 2 {
+                let void = UInt16(payload[0]) << 8 | UInt16(payload[1])
+                receivers[slot.ssrc]?.receiveVoid(void)
+                return
+            }
             number = UInt16(payload[0]) << 8 | UInt16(payload[1])
             payload.removeFirst(2)
             isRecovered = true
+        } else if payload.isEmpty {
+            receivers[slot.ssrc]?.receiveVoid(number)
+            return
         }
         let receiver = receivers[slot.ssrc] ?? SimulatedReceiver()
         receivers[slot.ssrc] = receiver
-        guard let sequence = receiver.receive(number, isRecovered: isRecovered, at: now) else { return }
+        let place = receiver.receive(number, isRecovered: isRecovered, at: now)
         guard keepsPackets else { return }
+        let sequence = place ?? receiver.place(number)
         let mid =
             values.mid.isEmpty
             ? nil
@@ -338,27 +342,66 @@ public final class SimulatedPeer {
                 ),
                 as: UTF8.self
             )
-        received.append(
-            ReceivedPacket(
-                ssrc: slot.ssrc,
-                sequence: sequence,
-                timestamp: header.timestamp,
-                marker: header.marker,
-                payloadType: header.payloadType,
-                payload: payload,
-                padding: padding,
-                isRecovered: isRecovered,
-                audioLevel: values.audioLevelIfPresent,
-                mid: mid,
-                at: now,
-                stamp: MediaSource.stamp(of: payload[...], kind: slot.kind)
-            )
+        var it = ReceivedPacket(
+            ssrc: slot.ssrc,
+            sequence: sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payloadType: header.payloadType,
+            payload: payload,
+            at: now
         )
+        it.padding = padding
+        it.isRecovered = isRecovered
+        it.audioLevel = values.audioLevelIfPresent
+        it.mid = mid
+        it.playoutDelay = values.has(.playoutDelay) ? values.playoutDelay : nil
+        it.orientation = values.has(.videoOrientation) ? values.videoOrientation : nil
+        it.captureTime = values.absoluteCaptureTimeIfPresent
+        if values.has(.dependencyDescriptor) {
+            it.descriptor = Array(
+                UnsafeBufferPointer(
+                    start: values.dependencyDescriptor.start(in: packet),
+                    count: Int(values.dependencyDescriptor.length)
+                )
+            )
+        }
+        let key = UInt64(slot.ssrc) << 32 | UInt64(UInt32(truncatingIfNeeded: sequence))
+        guard place != nil else {
+            // A copy: whatever way it came, it must be the same packet.
+            if let first = firstCopies[key], first < received.count, received[first].ssrc == slot.ssrc,
+                received[first].sequence == sequence, !received[first].isSame(as: it)
+            {
+                unlikeCopies += 1
+            }
+            return
+        }
+        firstCopies[key] = received.count
+        received.append(it)
+    }
+
+    /// The server sent this, whether it arrives or not.
+    func noteSent(_ datagram: [UInt8]) {
+        guard keepsPackets, datagram.count >= 12, datagram[0] >= 128, datagram[1] & 0xe0 != 0xc0 else {
+            return
+        }
+        let ssrc = datagram[8..<12].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        var entry = numbersSent[ssrc] ?? (SequenceUnwrapper(), [])
+        numbersSent[ssrc] = nil
+        entry.numbers.insert(entry.unwrapper.unwrap(UInt16(datagram[2]) << 8 | UInt16(datagram[3])))
+        numbersSent[ssrc] = entry
+    }
+
+    /// A datagram with this tag came to the server.
+    func delivered(_ tag: Int, at now: Instant) {
+        guard tag >= 0, publishers.indices.contains(tag >> 32) else { return }
+        publishers[tag >> 32].delivered(tag & 0xffff_ffff, at: now)
     }
 
     private func receiveRTCP(_ packet: UnsafeMutablePointer<UInt8>, length: Int, at now: Instant) {
         var walker = RTCPWalker(packet, length: length)
         while let block = walker.next() {
+            onRTCP?(block)
             if let report = SenderReport(block) { senderReports.append((now, report)) }
             if var blocks = ReportBlocks(block) {
                 while let block = blocks.next() { receiverReports.append((now, block)) }
@@ -405,7 +448,8 @@ public final class SimulatedPeer {
         index: UInt64,
         at now: Instant
     ) {
-        protectAndSend((bytes, headerLength, index, ssrc), at: now)
+        let packet = ComposedPacket(bytes: bytes, headerLength: headerLength, index: index, ssrc: ssrc)
+        protectAndSend(packet, tag: -1, at: now)
     }
 
     /// Sends a compound packet under the peer's keys, whatever it says.
@@ -428,28 +472,28 @@ public final class SimulatedPeer {
         var datagrams: [[UInt8]] = []
         for _ in 0..<frames {
             for packet in publisher.source.produce() {
-                let (bytes, header, index, ssrc) = publisher.compose(
+                let composed = publisher.compose(
                     packet,
-                    transportSequence: nextTransportSequence()
+                    transportSequence: nextTransportSequence(),
+                    at: .zero
                 )
-                if let datagram = protect(bytes, header, index, ssrc) { datagrams.append(datagram) }
+                if let datagram = protect(composed) { datagrams.append(datagram) }
             }
         }
         return datagrams
     }
 
-    private func protect(_ packet: [UInt8], _ headerLength: Int, _ index: UInt64, _ ssrc: UInt32) -> [UInt8]?
-    {
+    private func protect(_ packet: ComposedPacket) -> [UInt8]? {
         guard let srtp else { return nil }
-        var bytes = packet + [UInt8](repeating: 0, count: 64)
+        var bytes = packet.bytes + [UInt8](repeating: 0, count: 64)
         let length = bytes.withUnsafeMutableBufferPointer { buffer in
             buffer.baseAddress.map {
                 srtp.sender.protect(
                     $0,
-                    headerLength: headerLength,
-                    length: packet.count,
-                    ssrc: ssrc,
-                    index: index
+                    headerLength: packet.headerLength,
+                    length: packet.bytes.count,
+                    ssrc: packet.ssrc,
+                    index: packet.index
                 )
             } ?? 0
         }
@@ -458,6 +502,7 @@ public final class SimulatedPeer {
 
     public func forgetReceived() {
         received.removeAll()
+        firstCopies.removeAll()
         datagrams.removeAll()
     }
 
@@ -466,23 +511,35 @@ public final class SimulatedPeer {
     private func send(
         _ packet: SourcePacket,
         of publisher: SimulatedPublisher,
-        startedAt: Instant,
         at now: Instant
     ) {
-        let bytes = publisher.compose(packet, transportSequence: nextTransportSequence())
-        protectAndSend(bytes, at: now)
+        let composed = publisher.compose(packet, transportSequence: nextTransportSequence(), at: now)
+        let tag = tag(of: composed, by: publisher)
+        guard let fate, composed.original >= 0 else { return protectAndSend(composed, tag: tag, at: now) }
+        switch fate(publisher.originals[composed.original]) {
+        case .pass: protectAndSend(composed, tag: tag, at: now)
+        case .lose: break
+        case .delay(let extra): protectAndSend(composed, tag: tag, extra: extra, at: now)
+        }
+    }
+
+    private func tag(of packet: ComposedPacket, by publisher: SimulatedPublisher) -> Int {
+        guard packet.original >= 0, let index = publishers.firstIndex(where: { $0 === publisher }) else {
+            return -1
+        }
+        return index << 32 | packet.original
     }
 
     private func resend(_ number: UInt16, ssrc: UInt32, of publisher: SimulatedPublisher, at now: Instant) {
         guard
-            let bytes = publisher.recompose(
+            let composed = publisher.recompose(
                 number,
                 ssrc: ssrc,
                 asRTX: usesRTX,
                 transportSequence: nextTransportSequence()
             )
         else { return }
-        protectAndSend(bytes, at: now)
+        protectAndSend(composed, tag: tag(of: composed, by: publisher), at: now)
     }
 
     private func nextTransportSequence() -> UInt16 {
@@ -490,15 +547,11 @@ public final class SimulatedPeer {
         return transportSequence
     }
 
-    private func protectAndSend(
-        _ packet: (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32),
-        at now: Instant
-    ) {
-        guard let datagram = protect(packet.bytes, packet.headerLength, packet.index, packet.ssrc) else {
-            return
-        }
+    private func protectAndSend(_ packet: ComposedPacket, tag: Int, extra: Interval = .zero, at now: Instant)
+    {
+        guard let datagram = protect(packet) else { return }
         if keepsRaw { raw.append(datagram) }
-        up.send(datagram, at: now)
+        up.send(datagram, tag: tag, extra: extra, at: now)
     }
 
     private func sendRTCP(at now: Instant, _ body: (inout RTCPWriter) -> Void) {
@@ -533,6 +586,7 @@ public final class SimulatedPeer {
     }
 
     private func report(at now: Instant) {
+        guard sendsSenderReports else { return }
         for publisher in publishers {
             for report in publisher.senderReports(startedAt: startedAt ?? now, at: now) {
                 sendRTCP(at: now) { _ = $0.append(report) }

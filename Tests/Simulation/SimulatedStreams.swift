@@ -7,11 +7,22 @@ public final class SimulatedPublisher {
     public let mid: String
     public let id: PublicationID
     public var isRunning = true
+    /// A shared screen instead of a camera.
+    public var isScreen = false
     /// Whether packets carry MID and RID; browsers stop once a report acknowledged the SSRC.
     public var namesLayers = true
-    /// The payload of everything that was sent, by what it says about itself.
-    public private(set) var sent: [Stamp: [UInt8]] = [:]
+    /// Everything that was sent, in order, and its place by what it says about itself.
+    public private(set) var originals: [OriginalPacket] = []
+    public private(set) var sent: [Stamp: Int] = [:]
+    private var places: [UInt32: [Int64: Int]] = [:]
+    private var parts: [Stamp.FrameID: [Int]] = [:]
     public var keepsSent = true
+    /// abs-capture-time in the first packet of key frames and of every 30th picture.
+    public var sendsCaptureTime = false
+    /// playout-delay in the first packet of key frames: minimum and maximum, 12 bits each, of 10 ms.
+    public var playoutDelay: UInt32?
+    /// Numbers and timestamps begin just before they wrap.
+    public let startsNearWraps: Bool
     private var streams: [Stream] = []
     private var generator: SimulatedICEClient.Generator
 
@@ -22,13 +33,20 @@ public final class SimulatedPublisher {
         var sequence: Int64
         var rtxSequence: Int64
         var timestampBase: UInt32
-        var history: [UInt16: (packet: SourcePacket, index: Int64)] = [:]
+        var history: [UInt16: (packet: SourcePacket, index: Int64, original: Int, captureTime: UInt64?)] = [:]
         var packets: UInt32 = 0
         var octets: UInt32 = 0
     }
 
-    init(source: MediaSource, mid: String, id: PublicationID, seed: UInt64) {
+    public init(
+        source: MediaSource,
+        mid: String,
+        id: PublicationID,
+        seed: UInt64,
+        startsNearWraps: Bool = false
+    ) {
         self.source = source
+        self.startsNearWraps = startsNearWraps
         self.mid = mid
         self.id = id
         generator = SimulatedICEClient.Generator(seed: seed)
@@ -44,7 +62,13 @@ public final class SimulatedPublisher {
                     timestampBase: UInt32(truncatingIfNeeded: generator.next())
                 )
             )
+            if startsNearWraps { nearWraps(layer) }
         }
+    }
+
+    private func nearWraps(_ layer: Int) {
+        streams[layer].sequence = 65_536 - Int64(UInt16.random(in: 60...400, using: &generator))
+        streams[layer].timestampBase = 0 &- UInt32.random(in: 0...300_000, using: &generator)
     }
 
     public var kind: MediaKind {
@@ -70,6 +94,7 @@ public final class SimulatedPublisher {
             streams[i].sequence = Int64(UInt16(truncatingIfNeeded: generator.next()) & 0x7fff)
             streams[i].timestampBase = UInt32(truncatingIfNeeded: generator.next())
             streams[i].history = [:]
+            if startsNearWraps { nearWraps(i) }
             source.requestKeyFrame(layer: i)
         }
     }
@@ -88,61 +113,135 @@ public final class SimulatedPublisher {
 
     public private(set) var keyFrameRequests = 0
 
-    func compose(
+    /// When the source started, on the call's clock.
+    var startedAt = Instant.zero
+
+    /// The next packet of its stream, as it goes out.
+    public func compose(
         _ packet: SourcePacket,
-        transportSequence: UInt16
-    ) -> (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32) {
-        let index = streams[packet.layer].sequence
-        streams[packet.layer].sequence += 1
-        streams[packet.layer].packets += 1
-        streams[packet.layer].octets += UInt32(packet.payload.count)
-        if keepsSent, let stamp = MediaSource.stamp(of: packet.payload[...], kind: kind) {
-            sent[stamp] = packet.payload
+        transportSequence: UInt16,
+        at now: Instant
+    ) -> ComposedPacket {
+        let layer = packet.layer
+        let index = streams[layer].sequence
+        streams[layer].sequence += 1
+        streams[layer].packets += 1
+        streams[layer].octets += UInt32(packet.payload.count)
+        let captureTime = sendsCaptureTime ? captureTime(of: packet) : nil
+        var original = -1
+        if keepsSent {
+            original = originals.count
+            places[streams[layer].ssrc, default: [:]][index] = original
+            let stamp =
+                packet.stamp
+                ?? Stamp(source: source.id, layer: UInt8(layer), frame: .max, part: 0, isKey: false)
+            if packet.stamp != nil {
+                sent[stamp] = original
+                parts[stamp.frameID, default: []].append(original)
+            }
+            var it = OriginalPacket(
+                stamp: stamp,
+                codec: source.codec,
+                payload: packet.payload,
+                ssrc: streams[layer].ssrc,
+                sequence: index,
+                timestamp: timestamp(of: packet),
+                marker: packet.marker,
+                sentAt: now
+            )
+            it.dependencies = packet.dependencies
+            it.orientation = packet.orientation
+            it.captureTime = captureTime
+            it.playoutDelay = stamp.startsKeyFrame ? playoutDelay : nil
+            originals.append(it)
         }
-        streams[packet.layer].history[UInt16(truncatingIfNeeded: index)] = (packet, index)
-        streams[packet.layer].history[UInt16(truncatingIfNeeded: index - 2000)] = nil
-        return build(packet, packet.payload, index: index, isRTX: false, transportSequence)
+        if packet.stamp != nil {
+            streams[layer].history[UInt16(truncatingIfNeeded: index)] = (packet, index, original, captureTime)
+        }
+        streams[layer].history[UInt16(truncatingIfNeeded: index - 2000)] = nil
+        var composed = build(packet, packet.payload, index, captureTime, isRTX: false, transportSequence)
+        composed.original = original
+        return composed
     }
+
+    private func captureTime(of packet: SourcePacket) -> UInt64? {
+        guard let stamp = packet.stamp, stamp.part == 0, stamp.spatial == 0,
+            stamp.isKey || stamp.frame % 30 == 0
+        else { return nil }
+        return NTPTime(startedAt + packet.mediaTime, epochOffset: .seconds(3_900_000_000)).rawValue
+    }
+
+    private func timestamp(of packet: SourcePacket) -> UInt32 {
+        streams[packet.layer].timestampBase
+            &+ UInt32(truncatingIfNeeded: packet.mediaTime.microseconds * clockRate / 1_000_000)
+    }
+
+    /// What went out under this number.
+    func original(ssrc: UInt32, sequence: Int64) -> OriginalPacket? {
+        places[ssrc]?[sequence].map { originals[$0] }
+    }
+
+    /// One packet of a frame, whatever else its stamp says.
+    func original(_ frame: Stamp.FrameID, part: UInt8) -> OriginalPacket? {
+        parts[frame].flatMap { $0.count > Int(part) ? originals[$0[Int(part)]] : nil }
+    }
+
+    /// A copy of this packet came to the server.
+    func delivered(_ original: Int, at now: Instant) {
+        guard originals.indices.contains(original), originals[original].arrivedAt == nil else { return }
+        originals[original].arrivedAt = now
+    }
+
+    /// For packets that go no way over a network.
+    public func markDelivered(_ packet: ComposedPacket) { delivered(packet.original, at: .zero) }
+    public func markLost(_ stamp: Stamp) {
+        if let place = sent[stamp] { originals[place].arrivedAt = nil }
+    }
+
+    public func hasFrame(_ frame: Stamp.FrameID) -> Bool { parts[frame] != nil }
 
     func recompose(
         _ number: UInt16,
         ssrc: UInt32,
         asRTX: Bool,
         transportSequence: UInt16
-    ) -> (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32)? {
+    ) -> ComposedPacket? {
         guard let layer = streams.firstIndex(where: { $0.ssrc == ssrc }),
-            let (packet, index) = streams[layer].history[number]
+            let (packet, index, original, captureTime) = streams[layer].history[number]
         else { return nil }
-        guard asRTX && kind == .video else {
+        var composed: ComposedPacket
+        if asRTX && kind == .video {
+            let own = streams[layer].rtxSequence
+            streams[layer].rtxSequence += 1
+            let payload = [UInt8(number >> 8), UInt8(number & 0xff)] + packet.payload
+            composed = build(packet, payload, own, captureTime, isRTX: true, transportSequence)
+        } else {
             // The same packet once more, with the number it had.
-            return build(
-                packet,
-                packet.payload,
-                index: index,
-                isRTX: false,
-                UInt16(truncatingIfNeeded: index)
-            )
+            let former = UInt16(truncatingIfNeeded: index)
+            composed = build(packet, packet.payload, index, captureTime, isRTX: false, former)
         }
-        let own = streams[layer].rtxSequence
-        streams[layer].rtxSequence += 1
-        let payload = [UInt8(number >> 8), UInt8(number & 0xff)] + packet.payload
-        return build(packet, payload, index: own, isRTX: true, transportSequence)
+        composed.original = original
+        return composed
     }
 
     private func build(
         _ packet: SourcePacket,
         _ payload: [UInt8],
-        index: Int64,
+        _ index: Int64,
+        _ captureTime: UInt64?,
         isRTX: Bool,
         _ transportSequence: UInt16
-    ) -> (bytes: [UInt8], headerLength: Int, index: UInt64, ssrc: UInt32) {
+    ) -> ComposedPacket {
         let stream = streams[packet.layer]
         let ssrc = isRTX ? stream.rtxSSRC : stream.ssrc
-        let payloadType: UInt8 = kind == .audio ? 111 : isRTX ? 97 : 96
-        let timestamp =
-            stream.timestampBase
-            &+ UInt32(truncatingIfNeeded: packet.mediaTime.microseconds * clockRate / 1_000_000)
-        var bytes = [UInt8](repeating: 0, count: 96)
+        let codec = SimulatedPeer.parameters(of: source.codec)
+        let payloadType = isRTX ? codec.rtxPayloadType ?? 0 : codec.payloadType
+        let timestamp = timestamp(of: packet)
+        let longest = max(packet.descriptor?.count ?? 0, packet.allocation?.count ?? 0)
+        // Chromium writes the whole block in two-byte form where one element needs it (RFC 8285 §4.1.2).
+        let form: ExtensionForm = longest > 16 ? .twoByte : .oneByte
+        let capacity = 96 + (packet.descriptor?.count ?? 0) + (packet.allocation?.count ?? 0)
+        var bytes = [UInt8](repeating: 0, count: capacity + 12)
         let header = bytes.withUnsafeMutableBufferPointer { buffer -> Int in
             guard let base = buffer.baseAddress else { return 0 }
             RTPWriter.writeFixedHeader(
@@ -154,18 +253,36 @@ public final class SimulatedPublisher {
                 ssrc: ssrc
             )
             RTPWriter.setExtensionBit(base)
-            var writer = ExtensionWriter(at: base + 12, capacity: 80, form: .oneByte)
+            var writer = ExtensionWriter(at: base + 12, capacity: capacity, form: form)
             _ = writer.append16(id: 3, transportSequence)
             if namesLayers { append(mid, id: 4, to: &writer) }
             if namesLayers, let rid = stream.rid { append(rid, id: isRTX ? 11 : 10, to: &writer) }
             if let level = packet.audioLevel { _ = writer.append8(id: 1, level) }
+            if let value = packet.orientation { _ = writer.append8(id: 13, value) }
+            if let playoutDelay, packet.stamp?.startsKeyFrame == true {
+                _ = writer.append24(id: 5, playoutDelay)
+            }
+            if let captureTime, let place = writer.reserve(id: 14, count: 8) {
+                ByteOrder.store64(captureTime, place, 0)
+            }
+            if let bytes = packet.descriptor { append(bytes, id: 8, to: &writer) }
+            if let bytes = packet.allocation { append(bytes, id: 12, to: &writer) }
             return 12 + writer.finish()
         }
-        return (Array(bytes.prefix(header)) + payload, header, UInt64(index), ssrc)
+        bytes = Array(bytes.prefix(header)) + payload
+        if packet.padding > 0 {
+            bytes[0] |= 0x20
+            bytes += [UInt8](repeating: 0, count: Int(packet.padding) - 1) + [packet.padding]
+        }
+        return ComposedPacket(bytes: bytes, headerLength: header, index: UInt64(index), ssrc: ssrc)
     }
 
     private func append(_ text: String, id: UInt8, to writer: inout ExtensionWriter) {
-        Array(text.utf8).withUnsafeBufferPointer { bytes in
+        append(Array(text.utf8), id: id, to: &writer)
+    }
+
+    private func append(_ bytes: [UInt8], id: UInt8, to writer: inout ExtensionWriter) {
+        bytes.withUnsafeBufferPointer { bytes in
             if let base = bytes.baseAddress { _ = writer.append(id: id, base, count: bytes.count) }
         }
     }
@@ -190,6 +307,8 @@ public final class SimulatedReceiver {
     private var seen: Set<Int64> = []
     private var missing: [Int64: (since: Instant, askedAt: Instant?, tries: Int)] = [:]
     public private(set) var duplicates = 0
+    /// Numbers of which the server says that there is nothing.
+    public private(set) var void: Set<Int64> = []
     private var lowest: Int64?
 
     /// nil: had it already.
@@ -211,6 +330,18 @@ public final class SimulatedReceiver {
         }
         return sequence
     }
+
+    /// A retransmission without payload: nothing ever was under this number.
+    func receiveVoid(_ number: UInt16) {
+        guard unwrapper.isStarted else { return }
+        let sequence = unwrapper.peek(number)
+        guard !seen.contains(sequence) else { return }
+        void.insert(sequence)
+        missing[sequence] = nil
+    }
+
+    /// The extended number that a packet with this one would have.
+    func place(_ number: UInt16) -> Int64 { unwrapper.peek(number) }
 
     func due(at now: Instant, reorderGuard: Interval, again: Bool) -> [UInt16] {
         var numbers: [UInt16] = []

@@ -1,0 +1,115 @@
+// A call with one synthetic video of any kind, and those who watch it: what the tests of layers share.
+import RTP
+import SFU
+import Seam
+import Simulation
+import Testing
+
+struct LayerScene {
+    let call: Call
+    let publisher: SimulatedPeer
+    private(set) var viewers: [SimulatedPeer] = []
+    var viewer: SimulatedPeer { viewers[0] }
+    var camera: SimulatedPublisher { publisher.publishers[0] }
+    let isSVC: Bool
+
+    /// - Parameter format: a name of `Formats`.
+    init(
+        _ format: String,
+        seed: UInt64 = 1,
+        viewers count: Int = 1,
+        isScreen: Bool = false,
+        withAudio: Bool = false,
+        change: (inout VideoFormat) -> Void = { _ in },
+        prepare: (SimulatedPublisher) -> Void = { _ in }
+    ) throws {
+        var video = try Formats.named(format)
+        change(&video)
+        isSVC = video.isSVC
+        call = try Call(seed: seed)
+        publisher = try call.join("publisher") { peer in
+            let camera = peer.publish(.video(video), nearWraps: true)
+            camera.isScreen = isScreen
+            prepare(camera)
+            if withAudio { _ = peer.publish(.opus(bytes: 80)) }
+        }
+        for number in 0..<count {
+            viewers.append(
+                try call.join("viewer\(number)") { peer in
+                    peer.addSlot(.video)
+                    if withAudio { peer.addSlot(.audio) }
+                }
+            )
+        }
+        let all = [publisher] + viewers
+        let isConnected = call.run(atMost: .seconds(3)) { all.allSatisfy(\.isConnected) }
+        #expect(isConnected, "seed \(seed)")
+    }
+
+    func run(_ milliseconds: Int64) { call.run(for: .milliseconds(milliseconds)) }
+
+    /// Bad links, once everybody is connected.
+    func degrade(up: LinkConditions = .perfect, down: LinkConditions = .perfect) {
+        publisher.up.conditions = up
+        for viewer in viewers {
+            viewer.down.conditions = down
+            viewer.reorderGuard = up.jitter + down.jitter + .milliseconds(20)
+        }
+    }
+
+    func view(_ height: Int, visible: Bool = true, maxFrameRate: Int = 0, by number: Int = 0) {
+        let tile = Wishes.Tile(
+            width: UInt16(height * 16 / 9),
+            height: UInt16(height),
+            visible: visible,
+            maxFrameRate: UInt8(maxFrameRate)
+        )
+        call.apply(.subscribe(viewers[number].session, Wishes(tiles: [camera.id: tile])))
+    }
+
+    func packets(_ number: Int = 0) -> [ReceivedPacket] { viewers[number].packets(on: 0) }
+
+    func stamps(since: Instant, of number: Int = 0) -> [Stamp] {
+        packets(number).filter { $0.at > since }.compactMap(\.stamp)
+    }
+
+    func decoder(_ number: Int = 0) -> DecoderModel { DecoderModel(packets(number)) }
+
+    /// The layer of a picture that decides its size.
+    func layer(_ stamp: Stamp) -> Int { Int(isSVC ? stamp.spatial : stamp.layer) }
+
+    /// The layer on the screen now; nil: nothing new for 300 ms.
+    func layerShown(_ number: Int = 0) -> Int? {
+        guard let last = decoder(number).shown.last, call.now - last.at < .milliseconds(300) else {
+            return nil
+        }
+        return layer(last.stamp)
+    }
+
+    /// The time from a moment to the first picture of this layer.
+    func delay(from start: Instant, toLayer wanted: Int, by number: Int = 0) -> Interval? {
+        decoder(number).first(after: start) { layer($0) == wanted }.map { $0.at - start }
+    }
+
+    @discardableResult
+    func check(_ number: Int = 0, location: SourceLocation = #_sourceLocation) -> StreamChecker {
+        let checker = StreamChecker(
+            packets(number),
+            kind: .video,
+            context: viewers[number].context(of: 0, from: publisher.publishers)
+        )
+        #expect(
+            checker.violations.isEmpty,
+            "seed \(call.seed): \(checker.violations.prefix(4))",
+            sourceLocation: location
+        )
+        #expect(viewers[number].unlikeCopies == 0, "seed \(call.seed)", sourceLocation: location)
+        #expect(viewers[number].undecryptable == 0, "seed \(call.seed)", sourceLocation: location)
+        return checker
+    }
+
+    func finish(_ milliseconds: Int64 = 1500) {
+        publisher.stopSending()
+        run(milliseconds)
+    }
+}
