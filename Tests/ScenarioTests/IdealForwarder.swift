@@ -161,7 +161,8 @@ struct IdealForwarder {
         out.orientation = original.orientation
         out.captureTime = original.captureTime
         // Of the other codecs the payload says enough.
-        out.descriptor = original.codec == .av1 ? packet.descriptor.map { descriptor($0, original, choice) } : nil
+        out.descriptor =
+            original.codec == .av1 ? packet.descriptor.map { descriptor($0, original, choice) } : nil
         sequence += 1
         packets.append(out)
     }

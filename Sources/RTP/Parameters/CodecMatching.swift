@@ -14,6 +14,14 @@ extension CodecParameters {
         return nil
     }
 
+    /// RED only: the payload type of all its blocks, the first that `a=fmtp` names (RFC 2198 §5).
+    public var redundantPayloadType: UInt8? {
+        guard name == .red, let first = formatParameters.utf8.split(separator: UInt8(ascii: "/")).first else {
+            return nil
+        }
+        return UInt8(trimmed(Substring(first)))
+    }
+
     /// H.264 only; nil where `profile-level-id` names a profile that no WebRTC client sends.
     public var h264Profile: H264Profile? {
         guard name == .h264 else { return nil }

@@ -84,7 +84,9 @@ public struct DependencyStructure: Sendable {
     /// Whether every frame of `lower` also belongs to `upper`: then a receiver of `upper` may go down to `lower` at
     /// any picture, since it has all that is needed.
     public func contains(_ lower: Int, in upper: Int) -> Bool {
-        guard lower >= 0, upper >= 0, lower < decodeTargetCount, upper < decodeTargetCount else { return false }
+        guard lower >= 0, upper >= 0, lower < decodeTargetCount, upper < decodeTargetCount else {
+            return false
+        }
         for template in 0..<templateCount {
             let indications = templateIndications[template]
             let isInLower = indications >> UInt64(2 * lower) & 3 != 0

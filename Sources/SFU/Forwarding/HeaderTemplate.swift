@@ -103,7 +103,9 @@ struct HeaderTemplate {
     private func length(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags, _ descriptor: Int) -> Int {
         let base = oneByteLength(wanted, flags)
         if descriptor <= HeaderTemplate.longestOneByteValue { return (base + 1 + descriptor + 3) & ~3 }
-        guard allowsTwoBytes else { return hasExtensions || !wanted.isEmpty ? (base + 3) & ~3 : RTPHeader.fixedLength }
+        guard allowsTwoBytes else {
+            return hasExtensions || !wanted.isEmpty ? (base + 3) & ~3 : RTPHeader.fixedLength
+        }
         let elements = baseElements + wanted.rawValue.nonzeroBitCount
         return (base + elements + 2 + descriptor + 3) & ~3
     }

@@ -155,7 +155,9 @@ struct LayerFilter {
             return record.pointee.indications >> UInt64(2 * Int(choice.target)) & 3 != 0
         }
         let frame = record.pointee.frame
-        guard frame.temporalLayer <= choice.temporal, frame.spatialLayer <= choice.spatial else { return false }
+        guard frame.temporalLayer <= choice.temporal, frame.spatialLayer <= choice.spatial else {
+            return false
+        }
         // The picture of the layer that is shown does without it (RFC 9628 §4.2, Z bit).
         return frame.spatialLayer == choice.spatial || !frame.isNotReferenceForUpperLayers
     }

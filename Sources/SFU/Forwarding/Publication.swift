@@ -107,7 +107,9 @@ final class Publication {
         return live != liveLayers
     }
 
-    func hasLive(_ encoding: Int, spatial: Int) -> Bool { liveLayers >> UInt32(4 * encoding + spatial) & 1 != 0 }
+    func hasLive(_ encoding: Int, spatial: Int) -> Bool {
+        liveLayers >> UInt32(4 * encoding + spatial) & 1 != 0
+    }
 
     /// The publisher says which layers of all its encodings it sends (video-layers-allocation). Returns whether that
     /// is news.

@@ -97,6 +97,7 @@ struct Rewriter {
         if lastTL0 >= 0 && frame.tl0PicIndex >= 0 { current.tl0Offset = lastTL0 + 1 - frame.tl0PicIndex }
         if lastKeyIndex >= 0 && frame.keyIndex >= 0 { current.keyOffset = lastKeyIndex + 1 - frame.keyIndex }
         hasSource = true
+        firstIncoming = record.sequence
         skippedCount = 0
     }
 
@@ -163,6 +164,8 @@ struct Rewriter {
         return out
     }
 
+    /// The packet that the present source began with.
+    private(set) var firstIncoming = Int64.min
     /// The newest packet of the present source that was looked at.
     var highestIncoming: Int64 { current.map.highest }
 

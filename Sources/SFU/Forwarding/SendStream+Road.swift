@@ -15,6 +15,8 @@ struct Departure {
     /// Bytes before SRTP, without padding.
     var size: Int
     var headerLength: Int
+    /// Which earlier packets are repeated in it, by `RedundancyWriter.Choice.used`; nil: it is no RED packet.
+    var redundancy: UInt8?
 }
 
 /// Where departures are gathered, and what is counted on the way.
@@ -92,8 +94,13 @@ extension SendStream {
             if numbering == .descriptor { mask = filter.mask(for: record) }
         }
         let header = headerLength(record, mask)
-        let size = header + Int(record.pointee.length)
+        var size = header + Int(record.pointee.length)
         guard size <= SendStream.longestPacket else { return leaveOut(record, .packetTooLarge, departures) }
+        var repeated: UInt8?
+        if redPayloadType != 0 && redundancy.distance > 0, let choice = chooseRedundancy(record, source) {
+            repeated = choice.used
+            size = header + choice.length
+        }
         let rewritten = rewriter.rewrite(record, endsPicture: endsPicture, unless: ring, at: departures.now)
         guard var rewritten else { return departures.withhold(.tooLateForMapping) }
         rewritten.mask = mask
@@ -106,9 +113,24 @@ extension SendStream {
                 rewritten: rewritten,
                 sourceNumber: sources.current,
                 size: size,
-                headerLength: header
+                headerLength: header,
+                redundancy: repeated
             )
         )
+    }
+
+    @inline(never)
+    private func chooseRedundancy(
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ source: UnsafeMutablePointer<ReceiveStream>
+    ) -> RedundancyWriter.Choice? {
+        let choice = RedundancyWriter.choose(
+            for: record,
+            in: source.pointee.history,
+            distance: redundancy.distance,
+            notBefore: rewriter.firstIncoming
+        )
+        return choice.used == 0 ? nil : choice
     }
 
     private func emptyReason(_ record: UnsafeMutablePointer<PacketRecord>) -> DropReason {

@@ -27,14 +27,15 @@ extension SendStream {
             source: departure.sourceNumber,
             keyIndex: departure.rewritten.keyIndex,
             padding: UInt8(truncatingIfNeeded: padding),
-            payloadType: payloadType,
+            payloadType: departure.redundancy == nil ? payloadType : redPayloadType,
             flags: departure.rewritten.marker ? .marker : [],
+            redundancy: departure.redundancy ?? 0,
             mask: departure.rewritten.mask
         )
         let length = compose(sent, record, departure.source, to: packet, at: 0)
         ring?.note(sent)
         packetCount &+= 1
-        octetCount &+= UInt32(record.pointee.length)
+        octetCount &+= UInt32(truncatingIfNeeded: departure.size - departure.headerLength)
         lastSentAt = now
         return length
     }
@@ -60,11 +61,32 @@ extension SendStream {
             descriptor: descriptor(sent, record, source)
         )
         let payload = packet + header + payloadShift
-        let count = Int(record.pointee.length)
-        payload.update(from: source.pointee.history.payload(record), count: count)
-        if sent.pictureID >= 0 { patch(payload, count, sent) }
+        let count: Int
+        if sent.redundancy == 0 {
+            count = Int(record.pointee.length)
+            payload.update(from: source.pointee.history.payload(record), count: count)
+            if sent.pictureID >= 0 { patch(payload, count, sent) }
+        } else {
+            count = writeRedundant(sent, record, source, to: payload)
+        }
         let length = header + payloadShift + count
         return RTPWriter.appendPadding(packet, length: length, count: sent.padding)
+    }
+
+    @inline(never)
+    private func writeRedundant(
+        _ sent: SentPacket,
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ source: UnsafeMutablePointer<ReceiveStream>,
+        to payload: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        RedundancyWriter.write(
+            record,
+            used: sent.redundancy,
+            in: source.pointee.history,
+            opus: payloadType,
+            to: payload
+        ) ?? 0
     }
 
     @inline(__always)
@@ -134,6 +156,16 @@ extension SendStream {
             let record = source.pointee.history.record(entry.pointee.incoming),
             record.pointee.position == entry.pointee.position
         else { return nil }
+        if entry.pointee.redundancy != 0 {
+            // The same to the bit, or not at all.
+            guard entry.pointee.payloadType == redPayloadType,
+                RedundancyWriter.length(
+                    of: record,
+                    used: entry.pointee.redundancy,
+                    in: source.pointee.history
+                ) != nil
+            else { return nil }
+        }
         guard rtxSSRC != 0, rtxPayloadType != 0 else {
             entry.pointee.resends += 1
             entry.pointee.resentAt = now

@@ -33,6 +33,8 @@ struct SendStream: ~Copyable {
     var tile: Wishes.Tile?
     private(set) var payloadType: UInt8 = 0
     private(set) var rtxPayloadType: UInt8 = 0
+    /// 0: this peer takes no RED.
+    private(set) var redPayloadType: UInt8 = 0
     /// The publisher's payload type that is forwarded under ours.
     private(set) var sourcePayloadType = SendStream.noPayloadType
     /// What `payloadType` was found for.
@@ -55,6 +57,8 @@ struct SendStream: ~Copyable {
     /// The timestamps have a new base since the last sender report.
     var wantsReport = false
     var roundTrip: Interval?
+    /// How much of earlier packets is repeated.
+    var redundancy = Redundancy()
     /// The last fraction lost that the subscriber reported, in 1/256.
     var fractionLost: UInt8 = 0
     /// What was last told to the gateway.
@@ -146,6 +150,8 @@ struct SendStream: ~Copyable {
         sourcePayloadType = codec.payloadType
         payloadType = match.payloadType
         rtxPayloadType = rtxSSRC == 0 ? 0 : match.rtxPayloadType ?? 0
+        let red = section.codecs.first { $0.redundantPayloadType == match.payloadType }
+        redPayloadType = red?.payloadType ?? 0
         clockRate = match.clockRate
         numbering = PictureNumbering(codec.name)
         return true

@@ -54,6 +54,8 @@ struct PayloadTypes {
         /// Place in `codecs`, −1: unknown.
         var codec: Int8 = -1
         var isRTX = false
+        /// Opus packets with others in front of them; `codec` is Opus.
+        var isRED = false
     }
 
     private var entries = InlineArray<128, Entry>(repeating: Entry())
@@ -63,11 +65,10 @@ struct PayloadTypes {
     init() {}
 
     init(sections: [MediaSection]) {
-        for codec in sections.filter({ !$0.receive.isEmpty }).flatMap(\.codecs) {
+        let received = sections.filter { !$0.receive.isEmpty }.flatMap(\.codecs)
+        for codec in received where codec.name != .red {
             guard codec.payloadType < 128, entries[Int(codec.payloadType)].codec < 0, codecs.count < 127
-            else {
-                continue
-            }
+            else { continue }
             entries[Int(codec.payloadType)] = Entry(codec: Int8(codecs.count))
             if let rtx = codec.rtxPayloadType, rtx < 128 {
                 entries[Int(rtx)] = Entry(codec: Int8(codecs.count), isRTX: true)
@@ -76,6 +77,12 @@ struct PayloadTypes {
             road.append(
                 StreamCodec(name: codec.name, payloadType: codec.payloadType, clockRate: codec.clockRate)
             )
+        }
+        for red in received where red.name == .red && red.payloadType < 128 {
+            guard entries[Int(red.payloadType)].codec < 0, let opus = red.redundantPayloadType,
+                opus < 128, entries[Int(opus)].codec >= 0
+            else { continue }
+            entries[Int(red.payloadType)] = Entry(codec: entries[Int(opus)].codec, isRED: true)
         }
     }
 

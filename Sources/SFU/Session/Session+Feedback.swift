@@ -21,9 +21,9 @@ extension Session {
             switch block.type {
             case RTCPType.senderReport:
                 if let report = SenderReport(block) { received(report, ntp: ntp, at: now) }
-                receivedReports(block, ntp: ntp)
+                receivedReports(block, ntp: ntp, at: now)
             case RTCPType.receiverReport:
-                receivedReports(block, ntp: ntp)
+                receivedReports(block, ntp: ntp, at: now)
             case RTCPType.transportFeedback:
                 receivedTransportFeedback(block, ntp: ntp, counters, now, outbox)
             case RTCPType.payloadFeedback:
@@ -42,11 +42,12 @@ extension Session {
         stream.pointee.received(senderReport: report.ntpTime.rawValue, timestamp: report.rtpTimestamp)
     }
 
-    private func receivedReports(_ block: RTCPBlock, ntp: UInt64) {
+    private func receivedReports(_ block: RTCPBlock, ntp: UInt64, at now: Instant) {
         guard var reports = ReportBlocks(block) else { return }
         while let report = reports.next() {
             guard let slot = downlink.pointee.slot(ssrc: report.ssrc) else { continue }
             slot.pointee.fractionLost = report.fractionLost
+            slot.pointee.redundancy.note(fractionLost: report.fractionLost, at: now)
             guard report.lastSenderReport != 0 else { continue }
             guard
                 let sample = NTPTime.roundTrip(

@@ -40,7 +40,7 @@ extension Session {
                 stream.pointee.publication,
                 &values,
                 number: number,
-                codec: codec.name,
+                codec: type.isRED ? .red : codec.name,
                 payload,
                 length: size,
                 at: now
@@ -52,18 +52,31 @@ extension Session {
         }
         if values.has(.absoluteCaptureTime) { moveCaptureClock(&values) }
         if values.has(.videoLayersAllocation) { noteAllocation(values, in: packet, of: stream, at: now) }
-        let drop = stream.pointee.receive(
-            payload,
-            length: size,
-            header: header,
-            sequenceNumber: number,
-            values: values,
-            descriptor: values.has(.dependencyDescriptor)
-                ? UnsafePointer(values.dependencyDescriptor.start(in: packet)) : nil,
-            codec: codec,
-            recovered: type.isRTX,
-            at: now
-        )
+        let drop: DropReason?
+        if type.isRED && size > 0 {
+            drop = stream.pointee.receiveRedundant(
+                payload,
+                length: size,
+                header: header,
+                values: values,
+                codec: codec,
+                at: now
+            )
+        } else {
+            drop = stream.pointee.receive(
+                payload,
+                length: size,
+                sequenceNumber: number,
+                timestamp: header.timestamp,
+                marker: header.marker,
+                values: values,
+                descriptor: values.has(.dependencyDescriptor)
+                    ? UnsafePointer(values.dependencyDescriptor.start(in: packet)) : nil,
+                codec: codec,
+                by: type.isRTX ? .retransmission : .itself,
+                at: now
+            )
+        }
         if !stream.pointee.nack.isEmpty && nextRepair > now + stream.pointee.nack.reorderGuard {
             nextRepair = now + stream.pointee.nack.reorderGuard
         }

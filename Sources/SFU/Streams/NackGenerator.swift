@@ -83,6 +83,9 @@ struct NackGenerator {
         if sample < present / 2 { roundTrip = .microseconds(min(present * 5 / 4, longest)) }
     }
 
+    /// A packet that came otherwise.
+    mutating func forget(_ sequence: Int64) { remove(sequence) }
+
     /// Nobody wants this packet, nor any before it.
     mutating func pass(_ sequence: Int64) {
         missing.removeAll(keepingCapacity: true)

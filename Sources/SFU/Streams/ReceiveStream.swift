@@ -18,7 +18,7 @@ struct ReceiveStream: ~Copyable {
     var rtxSSRC: UInt32 = 0
     private(set) var codec: CodecName?
     private(set) var clockRate: UInt32 = 90_000
-    private(set) var history: PacketHistory
+    var history: PacketHistory
     var nack = NackGenerator()
     var statistics: ReceiveStatistics
     var keyFrames = KeyFrameLimiter()
@@ -29,17 +29,17 @@ struct ReceiveStream: ~Copyable {
     private(set) var lastPacketAt: Instant?
     private(set) var highest: Int64 = .min
     /// The first packet of the newest key frame, `Int64.min`: none yet.
-    private(set) var keyFrameStart: Int64 = .min
-    private var unwrapper = SequenceUnwrapper()
+    var keyFrameStart: Int64 = .min
+    var unwrapper = SequenceUnwrapper()
     /// Moves the numbers of a restarted sender behind those of its former life.
-    private var origin: Int64 = 0
+    var origin: Int64 = 0
     var layers = LayerActivity()
     /// A layer came alive, or the sender said something new of its layers.
-    private(set) var hasNews = false
+    var hasNews = false
     var structures = StructureTable()
     /// H.264: the layer that the packets of one picture share.
-    private var pictureTimestamp: UInt32 = 0
-    private var pictureTemporalLayer: UInt8 = 0
+    var pictureTimestamp: UInt32 = 0
+    var pictureTemporalLayer: UInt8 = 0
 
     /// What arrived since the last forwarding, in order of arrival.
     let batch: UnsafeMutablePointer<UnsafeMutablePointer<PacketRecord>>
@@ -78,14 +78,16 @@ struct ReceiveStream: ~Copyable {
     mutating func receive(
         _ payload: UnsafePointer<UInt8>,
         length: Int,
-        header: RTPHeader,
         sequenceNumber: UInt16,
+        timestamp: UInt32,
+        marker: Bool,
         values: ExtensionValues,
         descriptor: UnsafePointer<UInt8>?,
         codec parameters: StreamCodec,
-        recovered: Bool,
+        by way: Arrival,
         at now: Instant
     ) -> DropReason? {
+        let recovered = way != .itself
         if codec != parameters.name { begin(parameters) }
         // A recovered packet never moves the head of the stream.
         let place =
@@ -93,9 +95,9 @@ struct ReceiveStream: ~Copyable {
             ? unwrapper.peek(sequenceNumber) : unwrapper.unwrap(sequenceNumber)
         let sequence = place + origin
         if recovered {
-            nack.recovered(sequence, at: now)
+            if way == .retransmission { nack.recovered(sequence, at: now) } else { nack.forget(sequence) }
         } else {
-            statistics.receive(sequence: sequenceNumber, timestamp: header.timestamp, at: now)
+            statistics.receive(sequence: sequenceNumber, timestamp: timestamp, at: now)
             nack.received(sequence, repairsApart: rtxSSRC != 0, at: now)
             lastPacketAt = now
         }
@@ -110,10 +112,10 @@ struct ReceiveStream: ~Copyable {
         var record = PacketRecord()
         record.sequence = sequence
         record.arrival = now
-        record.timestamp = header.timestamp
+        record.timestamp = timestamp
         record.length = UInt16(truncatingIfNeeded: length)
         record.payloadType = parameters.payloadType
-        if header.marker { record.flags.insert(.marker) }
+        if marker { record.flags.insert(.marker) }
         if recovered { record.flags.insert(.recovered) }
         if length == 0 {
             record.flags.insert(.padding)
@@ -137,30 +139,8 @@ struct ReceiveStream: ~Copyable {
         return nil
     }
 
-    /// Reads what a video packet says of its frame beside the payload.
-    private mutating func look(
-        at record: inout PacketRecord,
-        _ payload: UnsafePointer<UInt8>,
-        _ descriptor: UnsafePointer<UInt8>?,
-        _ descriptorLength: Int,
-        _ now: Instant
-    ) {
-        if let descriptor, codec != .vp8 { describe(&record, descriptor, descriptorLength, now) }
-        if codec == .h264 {
-            // Parameter sets and SEI have no layer of their own: the first packet of a picture speaks for all.
-            if record.timestamp == pictureTimestamp && !record.frame.isKeyFrameStart {
-                record.frame.temporalLayer = pictureTemporalLayer
-                record.frame.isLayerSync = record.frame.isLayerSync && pictureTemporalLayer > 0
-            } else {
-                pictureTimestamp = record.timestamp
-                pictureTemporalLayer = record.frame.temporalLayer
-            }
-        }
-        if record.frame.isKeyFrameStart { sawKeyFrame(record, payload) }
-    }
-
     @inline(__always)
-    private mutating func queue(_ record: UnsafeMutablePointer<PacketRecord>) {
+    mutating func queue(_ record: UnsafeMutablePointer<PacketRecord>) {
         batch[batchCount] = record
         batchCount += 1
         batchBytes += Int(record.pointee.length)
@@ -188,145 +168,6 @@ struct ReceiveStream: ~Copyable {
         structures.clear()
     }
 
-    @inline(never)
-    private mutating func sawKeyFrame(_ record: PacketRecord, _ payload: UnsafePointer<UInt8>) {
-        keyFrames.received()
-        keyFrameStart = max(keyFrameStart, record.sequence)
-        if codec == .vp9, let descriptor = VP9Descriptor.parse(payload, length: Int(record.length)),
-            descriptor.hasScalabilityStructure
-        {
-            let count = min(Int(descriptor.spatialLayerCount), LayerActivity.spatialLayers)
-            layers.restructure(top: UInt8(truncatingIfNeeded: max(count - 1, 0)))
-            guard descriptor.hasResolutions else { return }
-            for layer in 0..<count {
-                layers.resize(layer, width: descriptor.widths[layer], height: descriptor.heights[layer])
-            }
-        } else {
-            layers.resize(0, width: record.frame.width, height: record.frame.height)
-        }
-    }
-
-    // MARK: Dependency descriptors
-
-    /// Takes over what the descriptor says. AV1 keeps it, since it goes out again; for the other codecs it only
-    /// helps to choose.
-    private mutating func describe(
-        _ record: inout PacketRecord,
-        _ bytes: UnsafePointer<UInt8>,
-        _ length: Int,
-        _ now: Instant
-    ) {
-        let isNewest = record.sequence > highest
-        guard
-            let read = structures.read(bytes, length, sequence: record.sequence, isNewest: isNewest)
-        else {
-            if codec == .av1 {
-                record.flags.insert(.unread)
-                record.descriptor = DescriptorLayout(unread: length)
-                structures.unread += 1
-            }
-            return
-        }
-        take(read, length, into: &record)
-        if read.hasStructure && structures.start == record.sequence {
-            learn(at: now)
-            structures.hasMore = structures.unread > 0
-        } else if read.hasActiveDecodeTargets && isNewest {
-            learn(at: now)
-        }
-    }
-
-    private mutating func take(_ read: DependencyDescriptor, _ length: Int, into record: inout PacketRecord) {
-        switch codec {
-        case .av1:
-            record.frame.apply(read)
-            record.frame.pictureID = Int32(read.frameNumber)
-            record.frame.pictureIDBits = 16
-            record.descriptor = DescriptorLayout(read, length: length)
-        case .h264:
-            record.frame.temporalLayer = read.temporalLayer
-            record.frame.isLayerSync = read.indication(forTarget: read.target) == .switch
-            return
-        default: break
-        }
-        record.structureNumber = structures.number(of: read, sequence: record.sequence)
-        record.activeTargets = activeTargets(read, record.sequence)
-        record.indications = read.indications
-        record.frameNumber = read.frameNumber
-        for i in 0..<read.differenceCount {
-            let difference = read.differences[i]
-            record.references |= difference <= 64 ? 1 << UInt64(difference - 1) : .max
-        }
-        for chain in 0..<min(read.chainCount, 4) {
-            record.chainDifferences |= UInt32(read.chainDifferences[chain]) << UInt32(8 * chain)
-        }
-        record.flags.insert(.indications)
-    }
-
-    /// The mask of a packet without one is that of the packets before it.
-    private func activeTargets(_ read: DependencyDescriptor, _ sequence: Int64) -> UInt32 {
-        if read.hasStructure || read.hasActiveDecodeTargets { return read.activeDecodeTargets }
-        if sequence <= highest, let before = history.record(sequence - 1), before.pointee.activeTargets != 0 {
-            return before.pointee.activeTargets
-        }
-        return structures.newest?.pointee.activeDecodeTargets ?? 0
-    }
-
-    /// Layers and their sizes from the newest structure.
-    @inline(never)
-    private mutating func learn(at now: Instant) {
-        guard codec != .h264, let structure = structures.newest else { return }
-        let top = structure.pointee.maxSpatialLayer
-        if top != layers.top { layers.restructure(top: top) }
-        for layer in 0...min(top, 3) {
-            layers.resize(
-                Int(layer),
-                width: structure.pointee.width(ofSpatialLayer: layer),
-                height: structure.pointee.height(ofSpatialLayer: layer)
-            )
-        }
-        if layers.announce(structure.pointee.activeSpatialLayers, at: now) { hasNews = true }
-    }
-
-    /// The first packet of a key frame came behind others: now these can be read, and go out as if they had come now.
-    /// What is older than any structure that is known only gives its number up.
-    @inline(never)
-    private mutating func readAgain() {
-        structures.unread = 0
-        structures.hasMore = false
-        var next = highest - Int64(history.capacity / 2)
-        while next <= highest {
-            defer { next += 1 }
-            guard let record = history.record(next), record.pointee.flags.contains(.unread) else { continue }
-            structures.unread += 1
-            guard !isBatchFull else {
-                structures.hasMore = true
-                return
-            }
-            let bytes = history.descriptor(record)
-            let length = Int(record.pointee.descriptor.length)
-            if let read = structures.read(bytes, length, sequence: next, isNewest: next >= structures.start) {
-                take(read, length, into: &record.pointee)
-            } else if next < structures.start {
-                record.pointee.flags.insert(.padding)
-            } else {
-                continue
-            }
-            structures.unread -= 1
-            record.pointee.flags.remove(.unread)
-            queue(record)
-        }
-    }
-
-    /// The structure that the descriptor of this packet was read with; nil: none, or too long ago.
-    @inline(__always)
-    func structure(
-        of record: UnsafeMutablePointer<PacketRecord>
-    ) -> UnsafeMutablePointer<DependencyStructure>? {
-        guard record.pointee.flags.contains(.indications) else { return nil }
-        return structures[record.pointee.structureNumber]
-    }
-
     /// Packets by which a repair may be ahead of the newest original.
     private static let repairLead: Int64 = 256
 
@@ -343,20 +184,6 @@ struct ReceiveStream: ~Copyable {
         nack = NackGenerator()
         statistics = ReceiveStatistics(clockRate: clockRate)
         hasReport = false
-    }
-
-    /// The newest key frame, where it is young, and all that followed is here and little enough to be sent at once.
-    func storedKeyFrame(payloadType: UInt8, at now: Instant) -> UnsafeMutablePointer<PacketRecord>? {
-        guard keyFrameStart != .min, highest - keyFrameStart < Int64(Limits.Media.storedKeyFramePackets),
-            let first = history.record(keyFrameStart), first.pointee.payloadType == payloadType,
-            now - first.pointee.arrival <= Limits.Media.storedKeyFrameAge
-        else { return nil }
-        var bytes = 0
-        for sequence in keyFrameStart...highest {
-            guard let record = history.record(sequence), !record.pointee.flags.contains(.unread) else { return nil }
-            bytes += Int(record.pointee.length)
-        }
-        return bytes <= Limits.Media.storedKeyFrameBytes ? first : nil
     }
 
     /// Whether the batch must go out before another packet is taken.
@@ -429,10 +256,18 @@ struct ReceiveStream: ~Copyable {
     /// Spatial layers that are alive, one bit each.
     /// - Parameter reference: when the publication's newest packet came, in whatever encoding.
     func aliveLayers(reference: Instant) -> UInt8 {
-        kind == .audio
-            ? (reference - (lastPacketAt ?? .distantPast) < Limits.Media.layerTimeoutLongest ? 1 : 0)
-            : layers.alive(isScreen: isScreen, reference: reference)
+        if kind == .video { return layers.alive(isScreen: isScreen, reference: reference) }
+        return reference - (lastPacketAt ?? .distantPast) < Limits.Media.layerTimeoutLongest ? 1 : 0
     }
+}
+
+/// How a packet came.
+enum Arrival: UInt8 {
+    case itself
+    /// After a NACK, by RTX (RFC 4588).
+    case retransmission
+    /// Inside a later packet (RFC 2198).
+    case redundancy
 }
 
 /// A codec as one session numbers it, small enough for the road.

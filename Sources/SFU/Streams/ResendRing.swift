@@ -23,6 +23,8 @@ struct SentPacket {
     var resends: UInt8 = 0
     var payloadType: UInt8 = 0
     var flags: Flags = []
+    /// Earlier packets that are repeated in it, one bit each; 0: it is no RED packet.
+    var redundancy: UInt8 = 0
     /// Of the dependency descriptor, 0: as the sender says.
     var mask: UInt32 = 0
 

@@ -58,7 +58,12 @@ struct StructureTable {
         // Flags: a structure follows (AV1 RTP specification, A.8.2).
         if length > 3 && bytes[3] & 0x80 != 0 { return readStructure(bytes, length, sequence, memory) }
         if sequence >= start {
-            return DependencyDescriptor.parse(bytes, length: length, structure: &memory[0], isNewest: isNewest)
+            return DependencyDescriptor.parse(
+                bytes,
+                length: length,
+                structure: &memory[0],
+                isNewest: isNewest
+            )
         }
         guard sequence >= formerStart else { return nil }
         return DependencyDescriptor.parse(bytes, length: length, structure: &memory[1], isNewest: false)
@@ -73,7 +78,12 @@ struct StructureTable {
     ) -> DependencyDescriptor? {
         var structure = DependencyStructure()
         guard
-            let read = DependencyDescriptor.parse(bytes, length: length, structure: &structure, isNewest: true)
+            let read = DependencyDescriptor.parse(
+                bytes,
+                length: length,
+                structure: &structure,
+                isNewest: true
+            )
         else { return nil }
         guard sequence > start else { return read }
         memory[1] = memory[0]

@@ -116,7 +116,8 @@ import Testing
             }
             let out = withUnsafeMutablePointer(to: &packet) {
                 isFormer
-                    ? rewriter.rewriteFormer($0, endsPicture: true, unless: ring) : rewriter.rewrite($0, endsPicture: true, unless: ring, at: now)
+                    ? rewriter.rewriteFormer($0, endsPicture: true, unless: ring)
+                    : rewriter.rewrite($0, endsPicture: true, unless: ring, at: now)
             }
             guard let out else { continue }
             if !given.insert(out.sequence).inserted { repeated += 1 }
