@@ -93,8 +93,10 @@ public struct FrameInfo: Equatable, Sendable {
         endsFrame = vp9.endsFrame
         spatialLayer = vp9.spatialLayer
         temporalLayer = vp9.temporalLayer
-        // U speaks of the pictures behind this one: it may itself need what its own layer had before.
-        isLayerSync = !vp9.isInterPredicted
+        // U speaks of the pictures behind this one: it may itself need what its own layer had before. Only where
+        // references are explicit senders set it for a picture that refers to lower temporal layers alone.
+        isLayerSync =
+            !vp9.isInterPredicted || vp9.isFlexible && vp9.isSwitchingUpPoint && vp9.temporalLayer > 0
         isSwitchingUpPoint = vp9.isSwitchingUpPoint
         isInterPredicted = vp9.isInterPredicted
         isInterLayerPredicted = vp9.isInterLayerPredicted

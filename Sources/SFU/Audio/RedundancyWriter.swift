@@ -164,7 +164,7 @@ enum RedundancyWriter {
         let distance = earlier.pointee.position - record.pointee.position
         return offset > 0 && offset <= 0x3fff
             && earlier.pointee.length > 0 && earlier.pointee.length <= 0x3ff
-            && earlier.pointee.flags.isDisjoint(with: [.padding, .unread])
+            && earlier.pointee.flags.isDisjoint(with: .unsendable)
             && earlier.pointee.payloadType == record.pointee.payloadType
             && distance > -reach && distance < reach
     }

@@ -82,7 +82,7 @@ extension SendStream {
         _ stream: UnsafeMutablePointer<SendStream>
     ) {
         guard record.pointee.payloadType == sourcePayloadType,
-            record.pointee.flags.isDisjoint(with: [.padding, .unread])
+            record.pointee.flags.isDisjoint(with: .unsendable)
         else { return leaveOut(record, emptyReason(record), departures) }
         var endsPicture = record.pointee.flags.contains(.marker)
         var mask: UInt32 = 0
@@ -170,7 +170,7 @@ extension SendStream {
             let record = source.pointee.batch[i]
             guard record.pointee.payloadType == sourcePayloadType else { continue }
             let isWanted =
-                record.pointee.flags.isDisjoint(with: [.padding, .unread])
+                record.pointee.flags.isDisjoint(with: .unsendable)
                 && formerFilter.admits(record, of: source, behind: .max)
             guard isWanted else {
                 if let number = rewriter.formerVoid(record) { void(number, of: record) }

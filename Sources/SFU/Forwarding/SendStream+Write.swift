@@ -28,7 +28,7 @@ extension SendStream {
             keyIndex: departure.rewritten.keyIndex,
             padding: UInt8(truncatingIfNeeded: padding),
             payloadType: departure.redundancy == nil ? payloadType : redPayloadType,
-            flags: departure.rewritten.marker ? .marker : [],
+            flags: departure.rewritten.marker ? .marker : .none,
             redundancy: departure.redundancy ?? 0,
             mask: departure.rewritten.mask
         )

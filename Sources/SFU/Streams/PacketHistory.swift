@@ -22,6 +22,8 @@ struct PacketRecord {
         static let indications = Flags(rawValue: 1024)
         /// Its dependency descriptor needs a structure that has not come yet: nobody gets it before.
         static let unread = Flags(rawValue: 2048)
+        /// Nobody gets a packet with one of these.
+        static let unsendable = Flags(rawValue: 512 | 2048)
     }
 
     /// Extended sequence number; `Int64.min`: free.
