@@ -212,6 +212,15 @@ struct RoomState: Sendable {
 
     /// nil where nothing but rates changed. Told as state, not in the roster.
     mutating func setLayers(_ layers: [LayerObject], codec: CodecName?, _ id: PublicationID) -> Publication? {
+        if let owner = owners[id],
+            let place = participants[owner]?.publications.firstIndex(where: {
+                $0.id == id && $0.kind == .audio
+            })
+        {
+            // Audio has one layer, and telling everybody of everybody's is too much where all have a microphone.
+            participants[owner]?.publications[place].codec = codec
+            return nil
+        }
         edit(id) { publication in
             let before = publication.layers ?? []
             let isSame =

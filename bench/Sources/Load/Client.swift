@@ -27,6 +27,10 @@ final class ClientResources {
 struct ReceivedSample {
     /// Nanoseconds from the publisher's call of send to the kernel's receipt for this client.
     var latency: Int64
+    /// Nanoseconds of the monotonic clock.
+    var arrival: Int64
+    /// Where the packet is voiced.
+    var voice: Stamp.Voice?
 }
 
 final class Client {
@@ -35,10 +39,14 @@ final class Client {
         case failed(String)
     }
 
-    private static let streamsAtMost = 8
+    /// Which packets are decrypted, besides the first of a stream.
+    enum Sampling {
+        case oneInSixteen, all, none
+    }
+
+    private static let streamsAtMost = 20
     private static let socketBufferBytes: Int32 = 1 << 20
-    /// One packet in so many is decrypted.
-    static let sampleEvery: UInt16 = 16
+    private static let sampleEvery: UInt16 = 16
 
     let index: Int
     let credentials: ICECredentials
@@ -51,6 +59,9 @@ final class Client {
     /// Nanoseconds of the monotonic clock; nil: none yet.
     private(set) var firstPacketAt: Int64?
     var sources: [MediaSource] = []
+    /// A microphone; whoever has it says what is in its packets.
+    var voice: VoiceSource?
+    var sampling = Sampling.oneInSixteen
     private(set) var sourceStartedAt: Int64?
     private(set) var keyFrameRequests = 0
 
@@ -60,6 +71,8 @@ final class Client {
     private var dtls: DTLSEndpoint?
     private var srtp: SRTPContext?
     private var nextReport = Instant.distantFuture
+    /// The last frame of the microphone, and when it went out, nanoseconds of the wall clock.
+    private var spoken: (frame: Int64, at: Int64)?
     private let reportSSRC = UInt32.random(in: 1 ... .max)
 
     init(index: Int, resources: ClientResources) {
@@ -192,16 +205,30 @@ final class Client {
             at: Instant(microseconds: arrival / 1000)
         )
         if firstPacketAt == nil { firstPacketAt = clinux_monotonic_ns() }
-        let isSampled = header.sequenceNumber % Self.sampleEvery == UInt16(index) % Self.sampleEvery
-        guard isFirst || isSampled else { return nil }
+        guard isFirst || isSampled(header.sequenceNumber) else { return nil }
         guard case .ok(let plain) = srtp.unprotectRTP(packet, length: length) else {
             undecryptable += 1
             return nil
         }
         authenticated += 1
         let padding = header.paddingLength(in: packet, length: plain) ?? 0
-        return Stamp.read(packet + header.headerLength, length: plain - header.headerLength - padding)
-            .map { ReceivedSample(latency: arrival - $0) }
+        let payload = packet + header.headerLength
+        let length = plain - header.headerLength - padding
+        if voice != nil {
+            return Stamp.readVoice(payload, length: length)
+                .map { ReceivedSample(latency: arrival - $0.sentAt, arrival: arrival, voice: $0) }
+        }
+        return Stamp.read(payload, length: length)
+            .map { ReceivedSample(latency: arrival - $0, arrival: arrival, voice: nil) }
+    }
+
+    private func isSampled(_ sequence: UInt16) -> Bool {
+        switch sampling {
+        case .oneInSixteen:
+            sequence % Self.sampleEvery == UInt16(truncatingIfNeeded: index) % Self.sampleEvery
+        case .all: true
+        case .none: false
+        }
     }
 
     private func place(of ssrc: UInt32, payloadType: UInt8) -> Int? {
@@ -273,7 +300,24 @@ final class Client {
         return count
     }
 
-    /// An SR for each source, or an RR with a block for each stream (RFC 3550 §6.4).
+    /// Sends the microphone's packet of this frame. False: not connected, or no microphone.
+    func speak(_ content: VoiceSource.Content, frame: Int64) -> Bool {
+        guard let srtp, state == .connected, voice != nil else { return false }
+        let packet = resources.scratch
+        guard let written = voice?.write(content, frame: frame, into: packet), let voice else { return false }
+        let protected = srtp.sender.protect(
+            packet,
+            headerLength: written.header,
+            length: written.length,
+            ssrc: voice.ssrc,
+            index: written.index
+        )
+        send(UnsafeBufferPointer(start: packet, count: protected))
+        spoken = (frame, clinux_realtime_ns())
+        return true
+    }
+
+    /// An SR for each source, or an RR with a block for each stream (RFC 3550 §6.4); both where there is a microphone.
     private func sendReport(at now: Instant) {
         nextReport = now + (sources.isEmpty ? .seconds(5) : .seconds(1))
         guard let srtp else { return }
@@ -293,6 +337,20 @@ final class Client {
                     rtpTimestamp: source.timestamp(at: elapsed),
                     packetCount: source.packets,
                     octetCount: source.octets
+                )
+            )
+        }
+        if let voice, let spoken {
+            writer.append(
+                SenderReport(
+                    ssrc: voice.ssrc,
+                    ntpTime: NTPTime(
+                        Instant(microseconds: spoken.at / 1000),
+                        epochOffset: .seconds(NTPTime.unixEpochSeconds)
+                    ),
+                    rtpTimestamp: voice.timestamp(of: spoken.frame),
+                    packetCount: voice.packets,
+                    octetCount: voice.octets
                 )
             )
         }

@@ -26,6 +26,20 @@ struct OfferTemplate {
         return lines.map { $0 + "\r\n" }.joined()
     }
 
+    /// One microphone with an announced SSRC, and so many sections to receive audio on; their mids count on.
+    func conference(audio: UInt32, slots: Int) -> String {
+        let mids = (0...slots).map { "\($0)" }
+        var lines = ["v=0", "o=- 4611686018427387904 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+        lines.append("a=group:BUNDLE \(mids.joined(separator: " "))")
+        for mid in mids {
+            lines += audioSection(mid)
+            lines +=
+                mid == Self.audioMid
+                ? ["a=sendonly", "a=msid:load audio", "a=ssrc:\(audio) cname:load"] : ["a=recvonly"]
+        }
+        return lines.map { $0 + "\r\n" }.joined()
+    }
+
     var receiving: String {
         let lines = head + audioSection + ["a=recvonly"] + (hasVideo ? videoSection + ["a=recvonly"] : [])
         return lines.map { $0 + "\r\n" }.joined()
@@ -38,10 +52,12 @@ struct OfferTemplate {
         ]
     }
 
-    private var audioSection: [String] {
+    private var audioSection: [String] { audioSection(Self.audioMid) }
+
+    private func audioSection(_ mid: String) -> [String] {
         let type = Self.audioType
         return ["m=audio 9 UDP/TLS/RTP/SAVPF \(type)"] + transport + [
-            "a=mid:\(Self.audioMid)", "a=rtpmap:\(type) opus/48000/2",
+            "a=mid:\(mid)", "a=rtpmap:\(type) opus/48000/2",
             "a=fmtp:\(type) minptime=10;useinbandfec=1",
             "a=extmap:\(Self.audioLevelID) \(HeaderExtension.audioLevel.uri)",
             "a=extmap:\(Self.midID) \(HeaderExtension.mid.uri)",

@@ -23,6 +23,12 @@ final class HTTPExchange {
         if let token { head += "Authorization: Bearer \(token)\r\n" }
         if let body { head += "Content-Type: application/sdp\r\nContent-Length: \(body.utf8.count)\r\n" }
         request = Array((head + "\r\n" + (body ?? "")).utf8)
+        socket = try Self.connect(to: url)
+    }
+
+    /// A socket that is connecting, without blocking.
+    /// - Throws: `LoadError` where the system gives none.
+    static func connect(to url: ServerURL) throws -> Int32 {
         let family = url.address.is_ipv6 == 0 ? AF_INET : AF_INET6
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = Glibc.socket(family, type, 0)
@@ -33,7 +39,7 @@ final class HTTPExchange {
             Glibc.close(descriptor)
             throw LoadError("cannot connect to \(url.authority): \(reason)")
         }
-        socket = descriptor
+        return descriptor
     }
 
     deinit { close(socket) }
@@ -74,5 +80,5 @@ final class HTTPExchange {
         }
     }
 
-    private static func reason(_ error: Int32) -> String { String(cString: clinux_error_text(error)) }
+    static func reason(_ error: Int32) -> String { String(cString: clinux_error_text(error)) }
 }

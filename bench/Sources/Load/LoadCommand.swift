@@ -6,15 +6,23 @@ import Glibc
 struct LoadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load",
-        abstract: "Loads a WHIP/WHEP server: one publisher, many subscribers, real ICE, DTLS and SRTP.",
+        abstract: "Loads a server with many sessions: real ICE, DTLS and SRTP.",
         discussion: """
-            Joins POST /whip/{room}/load as publisher and POST /whep/{room}/load for each subscriber, measures \
-            for a while, and leaves with DELETE. Every subscriber follows the sequence numbers of all packets; one \
-            packet in 16 is decrypted and says how long it was on its way. HTTP/1.1 without TLS only. Targets other \
-            than loopback are refused without --allow-remote: load only servers that are yours.
+            fanout: joins POST /whip/{room}/load as publisher and POST /whep/{room}/load for each subscriber, \
+            measures for a while, and leaves with DELETE. Every subscriber follows the sequence numbers of all \
+            packets; one packet in 16 is decrypted and says how long it was on its way.
+
+            voices: everybody joins by WebSocket (GET /v1/rooms/{room}/signal), publishes a microphone and receives \
+            on a few audio sections; a few take turns speaking. Some listeners decrypt everything and say what \
+            they missed of each turn and when they were told who speaks.
+
+            HTTP/1.1 without TLS only. Targets other than loopback are refused without --allow-remote: load only \
+            servers that are yours.
             """
     )
 
+    @Option(help: ArgumentHelp("What is simulated.", valueName: "fanout|voices"))
+    var scenario = Scenario.fanout
     @Option(help: ArgumentHelp("The server.", valueName: "http://host:port"))
     var url = "http://127.0.0.1:8080"
     @Option(help: ArgumentHelp("Room to meet in.", valueName: "name"))
@@ -48,6 +56,7 @@ struct LoadCommand: ParsableCommand {
         )
     )
     var serverPid: Int?
+    @OptionGroup var voices: VoicesOptions
     @Flag(help: "Prints JSON.")
     var json = false
     @Flag(help: "Allows targets other than loopback.")
@@ -68,36 +77,60 @@ struct LoadCommand: ParsableCommand {
         guard isName else { throw ValidationError("--room: letters, digits, - and _, at most 64") }
     }
 
-    private func check(_ option: String, _ value: Int, _ range: ClosedRange<Int>) throws {
-        guard range.contains(value) else {
-            throw ValidationError("--\(option) \(value): \(range.lowerBound) to \(range.upperBound)")
+    func run() throws {
+        raiseDescriptorLimit()
+        let report = try makeReport()
+        print(json ? try report.json() : report.table, terminator: json ? "\n" : "")
+        guard report.isGood else { throw ExitCode.failure }
+    }
+
+    private func makeReport() throws -> any PrintableReport {
+        switch scenario {
+        case .fanout: try LoadRun(try fanoutPlan()).run()
+        case .voices: try VoicesRun(try voicesPlan()).run()
         }
     }
 
-    func run() throws {
-        raiseDescriptorLimit()
-        let format = MediaFormat(
-            packetsPerSecond: packetsPerSecond,
-            payloadBytes: payloadBytes,
-            videoBitsPerSecond: videoKbps * 1000,
-            framesPerSecond: framesPerSecond
+    private func fanoutPlan() throws -> LoadPlan {
+        LoadPlan(
+            url: try ServerURL(url),
+            room: room,
+            token: token,
+            subscribers: subscribers,
+            seconds: seconds,
+            warmUp: warmUp,
+            joinsAtOnce: joins,
+            format: MediaFormat(
+                packetsPerSecond: packetsPerSecond,
+                payloadBytes: payloadBytes,
+                videoBitsPerSecond: videoKbps * 1000,
+                framesPerSecond: framesPerSecond
+            ),
+            serverPID: serverPid,
+            allowsRemote: allowRemote
         )
-        let report = try LoadRun(
-            LoadPlan(
-                url: try ServerURL(url),
-                room: room,
-                token: token,
-                subscribers: subscribers,
-                seconds: seconds,
-                warmUp: warmUp,
-                joinsAtOnce: joins,
-                format: format,
-                serverPID: serverPid,
-                allowsRemote: allowRemote
-            )
-        ).run()
-        print(json ? try report.json() : report.table, terminator: json ? "\n" : "")
-        guard report.joins.failed == 0, report.delivery.received > 0 else { throw ExitCode.failure }
+    }
+
+    private func voicesPlan() throws -> VoicesPlan {
+        VoicesPlan(
+            url: try ServerURL(url),
+            room: room,
+            token: token,
+            participants: voices.participants,
+            speakers: voices.speakers,
+            overlap: voices.overlap,
+            slots: voices.slots,
+            silence: voices.silence,
+            silentLevel: UInt8(voices.silentLevel),
+            listeners: voices.listeners,
+            seed: voices.seed,
+            seconds: seconds,
+            warmUp: warmUp,
+            joinsAtOnce: joins,
+            payloadBytes: payloadBytes,
+            serverPID: serverPid,
+            allowsRemote: allowRemote
+        )
     }
 
     /// A socket for each session, and one for its HTTP.

@@ -43,7 +43,7 @@ struct Measurement {
 
     private var serverUsage: ProcessUsage? { serverPID.flatMap { ProcessUsage(of: $0) } }
 
-    private static var ownCPU: Int64 {
+    static var ownCPU: Int64 {
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
@@ -109,17 +109,41 @@ struct Measurement {
     }
 
     private func server(received: Int64, wall: Int64, sessions: Int) -> Report.Server? {
-        guard let before = first?.server, let after = last?.server, received > 0 else { return nil }
+        guard let before = first?.server, let after = last?.server else { return nil }
+        return Report.Server(
+            from: before,
+            to: after,
+            baseline: baseline,
+            packets: received,
+            wall: wall,
+            sessions: sessions
+        )
+    }
+}
+
+extension Report.Server {
+    /// nil: no packet came, to which anything could be attributed.
+    /// - Parameters:
+    ///   - baseline: before the first join.
+    ///   - packets: those that subscribers got.
+    ///   - wall: nanoseconds between the two.
+    init?(
+        from before: ProcessUsage,
+        to after: ProcessUsage,
+        baseline: ProcessUsage?,
+        packets: Int64,
+        wall: Int64,
+        sessions: Int
+    ) {
+        guard packets > 0, wall > 0 else { return nil }
         let media = after.since(before, threads: ProcessUsage.mediaThreads)
         let whole = after.since(before)
         let growth = before.resident - (baseline?.resident ?? before.resident)
-        return Report.Server(
-            mediaThreadsPerPacket: Double(media.cpu) / 1000 / Double(received),
-            processPerPacket: Double(whole.cpu) / 1000 / Double(received),
-            mediaThreadsPercent: Double(media.cpu) / Double(wall) * 100,
-            processPercent: Double(whole.cpu) / Double(wall) * 100,
-            residentBytes: Int(after.resident),
-            residentBytesPerSubscriber: Int(growth) / max(1, sessions)
-        )
+        mediaThreadsPerPacket = Double(media.cpu) / 1000 / Double(packets)
+        processPerPacket = Double(whole.cpu) / 1000 / Double(packets)
+        mediaThreadsPercent = Double(media.cpu) / Double(wall) * 100
+        processPercent = Double(whole.cpu) / Double(wall) * 100
+        residentBytes = Int(after.resident)
+        residentBytesPerSubscriber = Int(growth) / max(1, sessions)
     }
 }

@@ -1,7 +1,7 @@
 // The outcome of a run, as JSON and as a table. Must not know how it was measured.
 import Foundation
 
-struct Report: Codable {
+struct Report: Codable, PrintableReport {
     struct Load: Codable {
         var url: String
         var subscribers: Int
@@ -70,14 +70,9 @@ struct Report: Codable {
     var clientPercent: Double
     var keyFrameRequests: Int
 
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
+    var isGood: Bool { joins.failed == 0 && delivery.received > 0 }
 
     var table: String {
-        func number(_ value: Double, _ digits: Int = 1) -> String { String(format: "%.\(digits)f", value) }
         let video = load.videoKilobitsPerSecond > 0 ? " + video \(load.videoKilobitsPerSecond) kbit/s" : ""
         var rows: [(String, String)] = [
             (
@@ -110,28 +105,57 @@ struct Report: Codable {
                     + "max \(number(latency.maximum, 0)) us (\(latency.samples) samples)"
             ),
         ]
-        if let server {
-            rows += [
-                (
-                    "server CPU",
-                    "media threads \(number(server.mediaThreadsPerPacket, 2)) us/packet "
-                        + "(\(number(server.mediaThreadsPercent)) % of a core), "
-                        + "process \(number(server.processPerPacket, 2)) us/packet "
-                        + "(\(number(server.processPercent)) %)"
-                ),
-                (
-                    "server memory",
-                    "\(server.residentBytes >> 20) MiB resident, "
-                        + "\(number(Double(server.residentBytesPerSubscriber) / 1024)) KiB per subscriber"
-                ),
-            ]
-        }
+        if let server { rows += server.rows(per: "subscriber") }
         rows.append(("this client", "\(number(clientPercent)) % of a core"))
-        for (reason, count) in joins.failures.sorted(by: { $0.value > $1.value }).prefix(5) {
-            rows.append(("failed", "\(count) x \(reason)"))
-        }
+        rows += joins.failureRows
+        return Self.table(rows)
+    }
+}
+
+extension Report.Joins {
+    var failureRows: [(String, String)] {
+        failures.sorted { $0.value > $1.value }.prefix(5).map { ("failed", "\($0.value) x \($0.key)") }
+    }
+}
+
+extension Report.Server {
+    /// - Parameter member: what sessions are called in this run.
+    func rows(per member: String) -> [(String, String)] {
+        [
+            (
+                "server CPU",
+                "media threads \(number(mediaThreadsPerPacket, 2)) us/packet "
+                    + "(\(number(mediaThreadsPercent)) % of a core), "
+                    + "process \(number(processPerPacket, 2)) us/packet (\(number(processPercent)) %)"
+            ),
+            (
+                "server memory",
+                "\(residentBytes >> 20) MiB resident, "
+                    + "\(number(Double(residentBytesPerSubscriber) / 1024)) KiB per \(member)"
+            ),
+        ]
+    }
+}
+
+/// What a run prints.
+protocol PrintableReport: Encodable {
+    var table: String { get }
+    /// Everybody joined and was heard.
+    var isGood: Bool { get }
+}
+
+extension PrintableReport {
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+
+    static func table(_ rows: [(String, String)]) -> String {
         let width = rows.map(\.0.count).max() ?? 0
         return rows.map { $0.0.padding(toLength: width + 2, withPad: " ", startingAt: 0) + $0.1 + "\n" }
             .joined()
     }
 }
+
+func number(_ value: Double, _ digits: Int = 1) -> String { String(format: "%.\(digits)f", value) }
