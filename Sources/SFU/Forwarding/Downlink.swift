@@ -182,10 +182,7 @@ struct Downlink: ~Copyable {
             guard (end - first + 1) * (wouldBe + Downlink.writeSlack) + Downlink.writeSlack < 1 << 16 else {
                 break
             }
-            guard wouldBe - smallest <= Limits.Media.equalisingPadding else {
-                if next < smallest { end += 1 }
-                break
-            }
+            guard wouldBe - smallest <= Limits.Media.equalisingPadding else { break }
             size = wouldBe
             smallest = min(smallest, next)
             end += 1

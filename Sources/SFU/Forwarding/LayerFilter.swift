@@ -30,11 +30,14 @@ struct LayerFilter {
     private var wantedTemporal: UInt8 = 0
     /// Of the newest picture that was looked at.
     private var timestamp: UInt32 = 0
+    /// The newest packet that was looked at: padding is not.
+    private var looked = Int64.min
     /// A picture let everybody step up behind it (RFC 9628 §4.2, U bit).
     private var mayRiseNext = false
     /// Lower layers were left out that later pictures of theirs refer to: only a key frame leads down.
     private var hasSkippedLower = false
-
+    /// Since the key picture, frames of lower layers were needed by higher ones: none is left out for its Z bit.
+    private var usesLower = false
     /// By the descriptor, the lower target is not part of the one that is forwarded.
     private var isStuck = false
     /// The highest spatial layer that the source has.
@@ -53,7 +56,8 @@ struct LayerFilter {
     }
 
     /// Nothing but a key frame leads to the wanted spatial layer.
-    var needsKeyFrame: Bool {
+    /// - Parameter top: the highest spatial layer that the source has.
+    func needsKeyFrame(top: UInt8) -> Bool {
         let wanted = min(wantedSpatial, top)
         if wanted > choice.spatial { return true }
         guard wanted < choice.spatial else { return false }
@@ -70,6 +74,7 @@ struct LayerFilter {
         timestamp = record.pointee.timestamp
         mayRiseNext = false
         hasSkippedLower = false
+        usesLower = false
         isStuck = false
         framesSent = 0
         top = source.pointee.layers.top
@@ -88,20 +93,22 @@ struct LayerFilter {
         if isHead && record.pointee.timestamp != timestamp {
             timestamp = record.pointee.timestamp
             // What is missing between may be a picture that this one refers to.
-            if record.pointee.sequence != head + 1 { mayRiseNext = false }
+            if record.pointee.sequence != looked &+ 1 { mayRiseNext = false }
             if record.pointee.frame.startsFrame && record.pointee.frame.spatialLayer == 0 {
                 startPicture(record, source)
             } else {
                 mayRiseNext = false
             }
-        } else if choice.target >= 0 && isHead && wantedTemporal != choice.temporal
+        } else if choice.target >= 0 && isHead && wantedTemporal > choice.temporal
             && record.pointee.frame.startsFrame
         {
             stepWithinPicture(record, source)
         }
+        if isHead { looked = record.pointee.sequence }
         guard record.pointee.sequence >= start else {
             return takes(record, self.choice(at: record.pointee.sequence))
         }
+        if isHead && record.pointee.frame.spatialLayer < choice.spatial { noteLower(record.pointee.frame) }
         let isIn = takes(record, choice)
         if isIn {
             isChoiceTold = true
@@ -109,8 +116,20 @@ struct LayerFilter {
                 noteFrame(record.pointee.frameNumber)
             }
         }
-        if !isIn && isHead && record.pointee.frame.spatialLayer < choice.spatial { hasSkippedLower = true }
+        if choice.spatial > 0 && !hasSkippedLower {
+            // A picture of the layer that is shown that refers to pictures before, and not to the layer below, tells as
+            // much: lower ones may be lost or late.
+            let frame = record.pointee.frame
+            hasSkippedLower =
+                frame.spatialLayer < choice.spatial
+                ? !isIn : isIn && frame.isInterPredicted && !frame.isInterLayerPredicted
+        }
         return isIn
+    }
+
+    @inline(__always)
+    private mutating func noteLower(_ frame: FrameInfo) {
+        if frame.isInterPredicted && !frame.isNotReferenceForUpperLayers { usesLower = true }
     }
 
     @inline(__always)
@@ -158,8 +177,9 @@ struct LayerFilter {
         guard frame.temporalLayer <= choice.temporal, frame.spatialLayer <= choice.spatial else {
             return false
         }
-        // The picture of the layer that is shown does without it (RFC 9628 §4.2, Z bit).
-        return frame.spatialLayer == choice.spatial || !frame.isNotReferenceForUpperLayers
+        // The picture of the layer that is shown does without it (RFC 9628 §4.2, Z bit). Where the pictures before
+        // did not, it is itself the highest that the sender still makes.
+        return frame.spatialLayer == choice.spatial || !frame.isNotReferenceForUpperLayers || usesLower
     }
 
     /// The marker belongs to the last packet of the highest frame that goes out of a picture (RFC 9628 §4.2).
@@ -194,6 +214,7 @@ struct LayerFilter {
     ) {
         mayRiseNext = false
         hasSkippedLower = false
+        usesLower = false
         isStuck = false
         top = source.pointee.layers.top
         commit(wanted(record, source), at: record.pointee.sequence)
@@ -222,7 +243,7 @@ struct LayerFilter {
         }
         mayRiseNext =
             record.pointee.frame.isSwitchingUpPoint
-            && record.pointee.frame.temporalLayer <= choice.temporal
+            && record.pointee.frame.temporalLayer <= next.temporal
         if wantedSpatial < choice.spatial && !hasSkippedLower { next.spatial = wantedSpatial }
         commit(next, at: record.pointee.sequence)
     }

@@ -166,6 +166,8 @@ struct Rewriter {
 
     /// The packet that the present source began with.
     private(set) var firstIncoming = Int64.min
+    /// More of the frame that went out last is to come.
+    var isInFrame: Bool { !isBetweenFrames }
     /// The newest packet of the present source that was looked at.
     var highestIncoming: Int64 { current.map.highest }
 

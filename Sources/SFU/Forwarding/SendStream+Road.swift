@@ -38,6 +38,8 @@ struct Departures {
 extension SendStream {
     /// A key frame this far behind what was sent is too late to switch at.
     private static let lateKeyFrame = Interval.milliseconds(75)
+    /// A switch waits this long for the end of the frame that is being shown.
+    private static let longestHold = Interval.milliseconds(15)
     /// Before SRTP adds its tag.
     private static let longestPacket = Limits.Media.sentDatagramBytes - 16
 
@@ -56,7 +58,9 @@ extension SendStream {
         let wanted = Int(target.encoding)
         if wanted != currentLayer && wanted >= 0 {
             let source = layers + wanted
-            if source.pointee.batchCount > 0 { trySwitch(to: source, &departures, stream) }
+            if source.pointee.batchCount > 0 || heldSwitch != .min {
+                trySwitch(to: source, &departures, stream)
+            }
         }
     }
 
@@ -217,7 +221,10 @@ extension SendStream {
         guard pause == .none else {
             return departures.withhold(pauseReason, source.pointee.batchCount)
         }
-        guard let first = switchPoint(of: source) ?? storedSwitchPoint(of: source, at: departures.now) else {
+        let found =
+            heldSwitchPoint(of: source) ?? switchPoint(of: source)
+            ?? storedSwitchPoint(of: source, at: departures.now)
+        guard let first = found else {
             return departures.withhold(.awaitingKeyFrame, source.pointee.batchCount)
         }
         let aligned = alignedTimestamp(of: first.pointee, in: source)
@@ -226,6 +233,9 @@ extension SendStream {
             publication?.requestKeyFrame(layer: Int(target.encoding))
             return departures.withhold(.awaitingKeyFrame, source.pointee.batchCount)
         }
+        // A frame that is broken off is lost, and its number never comes: the end of it is on the way.
+        if currentLayer >= 0 && rewriter.isInFrame && mayHold(first, at: departures.now) { return }
+        heldSwitch = .min
         let newest = source.pointee.history.record(source.pointee.highest)
         rewriter.begin(
             with: first.pointee,
@@ -257,6 +267,24 @@ extension SendStream {
         }
     }
 
+    /// Lets the layer that is shown end its frame; not for long.
+    private mutating func mayHold(_ first: UnsafeMutablePointer<PacketRecord>, at now: Instant) -> Bool {
+        if heldSwitch != first.pointee.sequence {
+            heldSwitch = first.pointee.sequence
+            heldSince = now
+        }
+        return now - heldSince < SendStream.longestHold
+    }
+
+    private func heldSwitchPoint(
+        of source: UnsafeMutablePointer<ReceiveStream>
+    ) -> UnsafeMutablePointer<PacketRecord>? {
+        guard heldSwitch != .min, let record = source.pointee.history.record(heldSwitch),
+            record.pointee.payloadType == sourcePayloadType
+        else { return nil }
+        return record
+    }
+
     private func switchPoint(
         of source: UnsafeMutablePointer<ReceiveStream>
     ) -> UnsafeMutablePointer<PacketRecord>? {
@@ -275,8 +303,16 @@ extension SendStream {
         of source: UnsafeMutablePointer<ReceiveStream>,
         at now: Instant
     ) -> UnsafeMutablePointer<PacketRecord>? {
-        guard currentLayer < 0, kind == .video else { return nil }
-        return source.pointee.storedKeyFrame(payloadType: sourcePayloadType, at: now)
+        guard currentLayer < 0, kind == .video,
+            let first = source.pointee.storedKeyFrame(payloadType: sourcePayloadType, at: now)
+        else { return nil }
+        // What was seen of it already is not shown again.
+        if let lastSentAt, let shown = sources.source(sources.current), let layers, let publication,
+            shown >= layers, shown < layers + publication.layerCount, first.pointee.arrival <= lastSentAt
+        {
+            return nil
+        }
+        return first
     }
 
     /// Whether the wanted layer can begin without asking its publisher.

@@ -28,7 +28,7 @@ extension SendStream {
             keyIndex: departure.rewritten.keyIndex,
             padding: UInt8(truncatingIfNeeded: padding),
             payloadType: departure.redundancy == nil ? payloadType : redPayloadType,
-            flags: departure.rewritten.marker ? .marker : .none,
+            flags: SentPacket.Flags(rawValue: departure.rewritten.marker ? 1 : 0),
             redundancy: departure.redundancy ?? 0,
             mask: departure.rewritten.mask
         )

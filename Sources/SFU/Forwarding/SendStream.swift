@@ -43,6 +43,9 @@ struct SendStream: ~Copyable {
     private(set) var numbering = PictureNumbering.none
     /// How often a switch was put off because its key frame came late.
     var postponements = 0
+    /// The key frame that waits for the end of the frame that is being shown, `Int64.min`: none.
+    var heldSwitch = Int64.min
+    var heldSince = Instant.zero
 
     // What goes out.
     var rewriter: Rewriter
@@ -89,8 +92,9 @@ struct SendStream: ~Copyable {
     var isPaused: Bool { pause != .none }
     /// Nothing but a key frame brings what is wanted.
     var awaitsKeyFrame: Bool {
-        guard isBound, pause == .none else { return false }
-        return Int(target.encoding) != currentLayer || filter.needsKeyFrame
+        guard isBound, pause == .none, target.encoding >= 0 else { return false }
+        guard Int(target.encoding) == currentLayer, let layers else { return true }
+        return filter.needsKeyFrame(top: layers[currentLayer].layers.top)
     }
 
     // MARK: Binding (control path)
@@ -158,7 +162,10 @@ struct SendStream: ~Copyable {
     }
 
     mutating func aim(at choice: LayerChoice) {
-        if choice.target.encoding != target.encoding { postponements = 0 }
+        if choice.target.encoding != target.encoding {
+            postponements = 0
+            heldSwitch = .min
+        }
         target = choice.target
         ideal = choice.ideal
         limit = choice.reason
@@ -172,6 +179,7 @@ struct SendStream: ~Copyable {
         currentLayer = -1
         formerLayer = -1
         postponements = 0
+        heldSwitch = .min
         rewriter.end()
     }
 

@@ -80,6 +80,11 @@ extension ReceiveStream {
             }
             return
         }
+        if codec == .av1 && read.hasStructure && record.sequence < structures.start {
+            // The rest of its key frame cannot be read any more.
+            record.flags.insert(.padding)
+            return
+        }
         take(read, length, into: &record)
         if read.hasStructure && structures.start == record.sequence {
             learn(at: now)

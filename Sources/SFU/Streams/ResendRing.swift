@@ -22,7 +22,7 @@ struct SentPacket {
     var padding: UInt8 = 0
     var resends: UInt8 = 0
     var payloadType: UInt8 = 0
-    var flags = Flags.none
+    var flags = Flags(rawValue: 0)
     /// Earlier packets that are repeated in it, one bit each; 0: it is no RED packet.
     var redundancy: UInt8 = 0
     /// Of the dependency descriptor, 0: as the sender says.
@@ -30,7 +30,6 @@ struct SentPacket {
 
     struct Flags: OptionSet {
         let rawValue: UInt8
-        static let none = Flags(rawValue: 0)
         static let marker = Flags(rawValue: 1)
         /// Never sent: the number of a packet that nobody gets.
         static let void = Flags(rawValue: 2)

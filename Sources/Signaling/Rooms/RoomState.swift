@@ -221,7 +221,7 @@ struct RoomState: Sendable {
             participants[owner]?.publications[place].codec = codec
             return nil
         }
-        edit(id) { publication in
+        return edit(id) { publication in
             let before = publication.layers ?? []
             let isSame =
                 publication.layers != nil && before.count == layers.count
