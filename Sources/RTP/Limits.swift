@@ -50,6 +50,10 @@ public enum Limits {
         public static let storedKeyFrameBytes = 100_000
         /// Key frames are asked for at most this often per encoding.
         public static let keyFrameInterval = Interval.milliseconds(500)
+        /// Share of an encoding's bits that key frames may take when they are asked for without end, percent …
+        public static let keyFrameShare = 33
+        /// … which lengthens that interval up to this.
+        public static let keyFrameIntervalLongest = Interval.seconds(2)
         /// Packets of one encoding that wait for their frame's end; more are forwarded at once.
         public static let pendingPackets = 64
         /// Padding that makes packets of one send equally long, bytes.

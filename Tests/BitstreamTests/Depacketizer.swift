@@ -10,6 +10,8 @@ struct ReceivedPicture {
     var timestamp: UInt32
     /// Numbers are missing before the first packet.
     var followsGap: Bool
+    /// There is nothing under the numbers before the first packet: a picture was left out that came late.
+    var followsVoid: Bool
     /// Of everything that came.
     var isFirst = false
     /// What the decoder gets; nil: it is not whole.
@@ -22,27 +24,46 @@ struct ReceivedPicture {
 
 enum Depacketizer {
     /// The pictures of one slot.
-    static func pictures(_ received: [ReceivedPacket], codec: CodecName) -> [ReceivedPicture] {
+    /// - Parameter void: numbers of which the receiver was told that nothing was ever sent under them.
+    static func pictures(
+        _ received: [ReceivedPacket],
+        codec: CodecName,
+        void: Set<Int64> = []
+    ) -> [ReceivedPicture] {
         let packets = received.sorted { $0.sequence < $1.sequence }
         var pictures: [ReceivedPicture] = []
         for (index, packet) in packets.enumerated() {
-            let hasGap = index > 0 && packet.sequence != packets[index - 1].sequence + 1
+            let hasGap = index > 0 && isMissing(between: packets[index - 1], packet, void)
+            let isNext = index == 0 || packet.sequence == packets[index - 1].sequence + 1
             if let last = pictures.last, last.timestamp == packet.timestamp {
                 pictures[pictures.count - 1].packets.append(packet)
             } else {
                 pictures.append(
-                    ReceivedPicture(packets: [packet], timestamp: packet.timestamp, followsGap: hasGap)
+                    ReceivedPicture(
+                        packets: [packet],
+                        timestamp: packet.timestamp,
+                        followsGap: hasGap,
+                        followsVoid: !isNext && !hasGap
+                    )
                 )
             }
         }
         if !pictures.isEmpty { pictures[0].isFirst = true }
-        for index in pictures.indices { assemble(&pictures[index], codec) }
+        for index in pictures.indices { assemble(&pictures[index], codec, void) }
         return pictures
     }
 
-    private static func assemble(_ picture: inout ReceivedPicture, _ codec: CodecName) {
+    private static func isMissing(
+        between a: ReceivedPacket,
+        _ b: ReceivedPacket,
+        _ void: Set<Int64>
+    ) -> Bool {
+        b.sequence > a.sequence + 1 && ((a.sequence + 1)..<b.sequence).contains { !void.contains($0) }
+    }
+
+    private static func assemble(_ picture: inout ReceivedPicture, _ codec: CodecName, _ void: Set<Int64>) {
         let packets = picture.packets
-        for (a, b) in zip(packets, packets.dropFirst()) where b.sequence != a.sequence + 1 { return }
+        for (a, b) in zip(packets, packets.dropFirst()) where isMissing(between: a, b, void) { return }
         // The marker ends a picture and stands nowhere else.
         guard packets.dropLast().allSatisfy({ !$0.marker }), packets.last?.marker == true else { return }
         switch codec {

@@ -86,9 +86,19 @@ final class Scene {
     /// As a receiver does that cannot go on: its first picture was not whole, or nobody has a repair any more.
     private func askForKeyFrames() {
         for viewer in viewers
-        where SlotDecoder.isStuck(viewer.packets(on: 0), codec: format.name, at: call.now) {
+        where SlotDecoder.isStuck(
+            viewer.packets(on: 0),
+            void: void(viewer),
+            codec: format.name,
+            at: call.now
+        ) {
             viewer.requestKeyFrame(slot: viewer.slots[0].ssrc, at: call.now)
         }
+    }
+
+    /// Numbers of which the server said that there is nothing.
+    private func void(_ viewer: SimulatedPeer) -> Set<Int64> {
+        viewer.receivers[viewer.slots[0].ssrc]?.void ?? []
     }
 
     private var isClean: Bool { link.loss == 0 && link.jitter == .zero }
@@ -129,9 +139,9 @@ final class Scene {
     /// Decodes a viewer's slot; nothing may be wrong with it.
     @discardableResult
     func check(viewer: Int = 0, location: SourceLocation = #_sourceLocation) throws -> SlotDecoder {
-        let packets = viewers[viewer].packets(on: 0)
         let result = try SlotDecoder(
-            packets,
+            viewers[viewer].packets(on: 0),
+            void: void(viewers[viewer]),
             format: format,
             publishers: publishers,
             mostSkipped: isClean ? 1 : 30

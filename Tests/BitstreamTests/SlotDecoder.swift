@@ -23,10 +23,13 @@ struct SlotDecoder {
     var layersShown: Set<Int> { Set(pictures.map(\.shown.layer)) }
 
     /// Decodes everything, from the first packet on.
-    /// - Parameter mostSkipped: how many pictures in a row may be missed right before a key picture. One is what a
+    /// - Parameters:
+    ///   - void: numbers of which the receiver was told that there is nothing.
+    ///   - mostSkipped: how many pictures in a row may be missed right before a key picture. One is what a
     ///   switch breaks off; more are lost where the links lose, and what they belong to is hidden before the repair.
     init(
         _ packets: [ReceivedPacket],
+        void: Set<Int64>,
         format: ClipFormat,
         publishers: [RealPublisher],
         mostSkipped: Int
@@ -34,7 +37,7 @@ struct SlotDecoder {
         var known: [UInt64: ShownPicture] = [:]
         for publisher in publishers { known.merge(publisher.shown) { a, _ in a } }
         let decoder = try RealDecoder(codec: format.codec)
-        for picture in Depacketizer.pictures(packets, codec: format.name) {
+        for picture in Depacketizer.pictures(packets, codec: format.name, void: void) {
             let place = "number \(picture.packets[0].sequence)"
             if picture.isKey && picture.bytes != nil {
                 lostSince = nil
@@ -89,9 +92,14 @@ struct SlotDecoder {
     }
 
     /// Whether a decoder waits for a key picture for longer than repairs take.
-    static func isStuck(_ packets: [ReceivedPacket], codec: CodecName, at now: Instant) -> Bool {
+    static func isStuck(
+        _ packets: [ReceivedPacket],
+        void: Set<Int64>,
+        codec: CodecName,
+        at now: Instant
+    ) -> Bool {
         var since: Instant?
-        for picture in Depacketizer.pictures(packets, codec: codec) {
+        for picture in Depacketizer.pictures(packets, codec: codec, void: void) {
             if picture.isKey && picture.bytes != nil {
                 since = nil
             } else if since == nil && (picture.followsGap || picture.bytes == nil || picture.isFirst) {
@@ -145,7 +153,7 @@ struct ReferenceChecker {
         }
         guard let last = vp8, let id = fields.pictureID, let lastID = last.pictureID else { return wrong }
         // Of lost pictures perhaps nothing came that tells of their ids.
-        let isFree = isLost || wasLost
+        let isFree = isLost || wasLost || picture.followsVoid
         wasLost = isLost
         let step = (id - lastID) & (1 << fields.pictureIDBits - 1)
         if step != 1 && !(isFree && step < 8) { wrong.append("the picture id steps by \(step)") }
@@ -203,7 +211,7 @@ struct ReferenceChecker {
                 let tl0Step = (tl0 - lastTL0) & 0xff
                 let isRight =
                     first.temporal > 0
-                    ? tl0Step == 0 : tl0Step == 1 || picture.isKey && (1...8).contains(tl0Step)
+                    ? tl0Step == 0 : tl0Step == 1 || picture.isKey && (1...127).contains(tl0Step)
                 if !isRight { wrong.append("TL0PICIDX steps by \(tl0Step) at layer \(first.temporal)") }
             }
         }

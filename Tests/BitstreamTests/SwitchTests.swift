@@ -54,7 +54,8 @@ import Testing
         try scene.switchAtRandom(10)
         scene.settle()
         let result = try scene.check()
-        #expect(result.switches >= 2, "seed \(scene.seed)")
+        // VP9 goes to another layer where a key picture's first packet comes first; else at the next key picture.
+        #expect(result.switches >= (format.structure == .keySVC ? 1 : 2), "seed \(scene.seed)")
         #expect(result.skipped <= 3, "seed \(scene.seed)")
         #expect(result.pictures.count >= scene.frame / 5, "seed \(scene.seed)")
     }

@@ -184,6 +184,32 @@ import Testing
         #expect(text.contains("a=fmtp:63 111/111\r\n"))
     }
 
+    /// What the media plane finds RED by, in sections that send and in those that receive.
+    @Test(arguments: ["chromium_VP8_sim.offer.sdp", "lk_offer.sdp", "wrtc_offer.sdp"])
+    func redOfBrowsersIsTakenBothWays(name: String) throws {
+        let text = try Fixture.text(name)
+        for direction in [nil, "recvonly", "sendonly", "sendrecv"] as [String?] {
+            let offered = ["recvonly", "sendonly", "sendrecv"].reduce(text) { text, old in
+                direction.map { text.replacing("a=\(old)\r\n", with: "a=\($0)\r\n") } ?? text
+            }
+            let (session, answer) = try answered(Offer(parsing: offered))
+            let description = try SessionDescription(parsing: answer)
+            var sections = 0
+            for (section, media) in zip(session.sections, description.media) {
+                guard let audio = section.media, audio.kind == .audio else { continue }
+                sections += 1
+                let red = try #require(audio.codecs.first { $0.name == .red })
+                #expect(red.redundantPayloadType == 111 && red.clockRate == 48_000 && red.channels == 2)
+                #expect(audio.codecs.map { $0.payloadType } == [111, red.payloadType])
+                #expect(media.formats == ["111", "\(red.payloadType)"])
+                #expect(media.values("rtpmap").contains("\(red.payloadType) red/48000/2"))
+                #expect(media.values("fmtp").contains("\(red.payloadType) 111/111"))
+                #expect((audio.slot != nil) == audio.receive.isEmpty || direction == "sendrecv")
+            }
+            #expect(sections > 0)
+        }
+    }
+
     @Test func redOfAnythingButTheOpusBesideItIsNotTaken() throws {
         for parameters in ["8/8", "111/8", "", "111/111/x", "300/300"] {
             let media = Self.redFirst.map {

@@ -32,18 +32,34 @@ import Testing
     private struct Sender {
         let peer: SimulatedPeer
         let encoder = Encoder()
+        /// As RED, with the packet before.
+        let isRED: Bool
+        private var before: [UInt8] = []
         var index: UInt64 = 100
 
+        init(peer: SimulatedPeer, isRED: Bool) {
+            self.peer = peer
+            self.isRED = isRED
+        }
+
         mutating func send(amplitude: Int16, at now: Instant) {
-            var packet: [UInt8] = [0x80, 111]
+            var packet: [UInt8] = [0x80, isRED ? 63 : 111]
             packet += [UInt8(truncatingIfNeeded: index >> 8), UInt8(truncatingIfNeeded: index)]
             let timestamp = UInt32(truncatingIfNeeded: index &* 960)
             let ssrc = peer.mic.ssrc()
             for word in [timestamp, ssrc] {
                 packet += [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> $0) }
             }
+            let opus = encoder.encode(amplitude: amplitude)
+            var payload = opus
+            if isRED {
+                let count = before.count
+                // 960 ticks before, in 14 bits, and the length in 10 (RFC 2198 §3).
+                payload = [0x80 | 111, 0x0f, UInt8(count >> 8), UInt8(count & 0xff), 111] + before + opus
+                before = opus
+            }
             peer.send(
-                protected: packet + encoder.encode(amplitude: amplitude),
+                protected: packet + payload,
                 headerLength: 12,
                 ssrc: ssrc,
                 index: index,
@@ -53,16 +69,17 @@ import Testing
         }
     }
 
-    @Test func theLevelIsMeasuredAndTold() throws {
+    @Test(arguments: [false, true])
+    func theLevelIsMeasuredAndTold(asRED: Bool) throws {
         let call = try Call(seed: 1)
         let silentPeer = { (peer: SimulatedPeer) in
-            _ = peer.publish(.opus(bytes: 60))
+            peer.publish(.opus(bytes: 60)).sendsRED = asRED
             peer.mic.isRunning = false
         }
         var senders = [
-            Sender(peer: try call.join("first", prepare: silentPeer)),
-            Sender(peer: try call.join("second", prepare: silentPeer)),
-            Sender(peer: try call.join("third", prepare: silentPeer)),
+            Sender(peer: try call.join("first", prepare: silentPeer), isRED: asRED),
+            Sender(peer: try call.join("second", prepare: silentPeer), isRED: asRED),
+            Sender(peer: try call.join("third", prepare: silentPeer), isRED: asRED),
         ]
         let viewer = try call.join("viewer") { $0.addSlots(audio: 1, video: 0) }
         call.run(for: .seconds(1))

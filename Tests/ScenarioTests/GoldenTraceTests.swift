@@ -22,6 +22,7 @@ struct GoldenRun {
     private var viewers: [SimulatedPeer] = []
     private var random: SimulatedICEClient.Generator
     private let format: VideoFormat
+    private var changedAt = Instant.zero
 
     init(_ name: String, seed: UInt64) throws {
         self.name = name
@@ -62,6 +63,7 @@ struct GoldenRun {
             violations.append("no connection")
             return
         }
+        changedAt = call.now
         makeTrouble()
         let end = call.now + length
         while call.now < end {
@@ -111,9 +113,16 @@ struct GoldenRun {
         switch Int.random(in: 0..<20, using: &random) {
         case 0..<3: changeEncoder()
         case 3: viewer.requestKeyFrame(slot: viewer.slots[0].ssrc, at: call.now)
-        case 4 where Int.random(in: 0..<4, using: &random) == 0: camera.changeStreams()
+        case 4 where Int.random(in: 0..<4, using: &random) == 0: changeStreams()
         default: changeWishes(of: viewer)
         }
+    }
+
+    /// Not more often than the server lets a sender do it.
+    private mutating func changeStreams() {
+        guard call.now - changedAt > Limits.Media.streamRestartInterval + .milliseconds(200) else { return }
+        changedAt = call.now
+        camera.changeStreams()
     }
 
     private mutating func changeWishes(of viewer: SimulatedPeer) {

@@ -67,6 +67,30 @@ struct LayerScene {
         call.apply(.subscribe(viewers[number].session, Wishes(tiles: [camera.id: tile])))
     }
 
+    /// What the publisher was told of its encodings, in order.
+    var demands: [(at: Instant, encodings: [PublicationDemand.Encoding])] {
+        call.events.compactMap { at, event in
+            guard case .demand(let demand) = event, demand.publication == camera.id else { return nil }
+            return (at, demand.encodings)
+        }
+    }
+
+    /// Which encodings the publisher was told to send last; it begins with all.
+    var told: [Bool] {
+        demands.last?.encodings.map(\.active) ?? Array(repeating: true, count: camera.source.layerCount)
+    }
+
+    /// Runs, and the publisher sends what it is told to, as soon as the word has come to it.
+    func runObeying(_ milliseconds: Int64, way: Interval = .milliseconds(20)) {
+        let end = call.now + .milliseconds(milliseconds)
+        while call.now < end {
+            call.run(for: min(.milliseconds(5), end - call.now))
+            guard let heard = demands.last(where: { $0.at + way <= call.now }) else { continue }
+            let active = heard.encodings.indices.filter { heard.encodings[$0].active }
+            if camera.source.activeLayers != Set(active) { camera.source.activeLayers = Set(active) }
+        }
+    }
+
     func packets(_ number: Int = 0) -> [ReceivedPacket] { viewers[number].packets(on: 0) }
 
     func stamps(since: Instant, of number: Int = 0) -> [Stamp] {

@@ -172,8 +172,9 @@ import Testing
         let frames = packets.filter { $0.layer == 0 && $0.stamp?.part == 0 }.compactMap { info($0, .vp9) }
         let ups = [true, true, true, true, false, true, false, true, true, true]
         #expect(frames.map(\.isSwitchingUpPoint) == ups)
-        // U speaks of the pictures behind it.
-        #expect(frames.map(\.isLayerSync) == [true] + [Bool](repeating: false, count: 9))
+        // U speaks of the pictures behind it, and with explicit references of an upper layer's own picture.
+        let syncs = frames.map { !$0.isInterPredicted || $0.isSwitchingUpPoint && $0.temporalLayer > 0 }
+        #expect(frames.map(\.isLayerSync) == syncs)
     }
 
     @Test func layerAllocationIsWrittenAsChromiumWritesIt() throws {

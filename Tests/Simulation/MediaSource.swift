@@ -11,6 +11,8 @@ public struct SourcePacket: Sendable {
     public var mediaTime: Interval
     public var payload: [UInt8]
     public var audioLevel: UInt8?
+    /// What goes out in its place: RED, with earlier packets in front of it.
+    var redundant: [UInt8]?
     /// nil: padding alone.
     public var stamp: Stamp?
     public var padding: UInt8 = 0

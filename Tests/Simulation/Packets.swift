@@ -8,7 +8,11 @@ public struct ReceivedPacket: Sendable {
     public var timestamp: UInt32
     public var marker: Bool
     public var payloadType: UInt8
+    /// Of RED, the primary block.
     public var payload: [UInt8]
+    public var isRED = false
+    /// Earlier packets that it repeats, the oldest first.
+    public var redundant: [RedundantBlock] = []
     public var padding: Int
     public var isRecovered: Bool
     public var audioLevel: UInt8?
@@ -19,7 +23,12 @@ public struct ReceivedPacket: Sendable {
     /// Minimum and maximum, 12 bits each, of 10 ms.
     public var playoutDelay: UInt32?
     public var orientation: UInt8?
+    public var contentType: UInt8?
+    /// Header extensions that a subscriber has no use for.
+    public var foreign: [HeaderExtension] = []
     public var captureTime: UInt64?
+    /// Of the capturer's clock against the clock of who sent the packet, signed 32.32 seconds.
+    public var captureClockOffset: Int64?
 
     public init(
         ssrc: UInt32,
@@ -45,8 +54,10 @@ public struct ReceivedPacket: Sendable {
     /// What must be the same in every copy of a packet.
     func isSame(as other: ReceivedPacket) -> Bool {
         timestamp == other.timestamp && marker == other.marker && payload == other.payload
+            && isRED == other.isRED && redundant == other.redundant
             && descriptor == other.descriptor && playoutDelay == other.playoutDelay
-            && orientation == other.orientation && captureTime == other.captureTime
+            && orientation == other.orientation && contentType == other.contentType
+            && captureTime == other.captureTime && captureClockOffset == other.captureClockOffset
     }
 }
 

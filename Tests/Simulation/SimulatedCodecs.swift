@@ -6,7 +6,8 @@ extension SimulatedPeer {
         HeaderExtensionID(.audioLevel, id: 1), HeaderExtensionID(.absoluteSendTime, id: 2),
         HeaderExtensionID(.transportSequence, id: 3), HeaderExtensionID(.mid, id: 4),
         HeaderExtensionID(.rid, id: 10), HeaderExtensionID(.repairedRid, id: 11),
-        HeaderExtensionID(.playoutDelay, id: 5), HeaderExtensionID(.dependencyDescriptor, id: 8),
+        HeaderExtensionID(.playoutDelay, id: 5), HeaderExtensionID(.videoContentType, id: 6),
+        HeaderExtensionID(.dependencyDescriptor, id: 8),
         HeaderExtensionID(.videoLayersAllocation, id: 12), HeaderExtensionID(.videoOrientation, id: 13),
         HeaderExtensionID(.absoluteCaptureTime, id: 14),
     ]

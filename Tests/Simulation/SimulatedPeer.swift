@@ -29,6 +29,16 @@ public final class SimulatedPeer {
     public var keepsPackets = true
     public var usesRTX = true
     public var sendsNACK = true
+    /// Sends again what the server asks for.
+    public var answersNACK = true
+    /// Numbers of its own that it was asked for, by SSRC and in order.
+    public private(set) var asked: [(ssrc: UInt32, number: UInt16)] = []
+    /// Reports on audio that it receives, once a second, and what it reported. `reportedLoss`: whatever it sees.
+    public var reportsReception = false
+    public var reportedLoss: UInt8?
+    public private(set) var reported: [(at: Instant, block: ReportBlock)] = []
+    /// RED packets that are cut off or whose blocks are not of the Opus that was negotiated with them.
+    public private(set) var wrongRED = 0
     /// How long it takes a missing packet for merely late. Browsers learn this from what they see.
     public var reorderGuard = Interval.milliseconds(20)
     /// Keeps the datagrams with media as they came, for `datagrams`.
@@ -157,7 +167,7 @@ public final class SimulatedPeer {
                 section: MediaSection(
                     mid: publisher.mid,
                     kind: publisher.kind,
-                    codecs: [SimulatedPeer.parameters(of: publisher.source.codec)],
+                    codecs: publisher.codecs,
                     extensions: negotiatedExtensions,
                     receive: publisher.encodings,
                     allowsMixedExtensions: allowsMixedExtensions
@@ -330,7 +340,12 @@ public final class SimulatedPeer {
         let receiver = receivers[slot.ssrc] ?? SimulatedReceiver()
         receivers[slot.ssrc] = receiver
         let place = receiver.receive(number, isRecovered: isRecovered, at: now)
+        if slot.rtx == nil {
+            receiver.statistics.receive(sequence: number, timestamp: header.timestamp, at: now)
+        }
         guard keepsPackets else { return }
+        let red = redundancy(slot.mid, header, payload)
+        if let primary = red?.last { payload = primary.payload }
         let sequence = place ?? receiver.place(number)
         let mid =
             values.mid.isEmpty
@@ -351,13 +366,18 @@ public final class SimulatedPeer {
             payload: payload,
             at: now
         )
+        it.isRED = red != nil
+        it.redundant = red?.dropLast() ?? []
         it.padding = padding
         it.isRecovered = isRecovered
         it.audioLevel = values.audioLevelIfPresent
         it.mid = mid
         it.playoutDelay = values.has(.playoutDelay) ? values.playoutDelay : nil
         it.orientation = values.has(.videoOrientation) ? values.videoOrientation : nil
+        it.foreign = [.rid, .repairedRid, .videoLayersAllocation].filter { values.has($0) }
+        it.contentType = values.has(.videoContentType) ? values.videoContentType : nil
         it.captureTime = values.absoluteCaptureTimeIfPresent
+        it.captureClockOffset = values.hasCaptureClockOffset ? values.captureClockOffset : nil
         if values.has(.dependencyDescriptor) {
             it.descriptor = Array(
                 UnsafeBufferPointer(
@@ -378,6 +398,21 @@ public final class SimulatedPeer {
         }
         firstCopies[key] = received.count
         received.append(it)
+    }
+
+    /// The blocks of a RED packet, the primary last; nil: it is none.
+    private func redundancy(_ mid: String, _ header: RTPHeader, _ payload: [UInt8]) -> [RedundantBlock]? {
+        let place = slots.firstIndex { $0.mid == mid } ?? 0
+        guard
+            let red = codecs[place]?.first(where: { $0.name == .red && $0.payloadType == header.payloadType })
+        else { return nil }
+        guard let blocks = RedundantAudio.parse(payload, timestamp: header.timestamp),
+            blocks.allSatisfy({ $0.payloadType == red.redundantPayloadType })
+        else {
+            wrongRED += 1
+            return []
+        }
+        return blocks
     }
 
     /// The server sent this, whether it arrives or not.
@@ -402,7 +437,10 @@ public final class SimulatedPeer {
         var walker = RTCPWalker(packet, length: length)
         while let block = walker.next() {
             onRTCP?(block)
-            if let report = SenderReport(block) { senderReports.append((now, report)) }
+            if let report = SenderReport(block) {
+                senderReports.append((now, report))
+                receivers[report.ssrc]?.statistics.receive(report, at: now)
+            }
             if var blocks = ReportBlocks(block) {
                 while let block = blocks.next() { receiverReports.append((now, block)) }
             }
@@ -412,7 +450,8 @@ public final class SimulatedPeer {
             if var nack = GenericNACK(block) {
                 let publisher = publishers.first { $0.owns(nack.mediaSSRC) }
                 while let number = nack.next() {
-                    guard let publisher else { continue }
+                    asked.append((nack.mediaSSRC, number))
+                    guard let publisher, answersNACK else { continue }
                     resend(number, ssrc: nack.mediaSSRC, of: publisher, at: now)
                 }
             }
@@ -423,6 +462,9 @@ public final class SimulatedPeer {
     }
 
     // MARK: Out of the ordinary
+
+    /// Goes on with other transport-wide numbers.
+    public func skipTransportNumbers(_ count: UInt16) { transportSequence &+= count }
 
     /// Goes on from another address, as a phone that changes networks does.
     public func move(to path: NetworkPath, keepsOldPath: Bool = true) {
@@ -585,7 +627,20 @@ public final class SimulatedPeer {
         sendRTCP(at: now) { _ = $0.appendPLI(sender: reportSSRC, media: ssrc) }
     }
 
+    private func reportReception(at now: Instant) {
+        for slot in slots where slot.kind == .audio {
+            guard var block = receivers[slot.ssrc]?.statistics.makeReportBlock(ssrc: slot.ssrc, at: now)
+            else {
+                continue
+            }
+            if let reportedLoss { block.fractionLost = reportedLoss }
+            reported.append((now, block))
+            sendRTCP(at: now) { _ = $0.append(block) }
+        }
+    }
+
     private func report(at now: Instant) {
+        if reportsReception { reportReception(at: now) }
         guard sendsSenderReports else { return }
         for publisher in publishers {
             for report in publisher.senderReports(startedAt: startedAt ?? now, at: now) {

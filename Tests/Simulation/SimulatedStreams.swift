@@ -1,4 +1,4 @@
-// The streams of a simulated peer: what it publishes, with a history for NACKs, and what it receives, with the gaps.
+// What a simulated peer publishes: the streams of one m-section, with a history for NACKs.
 import RTP
 import Seam
 
@@ -19,8 +19,18 @@ public final class SimulatedPublisher {
     public var keepsSent = true
     /// abs-capture-time in the first packet of key frames and of every 30th picture.
     public var sendsCaptureTime = false
+    /// The estimated offset of the capturer's clock that goes with it, signed 32.32 seconds; nil: left out.
+    public var captureClockOffset: Int64?
+    /// This peer's NTP clock against the server's.
+    public var clockOffset = Interval.zero
+    /// video-content-type in the last packet of key frames.
+    public var contentType: UInt8?
     /// playout-delay in the first packet of key frames: minimum and maximum, 12 bits each, of 10 ms.
     public var playoutDelay: UInt32?
+    /// Audio goes out as RED, with this many earlier packets in each. To be set before its peer joins; may be taken
+    /// back and set again in the call.
+    public var sendsRED = false
+    public var redundancy = 1
     /// Numbers and timestamps begin just before they wrap.
     public let startsNearWraps: Bool
     private var streams: [Stream] = []
@@ -84,6 +94,11 @@ public final class SimulatedPublisher {
         }
     }
 
+    /// What its section offers, the wanted one first.
+    var codecs: [CodecParameters] {
+        (sendsRED && kind == .audio ? [SimulatedPeer.red] : []) + [SimulatedPeer.parameters(of: source.codec)]
+    }
+
     private var clockRate: Int64 { kind == .audio ? 48_000 : 90_000 }
 
     /// Starts over under other SSRCs, as a browser does whose sender was made anew.
@@ -107,11 +122,14 @@ public final class SimulatedPublisher {
     public func requestKeyFrame(ssrc: UInt32) {
         if let layer = streams.firstIndex(where: { $0.ssrc == ssrc }) {
             keyFrameRequests += 1
+            requestedLayers.append(layer)
             source.requestKeyFrame(layer: layer)
         }
     }
 
     public private(set) var keyFrameRequests = 0
+    /// The encodings that were asked for, in order.
+    public private(set) var requestedLayers: [Int] = []
 
     /// When the source started, on the call's clock.
     var startedAt = Instant.zero
@@ -128,6 +146,8 @@ public final class SimulatedPublisher {
         streams[layer].packets += 1
         streams[layer].octets += UInt32(packet.payload.count)
         let captureTime = sendsCaptureTime ? captureTime(of: packet) : nil
+        var packet = packet
+        if sendsRED && kind == .audio { packet.redundant = redundant(packet, index) }
         var original = -1
         if keepsSent {
             original = originals.count
@@ -159,16 +179,38 @@ public final class SimulatedPublisher {
             streams[layer].history[UInt16(truncatingIfNeeded: index)] = (packet, index, original, captureTime)
         }
         streams[layer].history[UInt16(truncatingIfNeeded: index - 2000)] = nil
-        var composed = build(packet, packet.payload, index, captureTime, isRTX: false, transportSequence)
+        let payload = packet.redundant ?? packet.payload
+        var composed = build(packet, payload, index, captureTime, isRTX: false, transportSequence)
         composed.original = original
         return composed
+    }
+
+    private func redundant(_ packet: SourcePacket, _ index: Int64) -> [UInt8] {
+        let earlier = (0..<redundancy).reversed().compactMap { back in
+            streams[packet.layer].history[UInt16(truncatingIfNeeded: index - 1 - Int64(back))]?.packet
+        }
+        return RedundantAudio.compose(
+            packet.payload,
+            timestamp: timestamp(of: packet),
+            earlier: earlier.map { (payload: $0.payload, timestamp: timestamp(of: $0)) },
+            payloadType: SimulatedPeer.opus.payloadType
+        )
     }
 
     private func captureTime(of packet: SourcePacket) -> UInt64? {
         guard let stamp = packet.stamp, stamp.part == 0, stamp.spatial == 0,
             stamp.isKey || stamp.frame % 30 == 0
         else { return nil }
-        return NTPTime(startedAt + packet.mediaTime, epochOffset: .seconds(3_900_000_000)).rawValue
+        return ntp(startedAt + packet.mediaTime)
+    }
+
+    private func ntp(_ time: Instant) -> UInt64 {
+        NTPTime(time + clockOffset, epochOffset: .seconds(3_900_000_000)).rawValue
+    }
+
+    /// Goes on with other numbers under the same SSRC.
+    public func skipNumbers(_ count: Int64) {
+        for i in streams.indices { streams[i].sequence += count }
     }
 
     private func timestamp(of packet: SourcePacket) -> UInt32 {
@@ -218,7 +260,8 @@ public final class SimulatedPublisher {
         } else {
             // The same packet once more, with the number it had.
             let former = UInt16(truncatingIfNeeded: index)
-            composed = build(packet, packet.payload, index, captureTime, isRTX: false, former)
+            let payload = packet.redundant ?? packet.payload
+            composed = build(packet, payload, index, captureTime, isRTX: false, former)
         }
         composed.original = original
         return composed
@@ -234,7 +277,7 @@ public final class SimulatedPublisher {
     ) -> ComposedPacket {
         let stream = streams[packet.layer]
         let ssrc = isRTX ? stream.rtxSSRC : stream.ssrc
-        let codec = SimulatedPeer.parameters(of: source.codec)
+        let codec = SimulatedPeer.parameters(of: packet.redundant == nil ? source.codec : .red)
         let payloadType = isRTX ? codec.rtxPayloadType ?? 0 : codec.payloadType
         let timestamp = timestamp(of: packet)
         let longest = max(packet.descriptor?.count ?? 0, packet.allocation?.count ?? 0)
@@ -262,8 +305,15 @@ public final class SimulatedPublisher {
             if let playoutDelay, packet.stamp?.startsKeyFrame == true {
                 _ = writer.append24(id: 5, playoutDelay)
             }
-            if let captureTime, let place = writer.reserve(id: 14, count: 8) {
+            if let contentType, packet.marker, packet.stamp?.isKey == true {
+                _ = writer.append8(id: 6, contentType)
+            }
+            if let captureTime, let place = writer.reserve(id: 14, count: captureClockOffset == nil ? 8 : 16)
+            {
                 ByteOrder.store64(captureTime, place, 0)
+                if let captureClockOffset {
+                    ByteOrder.store64(UInt64(bitPattern: captureClockOffset), place, 8)
+                }
             }
             if let bytes = packet.descriptor { append(bytes, id: 8, to: &writer) }
             if let bytes = packet.allocation { append(bytes, id: 12, to: &writer) }
@@ -292,72 +342,11 @@ public final class SimulatedPublisher {
             let ticks = (now - startedAt).microseconds * clockRate / 1_000_000
             return SenderReport(
                 ssrc: stream.ssrc,
-                ntpTime: NTPTime(now, epochOffset: .seconds(3_900_000_000)),
+                ntpTime: NTPTime(rawValue: ntp(now)),
                 rtpTimestamp: stream.timestampBase &+ UInt32(truncatingIfNeeded: ticks),
                 packetCount: stream.packets,
                 octetCount: stream.octets
             )
         }
     }
-}
-
-/// Tells which packets of a stream are missing.
-public final class SimulatedReceiver {
-    private var unwrapper = SequenceUnwrapper()
-    private var seen: Set<Int64> = []
-    private var missing: [Int64: (since: Instant, askedAt: Instant?, tries: Int)] = [:]
-    public private(set) var duplicates = 0
-    /// Numbers of which the server says that there is nothing.
-    public private(set) var void: Set<Int64> = []
-    private var lowest: Int64?
-
-    /// nil: had it already.
-    func receive(_ number: UInt16, isRecovered: Bool, at now: Instant) -> Int64? {
-        let before = unwrapper.isStarted ? unwrapper.highest : nil
-        let sequence = isRecovered ? unwrapper.peek(number) : unwrapper.unwrap(number)
-        guard seen.insert(sequence).inserted else {
-            duplicates += 1
-            return nil
-        }
-        missing[sequence] = nil
-        // The first packet to come need not have been the first to be sent.
-        if let lowest, sequence < lowest, lowest - sequence < 1000 {
-            for gap in (sequence + 1)..<lowest { missing[gap] = (now, nil, 0) }
-        }
-        lowest = min(lowest ?? sequence, sequence)
-        if let before, sequence > before + 1, sequence - before < 1000 {
-            for gap in (before + 1)..<sequence where !seen.contains(gap) { missing[gap] = (now, nil, 0) }
-        }
-        return sequence
-    }
-
-    /// A retransmission without payload: nothing ever was under this number.
-    func receiveVoid(_ number: UInt16) {
-        guard unwrapper.isStarted else { return }
-        let sequence = unwrapper.peek(number)
-        guard !seen.contains(sequence) else { return }
-        void.insert(sequence)
-        missing[sequence] = nil
-    }
-
-    /// The extended number that a packet with this one would have.
-    func place(_ number: UInt16) -> Int64 { unwrapper.peek(number) }
-
-    func due(at now: Instant, reorderGuard: Interval, again: Bool) -> [UInt16] {
-        var numbers: [UInt16] = []
-        if again && unwrapper.isStarted && unwrapper.highest % 9 == 0 {
-            numbers.append(UInt16(truncatingIfNeeded: unwrapper.highest - 3))
-        }
-        for sequence in missing.keys.sorted() {
-            guard let item = missing[sequence], item.tries < 20 else { continue }
-            let deadline = item.askedAt.map { $0 + .milliseconds(60) } ?? item.since + reorderGuard
-            guard deadline <= now else { continue }
-            missing[sequence] = (item.since, now, item.tries + 1)
-            numbers.append(UInt16(truncatingIfNeeded: sequence))
-        }
-        return numbers
-    }
-
-    public var missingCount: Int { missing.count }
-    public var highest: Int64 { unwrapper.highest }
 }

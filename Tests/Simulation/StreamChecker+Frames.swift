@@ -29,16 +29,23 @@ extension StreamChecker {
         var last: Int
     }
 
+    /// A key frame that is shown again after a pause is another one than before it.
+    private struct Place: Hashable {
+        var id: Stamp.FrameID
+        var segment: Int
+    }
+
     mutating func checkFrames() {
-        var frames: [Stamp.FrameID: Frame] = [:]
+        var frames: [Place: Frame] = [:]
         for i in entries.indices {
             let stamp = entries[i].stamp
-            frames[stamp.frameID, default: Frame(first: i, last: i)].parts.insert(stamp.part)
-            frames[stamp.frameID]?.last = i
+            let place = Place(id: stamp.frameID, segment: entries[i].segment)
+            frames[place, default: Frame(first: i, last: i)].parts.insert(stamp.part)
+            frames[place]?.last = i
         }
-        for (id, frame) in frames.sorted(by: { $0.value.first < $1.value.first }) {
+        for (place, frame) in frames.sorted(by: { $0.value.first < $1.value.first }) {
             checkWhole(frame)
-            checkReferences(id, frame, frames)
+            checkReferences(place, frame, frames)
         }
     }
 
@@ -94,21 +101,17 @@ extension StreamChecker {
     static var tooLate: Interval { .milliseconds(400) }
 
     private mutating func checkReferences(
-        _ id: Stamp.FrameID,
+        _ place: Place,
         _ frame: Frame,
-        _ frames: [Stamp.FrameID: Frame]
+        _ frames: [Place: Frame]
     ) {
         let entry = entries[frame.first]
         for reference in entry.stamp.references {
-            var needed = id
+            var needed = place.id
             needed.frame = reference.frame
             needed.spatial = reference.spatial
-            if let found = frames[needed] {
-                if entries[found.first].segment > entry.segment {
-                    violate("\(describe(entry)) came before f\(reference.frame), which it needs")
-                }
-                continue
-            }
+            // What follows a switch needs nothing of before.
+            if frames[Place(id: needed, segment: place.segment)] != nil { continue }
             guard !isLost(needed, before: frame.first) else { continue }
             violate("\(describe(entry)) needs f\(reference.frame):\(reference.spatial), which was left out")
         }

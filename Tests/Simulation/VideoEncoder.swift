@@ -43,6 +43,8 @@ public struct VideoFormat: Sendable, Equatable {
     public var hasLayerIndices = true
     /// H.264: SPS, PPS and slices in packets of their own instead of an aggregate.
     public var separatesParameterSets = false
+    /// A key frame is as large as this many others.
+    public var keyFrameShare = 4
     /// The most bytes of one packet's payload, about.
     public var packetBytes = 1100
 
@@ -259,7 +261,8 @@ struct VideoEncoder: Sendable {
         if isInterLayer { differences.append(1) }
         let dependencies = format.hasDescriptor ? describe(number, differences.sorted(), isKey, now, s) : nil
         let share = now.temporal == 0 && format.temporalLayers > 1 ? 3 : 2
-        let bytes = layer.bitsPerSecond / 8 / max(framesPerSecond, 1) * share / 2 * (isKey ? 4 : 1)
+        let bytes =
+            layer.bitsPerSecond / 8 / max(framesPerSecond, 1) * share / 2 * (isKey ? format.keyFrameShare : 1)
         let held = Held(picture: picture, count: pictures, number: number, spatial: UInt8(s))
         if now.updatesLast || isKey { last[s] = held }
         if now.updatesGolden || isKey { golden[s] = held }

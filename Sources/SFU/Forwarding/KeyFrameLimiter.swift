@@ -5,11 +5,31 @@ import RTP
 struct KeyFrameLimiter {
     private(set) var isWanted = false
     private var lastSent: Instant?
+    /// Between two requests by decoders: longer where key frames are large for what is sent.
+    private var interval = Limits.Media.keyFrameInterval
+
+    /// Somebody who gets nothing without one waits.
+    private var isUrgent = false
 
     /// Somebody needs a key frame from now on.
-    mutating func want() { isWanted = true }
+    /// - Parameter isUrgent: known to be so, and not only asked for by somebody's decoder.
+    mutating func want(isUrgent: Bool = true) {
+        isWanted = true
+        self.isUrgent = self.isUrgent || isUrgent
+    }
 
-    mutating func received() { isWanted = false }
+    mutating func received() {
+        isWanted = false
+        isUrgent = false
+    }
+
+    /// What a key frame took, and what the encoding takes in all.
+    mutating func note(keyFrameBytes: Int, bitsPerSecond: UInt32) {
+        guard bitsPerSecond > 0 else { return }
+        let share = Int64(bitsPerSecond) * Int64(Limits.Media.keyFrameShare) / 100
+        let wish = Interval.microseconds(Int64(keyFrameBytes) * 8_000_000 / max(share, 1))
+        interval = min(max(wish, Limits.Media.keyFrameInterval), Limits.Media.keyFrameIntervalLongest)
+    }
 
     /// Whether a request goes out now; counts as sent then.
     mutating func shouldSend(at now: Instant) -> Bool {
@@ -21,6 +41,6 @@ struct KeyFrameLimiter {
     var nextDeadline: Instant {
         guard isWanted else { return .distantFuture }
         guard let lastSent else { return .zero }
-        return lastSent + Limits.Media.keyFrameInterval
+        return lastSent + (isUrgent ? Limits.Media.keyFrameInterval : interval)
     }
 }

@@ -178,8 +178,9 @@ struct LayerFilter {
             return false
         }
         // The picture of the layer that is shown does without it (RFC 9628 §4.2, Z bit). Where the pictures before
-        // did not, it is itself the highest that the sender still makes.
-        return frame.spatialLayer == choice.spatial || !frame.isNotReferenceForUpperLayers || usesLower
+        // did not, or this is a key picture, it is itself the highest that the sender still makes.
+        return frame.spatialLayer == choice.spatial || !frame.isNotReferenceForUpperLayers
+            || !frame.isInterPredicted || usesLower
     }
 
     /// The marker belongs to the last packet of the highest frame that goes out of a picture (RFC 9628 §4.2).

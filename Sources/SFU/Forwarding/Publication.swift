@@ -160,9 +160,9 @@ final class Publication {
     }
 
     /// Somebody needs a key frame of this layer.
-    func requestKeyFrame(layer: Int) {
+    func requestKeyFrame(layer: Int, isUrgent: Bool = true) {
         guard kind == .video, layer >= 0, layer < layerCount else { return }
-        layers[layer].keyFrames.want()
+        layers[layer].keyFrames.want(isUrgent: isUrgent)
         session.repair(by: layers[layer].keyFrames.nextDeadline)
     }
 

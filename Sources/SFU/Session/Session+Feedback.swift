@@ -104,7 +104,7 @@ extension Session {
         {
             return
         }
-        slot.pointee.publication?.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
+        slot.pointee.publication?.requestKeyFrame(layer: Int(slot.pointee.target.encoding), isUrgent: false)
     }
 
     // MARK: Out

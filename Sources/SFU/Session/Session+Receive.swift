@@ -110,7 +110,8 @@ extension Session {
 
     /// The capture clock is told against the clock of who sends: that is us.
     private func moveCaptureClock(_ values: inout ExtensionValues) {
-        guard let offset = clock.offset else { return }
+        // Before its first report nothing is known of the sender's clock: nothing is said of it.
+        guard let offset = clock.offset else { return values.hasCaptureClockOffset = false }
         values.captureClockOffset &-= offset
         values.hasCaptureClockOffset = true
     }

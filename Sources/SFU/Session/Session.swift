@@ -254,7 +254,7 @@ final class Session {
         guard canReceive else { return }
         for i in 0..<downlink.pointee.slotCount {
             let slot = downlink.pointee.slots[i]
-            if slot.pointee.awaitsKeyFrame {
+            if slot.pointee.awaitsKeyFrame && !slot.pointee.canStartFromHistory(at: room.now) {
                 slot.pointee.publication?.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
             }
             if slot.pointee.wantsReport { nextReport = .zero }

@@ -22,12 +22,23 @@ extension ReceiveStream {
                 pictureTemporalLayer = record.frame.temporalLayer
             }
         }
-        if record.frame.isKeyFrameStart { sawKeyFrame(record, payload) }
+        if record.frame.isKeyFrameStart { sawKeyFrame(record, payload, now) }
+        if record.timestamp == keyPictureTimestamp { keyPictureBytes += Int(record.length) }
     }
 
     @inline(never)
-    private mutating func sawKeyFrame(_ record: PacketRecord, _ payload: UnsafePointer<UInt8>) {
+    private mutating func sawKeyFrame(
+        _ record: PacketRecord,
+        _ payload: UnsafePointer<UInt8>,
+        _ now: Instant
+    ) {
         keyFrames.received()
+        if record.timestamp != keyPictureTimestamp {
+            let rate = layers.bitsPerSecond(upTo: LayerActivity.spatialLayers - 1, at: now)
+            if keyPictureBytes > 0 { keyFrames.note(keyFrameBytes: keyPictureBytes, bitsPerSecond: rate) }
+            keyPictureTimestamp = record.timestamp
+            keyPictureBytes = 0
+        }
         keyFrameStart = max(keyFrameStart, record.sequence)
         if codec == .vp9, let descriptor = VP9Descriptor.parse(payload, length: Int(record.length)),
             descriptor.hasScalabilityStructure

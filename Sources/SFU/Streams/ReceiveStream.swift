@@ -37,6 +37,9 @@ struct ReceiveStream: ~Copyable {
     /// A layer came alive, or the sender said something new of its layers.
     var hasNews = false
     var structures = StructureTable()
+    /// Of the newest key picture, with all its layers.
+    var keyPictureTimestamp: UInt32 = 0
+    var keyPictureBytes = 0
     /// H.264: the layer that the packets of one picture share.
     var pictureTimestamp: UInt32 = 0
     var pictureTemporalLayer: UInt8 = 0

@@ -108,6 +108,8 @@ static void set_references(aom_codec_ctx_t *c, const picture_plan *plan, int s, 
     for (int i = 0; i < 7; i++) {
         if (!references.reference[i]) references.ref_idx[i] = anyone;
     }
+    // libaom keeps a frame only in a buffer that has a name.
+    if (plan->kept[s] >= 0) references.ref_idx[1] = plan->kept[s];
     if (is_key && s == 0) {
         for (int i = 0; i < BUFFERS; i++) references.refresh[i] = 1;
     } else if (plan->kept[s] >= 0) {

@@ -84,6 +84,8 @@ static int open(encoder *e) {
     configuration.rc_max_quantizer = 56;
     configuration.rc_dropframe_thresh = 0;
     configuration.kf_mode = VPX_KF_DISABLED;
+    // Layers can be left out: no buffer may be kept for another reason than the plan's.
+    if (e->settings.temporal_layers > 1) configuration.g_error_resilient = VPX_ERROR_RESILIENT_DEFAULT;
     if (is_vp9(e)) configure_layers(e, &configuration, &extra);
     if (vpx_codec_enc_init(&state->codec, interface, &configuration, 0) != VPX_CODEC_OK) {
         free(state);
