@@ -267,7 +267,7 @@ import Testing
         #expect(single.session.sections[0].media?.receive == Array(layers.prefix(1)))
     }
 
-    @Test func ridsOutweighSSRCGroupsAndKeepTheOrderOfTheOffer() throws {
+    @Test func ridsOutweighSSRCGroupsAndKeepTheOrderOfTheOffer_str0m372() throws {
         let firefox = try answered(Fixture.offer("firefox_VP8_sim.offer.sdp")).session
         #expect(
             firefox.sections[1].media?.receive == ["q", "h", "f"].map { EncodingParameters(rid: $0) }

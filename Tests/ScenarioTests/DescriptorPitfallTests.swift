@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test(arguments: DescriptorPitfallTests.described)
-    func aNewSenderBringsItsOwnStructure(format: String) throws {
+    func aNewSenderBringsItsOwnStructure_generationRestart(format: String) throws {
         let scene = try LayerScene(format)
         scene.run(1000)
         for _ in 0..<3 {

@@ -120,6 +120,15 @@ import Testing
         }
         scene.run(1000)
         #expect(scene.camera.keyFrameRequests == before, "\(format)")
+        // The same for somebody who comes into the room.
+        for layer in 0..<scene.camera.source.layerCount {
+            scene.camera.source.requestKeyFrame(layer: layer)
+        }
+        scene.run(100)
+        let guest = try scene.call.join("guest") { $0.addSlot(.video) }
+        scene.run(1000)
+        #expect(scene.camera.keyFrameRequests == before, "\(format): a guest")
+        #expect(guest.packets(on: 0).first?.stamp?.startsKeyFrame == true, "\(format)")
         #expect((0..<count).allSatisfy { scene.layerShown($0) == 2 }, "\(format)")
         scene.finish()
         for number in 0..<count { scene.check(number) }

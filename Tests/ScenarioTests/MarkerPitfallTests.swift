@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test(arguments: MarkerPitfallTests.svc)
-    func markerIsOnTheHighestFrameThatGoesOutAlone_mediasoup1616(format: String) throws {
+    func markerIsOnTheHighestFrameThatGoesOutAlone_mediasoup1616_mediasoup1620(format: String) throws {
         let scene = try LayerScene(format)
         for height in [180, 720, 360, 180, 720] {
             scene.view(height)

@@ -152,7 +152,7 @@ import Testing
 @Suite struct H264PitfallTests {
     /// Slices of an IDR picture without its parameter sets are nothing to start with.
     @Test(arguments: ["H264", "H264 non-reference"])
-    func anIDRWithoutParameterSetsIsNoSwitchPoint_janus1965(format: String) throws {
+    func anIDRWithoutParameterSetsIsNoSwitchPoint_livekit1016(format: String) throws {
         let scene = try LayerScene(format)
         scene.view(180)
         scene.run(1000)
@@ -171,6 +171,27 @@ import Testing
         #expect(scene.layerShown() == 2, "\(format)")
         scene.finish()
         scene.check()
+    }
+
+    /// A parameter set may be a few bytes long, and may come in any packaging: alone, behind others in an aggregate, or
+    /// cut in fragments.
+    @Test(
+        arguments: [
+            [0x67, 0x42], [0x27, 0x42, 0, 0x0a], [0x78, 0, 2, 9, 0x10, 0, 2, 0x67, 0x42],
+            [0x78, 0, 1, 6, 0, 2, 0x68, 0xce, 0, 2, 0x67, 0x42, 0, 2, 0x65, 0x88], [0x7c, 0x87, 0x42, 0],
+        ] as [[UInt8]]
+    )
+    func aParameterSetOfAnySizeAndShapeStartsAKeyFrame_janus1965_janus1991(payload: [UInt8]) throws {
+        let frame = payload.withUnsafeBufferPointer { bytes in
+            bytes.baseAddress.flatMap { FrameInfo.parse(codec: .h264, $0, length: bytes.count) }
+        }
+        #expect(frame?.isKeyFrameStart == true)
+        for other in [[0x65, 0x88], [0x68, 0xce], [0x7c, 0x07, 0x42], [0x7c, 0x85, 0x88]] as [[UInt8]] {
+            let its = other.withUnsafeBufferPointer { bytes in
+                bytes.baseAddress.flatMap { FrameInfo.parse(codec: .h264, $0, length: bytes.count) }
+            }
+            #expect(its?.isKeyFrameStart == false, "\(other)")
+        }
     }
 
     @Test(arguments: ["H264", "H264 non-reference"])

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct ResendTests {
     @Test(arguments: UInt64(1)...4)
-    func withoutRTXAResendIsTheSameToTheBit(seed: UInt64) throws {
+    func withoutRTXAResendIsTheSameToTheBit_nonceReuse(seed: UInt64) throws {
         let call = try Call(seed: seed)
         let link = LinkConditions.lossy(0.08)
         let (publisher, viewer) = try call.publisherAndViewer(down: link) { peer in

@@ -103,7 +103,7 @@ import Testing
 
     /// Timestamps are the publisher's, moved: when a packet came to us is not in them, not even at a switch.
     @Test(arguments: ["VP8 L1T1", "H264", "AV1 L1T3"])
-    func timestampsAreNotTheTimeOfArrival_mediasoup301(format: String) throws {
+    func timestampsAreNotTheTimeOfArrival_mediasoup301_mediasoup626(format: String) throws {
         let scene = try LayerScene(format)
         scene.run(2500)
         var link = LinkConditions.perfect

@@ -106,7 +106,7 @@ import Testing
     }
 
     /// Every encoding of a VP9 simulcast says that it is spatial layer 0.
-    @Test func vp9SimulcastIsToldByRid_livekit4594() throws {
+    @Test func vp9SimulcastIsToldByRid_livekit4594_livekit4718() throws {
         let scene = try LayerScene("VP9 L1T3")
         scene.run(1000)
         for (height, layer) in [(180, 0), (720, 2), (360, 1), (720, 2)] {

@@ -278,7 +278,8 @@ extension StreamChecker {
         for sequence in stride(from: first.original.sequence + 1, to: last.original.sequence, by: 1) {
             guard let original = original(first, sequence: sequence), let its = original.dependencies,
                 original.stamp.part == 0, original.stamp.frameID != first.stamp.frameID,
-                original.stamp.frameID != last.stamp.frameID, original.arrivedAt != nil
+                original.stamp.frameID != last.stamp.frameID, original.arrivedAt != nil,
+                !cameAfterTheEnd(original, of: b.entry)
             else { continue }
             if target < its.indications.count && its.indications[target] != 0 {
                 return violate(

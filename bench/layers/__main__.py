@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT / "Tests/Browser"), str(ROOT / "Tests/Stacks")]
 
 from playwright.sync_api import sync_playwright  # noqa: E402
 
+import firefox  # noqa: E402
 import measure  # noqa: E402
 import report  # noqa: E402
 import switching  # noqa: E402
@@ -86,8 +87,8 @@ def run(given):
     with sync_playwright() as playwright:
         browser = switching.launch(playwright)
         try:
-            browsers = version("/usr/bin/firefox-esr", "--version") if "firefox" in given.senders else ""
-            about = {"chromium": browser.version, "firefox": browsers, "processor": processor(),
+            fox = version(firefox.executable(), "--version") if "firefox" in given.senders else ""
+            about = {"chromium": browser.version, "firefox": fox, "processor": processor(),
                      "build": "debug" if "debug" in given.sfu.parts else "release", "load": os.getloadavg()[0]}
             for key in given.senders:
                 if key == BULK:
@@ -101,7 +102,7 @@ def run(given):
                 for dynacast in modes:
                     with SFUServer(addresses) as server:
                         plan = measure.Plan(given.rounds, given.hides, given.calm, dynacast)
-                        runs.append(measure.run(camera, plan, browser, server.url, log))
+                        runs.append(measure.run(camera, plan, browser, server, log))
                     log(f"  {report.summary(runs[-1])}")
         finally:
             browser.close()
@@ -112,7 +113,8 @@ def main():
     given = arguments()
     if given.earlier:
         parts = [json.loads(path.read_text(encoding="utf-8")) for path in given.earlier]
-        outcome = {"about": parts[0]["about"], "runs": [one for part in parts for one in part["runs"]]}
+        about = {name: value for part in parts for name, value in part["about"].items() if value}
+        outcome = {"about": about, "runs": [one for part in parts for one in part["runs"]]}
     else:
         outcome = run(given)
     if given.json:

@@ -92,22 +92,32 @@ class Tile:
         time.sleep(1 + random.random())
 
 
-def run(camera, plan, browser, url, log):
+def dropped(server):
+    """What the media plane let go of, by reason."""
+    reasons = {}
+    for (name, labels), value in server.metrics().items():
+        if name == "sfu_media_dropped_total":
+            reason = labels.partition('reason="')[2].partition('"')[0]
+            reasons[reason] = reasons.get(reason, 0) + int(value)
+    return {reason: count for reason, count in reasons.items() if count}
+
+
+def run(camera, plan, browser, server, log):
     log(f"{camera.title}, {camera.width} × {camera.height} at {camera.fps}, dynacast {'on' if plan.dynacast else 'off'}")
     outcome = {
         "sender": camera.key, "title": camera.title, "size": [camera.width, camera.height, camera.fps], "mode": camera.mode,
         "dynacast": plan.dynacast}
     stages = []
     try:
-        sender = switching.sender(camera, browser, url)
+        sender = switching.sender(camera, browser, server.url)
         stages.append(sender)
         if not sender.can_send(camera.codec):
             return {**outcome, "failed": f"this browser has no encoder for {camera.codec}"}
-        viewer = switching.ChromiumStage(browser, url)
+        viewer = switching.ChromiumStage(browser, server.url)
         stages.append(viewer)
         sender.join("layers", "sender").publish(camera, plan.dynacast)
         viewer.join("layers", "viewer").watch()
-        return {**outcome, **measured(camera, plan, sender, viewer)}
+        return {**outcome, **measured(camera, plan, sender, viewer), "dropped": dropped(server)}
     finally:
         for stage in stages:
             stage.close()

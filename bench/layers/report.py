@@ -74,7 +74,8 @@ def tables(outcome):
     spent = table(
         ["sender", "dynacast", "larger tile, ms", "smaller tile, ms", "shown again, ms", "last packet when hidden, ms",
          "switched off after"],
-        [[name(run), dynacast(run), *(times(run["samples"][one]) for one in ("larger", "smaller", "shown", "stopped")),
+        [[name(run), dynacast(run),
+          *(times(run["samples"][one]) for one in ("larger", "smaller", "shown", "stopped")),
           seconds(run["samples"]["off"])] for run in fine])
     rows = []
     for run in fine:
@@ -82,15 +83,19 @@ def tables(outcome):
         changes = len(run["samples"]["larger"]) + len(run["samples"]["smaller"]) or len(run["samples"]["shown"])
         rows.append([
             name(run), dynacast(run), f"{changes} in {count['seconds']:.0f} s",
-            freezes(count) if "switching" in run else "—", pauses(run), f"{freezes(calm)} in {calm['seconds']:.0f} s", f"{calm['fps']:.0f}",
+            freezes(count) if "switching" in run else "—", pauses(run),
+            f"{freezes(calm)} in {calm['seconds']:.0f} s", f"{calm['fps']:.0f}",
             f"{count['keyFramesDecoded'] / changes:.1f}" if changes else "—",
             *(f"{count[one]:.0f}" for one in ("framesDropped", "pliCount", "nackCount", "packetsLost"))])
     counts = table(
-        ["sender", "dynacast", "changes", "freezes", "pauses", "freezes when calm", "frames/s", "key frames per change", "dropped frames",
-         "PLI", "NACK", "lost packets"], rows)
+        ["sender", "dynacast", "changes", "freezes", "pauses", "freezes when calm", "frames/s", "key frames per change",
+         "dropped frames", "PLI", "NACK", "lost packets"], rows)
     browsers = ", ".join(f"{key.capitalize()} {value}" if key == "chromium" else value
                          for key, value in about.items() if key in ("chromium", "firefox") and value)
     where = f"{browsers}; {about['processor']}, which senders, server ({about['build']} build) and viewers share."
+    told = [one for run in fine for one in run["samples"]["told"] if one is not None]
+    if told:
+        where += f" The SDK told the server of a change after {times(told)} ms."
     failed = [f"- {name(run)}, dynacast {dynacast(run)}: {run['failed']}" for run in outcome["runs"] if "failed" in run]
     parts = ["Times are median / p95 / maximum.", spent, "What the receivers counted meanwhile:", counts, where]
     if failed:

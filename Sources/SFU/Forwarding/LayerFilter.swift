@@ -71,6 +71,7 @@ struct LayerFilter {
     ) {
         formerCount = 0
         start = .min
+        looked = record.pointee.sequence - 1
         timestamp = record.pointee.timestamp
         mayRiseNext = false
         hasSkippedLower = false
@@ -81,15 +82,14 @@ struct LayerFilter {
         choice = wanted(record, source)
     }
 
-    /// Whether this packet goes out. Packets at the head may change what is let through, where a frame begins.
-    /// - Parameter head: the newest packet so far.
+    /// Whether this packet goes out. Packets at the head may change what is let through, where a frame begins. Padding
+    /// is not asked about: what it overtakes is the head all the same.
     @inline(__always)
     mutating func admits(
         _ record: UnsafeMutablePointer<PacketRecord>,
-        of source: UnsafeMutablePointer<ReceiveStream>,
-        behind head: Int64
+        of source: UnsafeMutablePointer<ReceiveStream>
     ) -> Bool {
-        let isHead = record.pointee.sequence > head
+        let isHead = record.pointee.sequence > looked
         if isHead && record.pointee.timestamp != timestamp {
             timestamp = record.pointee.timestamp
             // What is missing between may be a picture that this one refers to.
@@ -125,6 +125,11 @@ struct LayerFilter {
                 ? !isIn : isIn && frame.isInterPredicted && !frame.isInterLayerPredicted
         }
         return isIn
+    }
+
+    /// Whether a packet goes out that comes when another source is shown already.
+    func admitted(_ record: UnsafeMutablePointer<PacketRecord>) -> Bool {
+        takes(record, choice(at: record.pointee.sequence))
     }
 
     @inline(__always)
@@ -310,8 +315,15 @@ struct LayerFilter {
         guard let structure = source.pointee.structure(of: record) else {
             return Choice(spatial: min(wantedSpatial, top), temporal: wantedTemporal)
         }
-        let spatial = min(wantedSpatial, top)
-        let target = target(spatial, wantedTemporal, structure)
+        // The sender may give layers up with this very picture, before the room has noticed.
+        var spatial = min(wantedSpatial, top)
+        var target = self.target(spatial, wantedTemporal, structure)
+        while spatial > 0, target >= 0, record.pointee.activeTargets != 0,
+            record.pointee.activeTargets >> UInt32(target) & 1 == 0
+        {
+            spatial -= 1
+            target = self.target(spatial, wantedTemporal, structure)
+        }
         return choice(target, spatial, wantedTemporal, structure, isFresh: true)
     }
 

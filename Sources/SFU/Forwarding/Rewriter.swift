@@ -168,8 +168,6 @@ struct Rewriter {
     private(set) var firstIncoming = Int64.min
     /// More of the frame that went out last is to come.
     var isInFrame: Bool { !isBetweenFrames }
-    /// The newest packet of the present source that was looked at.
-    var highestIncoming: Int64 { current.map.highest }
 
     /// The packet is filtered out: it leaves no gap. Where it comes too late for that, returns its number, which
     /// nobody will use.

@@ -91,7 +91,7 @@ extension SendStream {
         var endsPicture = record.pointee.flags.contains(.marker)
         var mask: UInt32 = 0
         if kind == .video {
-            guard filter.admits(record, of: source, behind: rewriter.highestIncoming) else {
+            guard filter.admits(record, of: source) else {
                 return leaveOut(record, .layerNotSelected, departures)
             }
             endsPicture = filter.endsPicture(record)
@@ -175,7 +175,7 @@ extension SendStream {
             guard record.pointee.payloadType == sourcePayloadType else { continue }
             let isWanted =
                 record.pointee.flags.isDisjoint(with: .unsendable)
-                && formerFilter.admits(record, of: source, behind: .max)
+                && formerFilter.admitted(record)
             guard isWanted else {
                 if let number = rewriter.formerVoid(record) { void(number, of: record) }
                 continue

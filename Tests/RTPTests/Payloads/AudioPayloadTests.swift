@@ -32,7 +32,7 @@ import Testing
         #expect(parse("") == nil)
     }
 
-    @Test func silenceIsDTX() throws {
+    @Test func silenceIsDTX_mediasoup1357() throws {
         #expect(try #require(parse("f8")).isDTX)
         #expect(try #require(parse("f8ff")).isDTX)
         #expect(!(try #require(parse("f8fffe")).isDTX), "the silence frame of three bytes is sound")

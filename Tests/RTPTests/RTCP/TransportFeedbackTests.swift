@@ -45,7 +45,7 @@ private func deltas(_ decoded: Decoded) -> [Int64?] {
         #expect(deltas(it) == [16, 0, 0, 0, 0, 0, 0, nil, nil, nil, 28, 4, 0])
     }
 
-    @Test func vectorWithNegativeReference() throws {
+    @Test func vectorWithNegativeReference_janus2841() throws {
         let it = try #require(decode(hex("8fcd0004fa17fa1709faff6700270000fffffe01")))
         #expect(it.base == 39 && it.reference == -2 && it.feedbackCount == 1 && it.arrivals.isEmpty)
         let run = try #require(decode(hex("8fcd0005fa17fa1739e9423800010002bd57aa0020028c44")))

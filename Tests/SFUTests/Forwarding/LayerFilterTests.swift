@@ -8,7 +8,6 @@ import Testing
     private final class Feed {
         let stream: OneStream
         var filter = LayerFilter()
-        private var head: Int64 = 99
         private var next: Int64 = 100
         private var picture: UInt32 = 0
         /// What was offered, by number, to be offered again.
@@ -75,8 +74,7 @@ import Testing
         func offer(_ sequence: Int64) -> Bool {
             guard var record = packets[sequence] else { return false }
             return withUnsafeMutablePointer(to: &record) {
-                let isIn = filter.admits($0, of: stream.source, behind: head)
-                head = max(head, sequence)
+                let isIn = filter.admits($0, of: stream.source)
                 return isIn
             }
         }
@@ -87,7 +85,7 @@ import Testing
             record.sequence = sequence
             record.timestamp = timestamp
             return withUnsafeMutablePointer(to: &record) {
-                filter.admits($0, of: stream.source, behind: head)
+                filter.admits($0, of: stream.source)
             }
         }
 
