@@ -166,7 +166,7 @@ struct Downlink: ~Copyable {
 
     /// How many departures from `first` on go out in one send, and the size that all but the last have.
     @inline(__always)
-    private func nextGroup(
+    func nextGroup(
         _ departures: UnsafeMutablePointer<Departure>,
         _ first: Int,
         _ count: Int
