@@ -61,7 +61,7 @@ CAMERAS = {one.key: one for one in (
     Camera("vp9", "Chromium, VP9 simulcast", codec="vp9", width=960, height=540, fps=20),
     Camera("av1", "Chromium, AV1 simulcast", codec="av1", width=960, height=540, fps=20),
     Camera("vp9-svc", "Chromium, VP9 L3T3_KEY", codec="vp9", mode="L3T3_KEY", width=960, height=540, fps=20),
-    Camera("av1-svc", "Chromium, AV1 L3T3_KEY", codec="av1", mode="L3T3_KEY", width=960, height=540, fps=20),
+    Camera("av1-svc", "Chromium, AV1 L3T3_KEY", codec="av1", mode="L3T3_KEY", width=960, height=540, fps=15),
     Camera("firefox", "Firefox, VP8 simulcast", browser="firefox", width=960, height=540, fps=20),
 )}
 

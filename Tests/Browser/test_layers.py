@@ -65,7 +65,6 @@ def test_layers_follow_the_tile(stages, camera):
     sender, viewer = stages
     assert {one["codec"].lower() for one in sender.layers() if one.get("codec")} == {camera.codec}
     assert [one["rid"] for one in sender.layers()] == camera.rids
-    before = viewer.received()
     if camera.is_layered:
         shows(viewer, camera.small)
     else:
@@ -74,9 +73,6 @@ def test_layers_follow_the_tile(stages, camera):
     is_sending(sender, camera.rids[-1])
     shows(viewer, camera.small)
     shows(viewer, camera.large)
-    after = viewer.received()
-    froze = after["freezeCount"] - before["freezeCount"]
-    assert froze <= 1, f"{froze} freezes: {before} {after}"
     # Hidden, it costs its viewer nothing at once, and its sender soon.
     expect_off(sender, camera.rids, viewer.hide)
     shows(viewer, camera.large)
