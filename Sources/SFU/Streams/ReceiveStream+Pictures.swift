@@ -135,10 +135,13 @@ extension ReceiveStream {
     /// The mask of a packet without one is that of the packets before it.
     private func activeTargets(_ read: DependencyDescriptor, _ sequence: Int64) -> UInt32 {
         if read.hasStructure || read.hasActiveDecodeTargets { return read.activeDecodeTargets }
-        if sequence <= highest, let before = history.record(sequence - 1), before.pointee.activeTargets != 0 {
-            return before.pointee.activeTargets
+        if sequence <= highest {
+            for distance in 1...16 {
+                guard let before = history.record(sequence - Int64(distance)) else { continue }
+                if before.pointee.activeTargets != 0 { return before.pointee.activeTargets }
+            }
         }
-        return structures.newest?.pointee.activeDecodeTargets ?? 0
+        return structures.structure(at: sequence)?.pointee.activeDecodeTargets ?? 0
     }
 
     /// Layers and their sizes from the newest structure.

@@ -29,6 +29,13 @@ struct StructureTable {
 
     var newest: UnsafeMutablePointer<DependencyStructure>? { start == .min ? nil : memory }
 
+    /// The structure that held where this packet belongs; nil: too long ago.
+    func structure(at sequence: Int64) -> UnsafeMutablePointer<DependencyStructure>? {
+        guard start != .min, let memory else { return nil }
+        if sequence >= start { return memory }
+        return formerStart != .min && sequence >= formerStart ? memory + 1 : nil
+    }
+
     /// nil: too long ago.
     @inline(__always)
     subscript(_ wanted: UInt8) -> UnsafeMutablePointer<DependencyStructure>? {
