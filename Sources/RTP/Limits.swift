@@ -40,7 +40,7 @@ public enum Limits {
         public static let resendBurstBytes = 60_000
         /// Longest time that a missing packet may only be reordered, where the network reorders much.
         public static let nackReorderGuardLongest = Interval.milliseconds(50)
-        /// An encoding that nobody wants is switched off after this time.
+        /// An encoding that nobody wants, or only much smaller, is switched off or bounded after this time.
         public static let demandDelay = Interval.seconds(3)
         /// Oldest key frame that a late joiner is started with from the history, without asking for one.
         public static let storedKeyFrameAge = Interval.milliseconds(500)

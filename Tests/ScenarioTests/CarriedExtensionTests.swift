@@ -9,20 +9,28 @@ import Testing
 @Suite struct CarriedExtensionTests {
     private static let formats = ["VP8 L1T3", "H264", "VP9 L3T3_KEY", "AV1 L3T3"]
 
-    private func scene(_ format: String, seed: UInt64 = 1, viewers: Int = 1) throws -> LayerScene {
+    private func scene(
+        _ format: String,
+        seed: UInt64 = 1,
+        viewers: Int = 1,
+        colorSpace: [UInt8] = [9, 16, 9, 1]
+    ) throws -> LayerScene {
         try LayerScene(format, seed: seed, viewers: viewers) { _ in
         } prepare: { camera in
             camera.source.orientation = 2
             camera.contentType = 1
+            camera.colorSpace = colorSpace
             camera.playoutDelay = 0x00_200a
             camera.sendsCaptureTime = true
         }
     }
 
     /// Key frames carry them, so that whoever begins with one has them.
-    @Test(arguments: CarriedExtensionTests.formats)
-    func whoBeginsHasThem(format: String) throws {
-        let scene = try scene(format, viewers: 2)
+    @Test(arguments: CarriedExtensionTests.formats, [4, 28])
+    func whoBeginsHasThem(format: String, colorBytes: UInt8) throws {
+        // BT.2020 with PQ; the long form adds the mastering display.
+        let colorSpace = [9, 16, 9, 1] + (4..<28).map { UInt8($0) }.prefix(Int(colorBytes) - 4)
+        let scene = try scene(format, viewers: 2, colorSpace: colorSpace)
         scene.view(720, visible: false, by: 1)
         scene.run(1500)
         for (height, pause) in [(180, 900), (720, 150), (360, 2000), (720, 400)] as [(Int, Int64)] {
@@ -44,6 +52,7 @@ import Testing
             // The marker of a lower spatial layer is ours: the publisher's last packet was not for this viewer.
             let whole = top.filter { !scene.isSVC || $0.stamp?.spatial == 2 }
             #expect(whole.allSatisfy { $0.orientation == 2 && $0.contentType == 1 }, "\(format)")
+            #expect(whole.allSatisfy { $0.colorSpace == colorSpace }, "\(format)")
         }
     }
 

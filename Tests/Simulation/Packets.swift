@@ -24,6 +24,7 @@ public struct ReceivedPacket: Sendable {
     public var playoutDelay: UInt32?
     public var orientation: UInt8?
     public var contentType: UInt8?
+    public var colorSpace: [UInt8]?
     /// Header extensions that a subscriber has no use for.
     public var foreign: [HeaderExtension] = []
     public var captureTime: UInt64?
@@ -57,6 +58,7 @@ public struct ReceivedPacket: Sendable {
             && isRED == other.isRED && redundant == other.redundant
             && descriptor == other.descriptor && playoutDelay == other.playoutDelay
             && orientation == other.orientation && contentType == other.contentType
+            && colorSpace == other.colorSpace
             && captureTime == other.captureTime && captureClockOffset == other.captureClockOffset
     }
 }

@@ -7,7 +7,7 @@ extension SimulatedPeer {
         HeaderExtensionID(.transportSequence, id: 3), HeaderExtensionID(.mid, id: 4),
         HeaderExtensionID(.rid, id: 10), HeaderExtensionID(.repairedRid, id: 11),
         HeaderExtensionID(.playoutDelay, id: 5), HeaderExtensionID(.videoContentType, id: 6),
-        HeaderExtensionID(.dependencyDescriptor, id: 8),
+        HeaderExtensionID(.dependencyDescriptor, id: 8), HeaderExtensionID(.colorSpace, id: 9),
         HeaderExtensionID(.videoLayersAllocation, id: 12), HeaderExtensionID(.videoOrientation, id: 13),
         HeaderExtensionID(.absoluteCaptureTime, id: 14),
     ]

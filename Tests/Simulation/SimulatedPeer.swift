@@ -378,14 +378,12 @@ public final class SimulatedPeer {
         it.contentType = values.has(.videoContentType) ? values.videoContentType : nil
         it.captureTime = values.absoluteCaptureTimeIfPresent
         it.captureClockOffset = values.hasCaptureClockOffset ? values.captureClockOffset : nil
-        if values.has(.dependencyDescriptor) {
-            it.descriptor = Array(
-                UnsafeBufferPointer(
-                    start: values.dependencyDescriptor.start(in: packet),
-                    count: Int(values.dependencyDescriptor.length)
-                )
-            )
+        func bytes(_ kind: HeaderExtension, _ range: ByteRange) -> [UInt8]? {
+            guard values.has(kind) else { return nil }
+            return Array(UnsafeBufferPointer(start: range.start(in: packet), count: Int(range.length)))
         }
+        it.descriptor = bytes(.dependencyDescriptor, values.dependencyDescriptor)
+        it.colorSpace = bytes(.colorSpace, values.colorSpace)
         let key = UInt64(slot.ssrc) << 32 | UInt64(UInt32(truncatingIfNeeded: sequence))
         guard place != nil else {
             // A copy: whatever way it came, it must be the same packet.

@@ -25,6 +25,8 @@ public final class SimulatedPublisher {
     public var clockOffset = Interval.zero
     /// video-content-type in the last packet of key frames.
     public var contentType: UInt8?
+    /// Said with the last packet of each key frame, as Chromium does.
+    public var colorSpace: [UInt8]?
     /// playout-delay in the first packet of key frames: minimum and maximum, 12 bits each, of 10 ms.
     public var playoutDelay: UInt32?
     /// Audio goes out as RED, with this many earlier packets in each. To be set before its peer joins; may be taken
@@ -280,7 +282,8 @@ public final class SimulatedPublisher {
         let codec = SimulatedPeer.parameters(of: packet.redundant == nil ? source.codec : .red)
         let payloadType = isRTX ? codec.rtxPayloadType ?? 0 : codec.payloadType
         let timestamp = timestamp(of: packet)
-        let longest = max(packet.descriptor?.count ?? 0, packet.allocation?.count ?? 0)
+        let space = packet.marker && packet.stamp?.isKey == true ? colorSpace : nil
+        let longest = max(packet.descriptor?.count ?? 0, packet.allocation?.count ?? 0, space?.count ?? 0)
         // Chromium writes the whole block in two-byte form where one element needs it (RFC 8285 §4.1.2).
         let form: ExtensionForm = longest > 16 ? .twoByte : .oneByte
         let capacity = 96 + (packet.descriptor?.count ?? 0) + (packet.allocation?.count ?? 0)
@@ -308,6 +311,7 @@ public final class SimulatedPublisher {
             if let contentType, packet.marker, packet.stamp?.isKey == true {
                 _ = writer.append8(id: 6, contentType)
             }
+            if let space { append(space, id: 9, to: &writer) }
             if let captureTime, let place = writer.reserve(id: 14, count: captureClockOffset == nil ? 8 : 16)
             {
                 ByteOrder.store64(captureTime, place, 0)

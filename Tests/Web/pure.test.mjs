@@ -81,6 +81,25 @@ test('a demand switches encodings and never exceeds the plan', () => {
   assert.deepEqual(slow, [{ active: false }]);
 });
 
+test('spatial layers that fill no tile are left out, and the others keep their sizes', () => {
+  const size = { width: 1280, height: 720 };
+  const after = (mode, wish, { scale, start = { scalabilityMode: mode, scaleResolutionDownBy: scale ?? 1 } } = {}) => {
+    const list = [{ ...start, active: true }];
+    const changed = sfu.applyLayers(list, [{ scalabilityMode: mode, scaleResolutionDownBy: scale }], [wish], { size });
+    return [changed, list[0].scalabilityMode, list[0].scaleResolutionDownBy];
+  };
+  assert.deepEqual(after('L3T3_KEY', { maxW: 320, maxH: 180 }), [true, 'L1T3', 4]);
+  assert.deepEqual(after('L3T3_KEY', { maxW: 330, maxH: 190 }), [true, 'L2T3_KEY', 2]);
+  assert.deepEqual(after('L3T3', { maxW: 640, maxH: 400 }), [true, 'L2T3', 2]);
+  assert.deepEqual(after('L3T3', { maxW: 1000, maxH: 700 }), [false, 'L3T3', 1]);
+  assert.deepEqual(after('L3T3', {}), [false, 'L3T3', 1]);
+  assert.deepEqual(after('L3T3_KEY', {}, { start: { scalabilityMode: 'L1T3', scaleResolutionDownBy: 4 } }), [true, 'L3T3_KEY', 1]);
+  assert.deepEqual(after('L2T1', { maxW: 100, maxH: 100 }, { scale: 2 }), [true, 'L1T1', 4]);
+  for (const mode of ['L1T3', 'S3T3', 'L3T3h', undefined]) assert.deepEqual(after(mode, { maxW: 320, maxH: 180 })[0], false);
+  const list = [{ scalabilityMode: 'L3T3', scaleResolutionDownBy: 1 }];
+  assert.equal(sfu.applyLayers(list, [{ scalabilityMode: 'L3T3' }], [{ active: true, maxW: 99, maxH: 99 }], { size: {} }), false);
+});
+
 test('opus options go into the answer of our own sections only', () => {
   const sdp = ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63', 'a=mid:0', 'a=rtpmap:111 opus/48000/2', 'a=fmtp:111 minptime=10;useinbandfec=0',
     'm=audio 9 UDP/TLS/RTP/SAVPF 109', 'a=mid:7', 'a=rtpmap:109 opus/48000/2', 'a=fmtp:109 minptime=10', 'a=sendonly',

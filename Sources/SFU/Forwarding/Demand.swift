@@ -1,22 +1,51 @@
-// Which encodings of one publication anybody wants: more is asked for at once, less after a while, so that a tile that
-// changes often does not switch a camera on and off. Knows no subscriber.
+// Which encodings of one publication anybody wants, and how large: more is asked for at once, less after a while, so
+// that a tile that changes often does not switch a camera on and off. Knows no subscriber.
 import RTP
 import Seam
 
 struct Demand {
     private struct Wish: Equatable {
         var isWanted = false
+        /// Pixels and pictures per second, 0: no bound.
         var width: UInt16 = 0
         var height: UInt16 = 0
         var frameRate: UInt8 = 0
+
+        /// 0 is no bound, and one without a bound undoes all bounds.
+        private static func widest<T: BinaryInteger>(_ a: T, _ b: T) -> T { a == 0 || b == 0 ? 0 : max(a, b) }
+        private static func isMore<T: BinaryInteger>(_ a: T, _ b: T) -> Bool { b != 0 && (a == 0 || a > b) }
+
+        mutating func widen(to other: Wish) {
+            guard other.isWanted else { return }
+            guard isWanted else { return self = other }
+            width = Wish.widest(width, other.width)
+            height = Wish.widest(height, other.height)
+            frameRate = Wish.widest(frameRate, other.frameRate)
+        }
+
+        func isMore(than told: Wish) -> Bool {
+            guard isWanted, told.isWanted else { return isWanted }
+            return Wish.isMore(width, told.width) || Wish.isMore(height, told.height)
+                || Wish.isMore(frameRate, told.frameRate)
+        }
+
+        /// Smaller, and by so much that the sender may save something: layers differ by 1.5 at least.
+        func isMuchLess(than told: Wish) -> Bool {
+            guard isWanted, told.isWanted else { return false }
+            func isSmall(_ a: UInt16, _ b: UInt16) -> Bool { a != 0 && (b == 0 || Int(a) * 3 <= Int(b) * 2) }
+            return isSmall(width, told.width) && isSmall(height, told.height)
+                || Wish.isMore(told.frameRate, frameRate)
+        }
     }
 
     /// What the slots want now.
     private var wanted = InlineArray<4, Wish>(repeating: Wish())
     /// What the publisher was told last; it sends everything before it is told anything.
-    private var told = InlineArray<4, Bool>(repeating: true)
+    private var told = InlineArray<4, Wish>(repeating: Wish(isWanted: true))
     /// Since when nobody wants an encoding that the publisher sends.
     private var idleSince = InlineArray<4, Instant>(repeating: .distantFuture)
+    /// Since when it is wanted much smaller than the publisher was told.
+    private var smallSince = InlineArray<4, Instant>(repeating: .distantFuture)
     private let count: Int
 
     init(encodings: Int) { count = min(encodings, 4) }
@@ -29,25 +58,21 @@ struct Demand {
     /// A slot wants this encoding for a tile of this size; nil: as good as it can be.
     mutating func want(_ encoding: Int, for tile: Wishes.Tile?) {
         guard encoding >= 0, encoding < count else { return }
-        var wish = wanted[encoding]
-        let isFirst = !wish.isWanted
-        wish.isWanted = true
-        // 0 is no bound, and one without a bound undoes all bounds.
-        func widest(_ a: UInt16, _ b: UInt16) -> UInt16 { isFirst ? b : a == 0 || b == 0 ? 0 : max(a, b) }
-        wish.width = widest(wish.width, tile?.width ?? 0)
-        wish.height = widest(wish.height, tile?.height ?? 0)
-        wish.frameRate = UInt8(widest(UInt16(wish.frameRate), UInt16(tile?.maxFrameRate ?? 0)))
-        wanted[encoding] = wish
+        wanted[encoding].widen(
+            to: Wish(
+                isWanted: true,
+                width: tile?.width ?? 0,
+                height: tile?.height ?? 0,
+                frameRate: tile?.maxFrameRate ?? 0
+            )
+        )
     }
 
     /// Everybody was counted.
     mutating func settle(at now: Instant) {
         for i in 0..<count {
-            if wanted[i].isWanted || !told[i] {
-                idleSince[i] = .distantFuture
-            } else if idleSince[i] == .distantFuture {
-                idleSince[i] = now
-            }
+            idleSince[i] = wanted[i].isWanted || !told[i].isWanted ? .distantFuture : min(idleSince[i], now)
+            smallSince[i] = wanted[i].isMuchLess(than: told[i]) ? min(smallSince[i], now) : .distantFuture
         }
     }
 
@@ -55,12 +80,13 @@ struct Demand {
     mutating func isNews(at now: Instant) -> Bool {
         var isNews = false
         for i in 0..<count {
-            if wanted[i].isWanted && !told[i] {
-                told[i] = true
+            if wanted[i].isMore(than: told[i]) {
+                if told[i].isWanted { told[i].widen(to: wanted[i]) } else { told[i] = wanted[i] }
                 isNews = true
-            } else if idleSince[i] != .distantFuture && now - idleSince[i] >= Limits.Media.demandDelay {
+            } else if now - min(idleSince[i], smallSince[i]) >= Limits.Media.demandDelay {
                 idleSince[i] = .distantFuture
-                told[i] = false
+                smallSince[i] = .distantFuture
+                told[i] = wanted[i]
                 isNews = true
             }
         }
@@ -69,10 +95,10 @@ struct Demand {
 
     /// As the publisher is told.
     func encoding(_ index: Int, rid: String?) -> PublicationDemand.Encoding {
-        let wish = wanted[index]
+        let wish = told[index]
         return PublicationDemand.Encoding(
             rid: rid,
-            active: told[index],
+            active: wish.isWanted,
             maxWidth: wish.width,
             maxHeight: wish.height,
             maxFrameRate: wish.frameRate

@@ -18,6 +18,7 @@ struct HeaderTemplate {
     private var captureTimeID: UInt8 = 0
     private var playoutDelayID: UInt8 = 0
     private var contentTypeID: UInt8 = 0
+    private var colorSpaceID: UInt8 = 0
     /// Of the dependency descriptor; over 14 it needs the two-byte form.
     private var descriptorID: UInt8 = 0
     private var allowsTwoBytes = false
@@ -53,6 +54,7 @@ struct HeaderTemplate {
         captureTimeID = id(.absoluteCaptureTime)
         playoutDelayID = id(.playoutDelay)
         contentTypeID = id(.videoContentType)
+        colorSpaceID = id(.colorSpace)
         descriptorID = id(.dependencyDescriptor)
         allowsTwoBytes = section.allowsMixedExtensions
         if audioLevelID != 0 { optional.insert(.audioLevel) }
@@ -60,6 +62,7 @@ struct HeaderTemplate {
         if captureTimeID != 0 { optional.insert(.captureTime) }
         if playoutDelayID != 0 { optional.insert(.playoutDelay) }
         if contentTypeID != 0 { optional.insert(.contentType) }
+        if colorSpaceID != 0 { optional.insert(.colorSpace) }
         hasExtensions = base.count > start
         baseLength = hasExtensions ? base.count : RTPHeader.fixedLength
         for (i, byte) in base.prefix(48).enumerated() {
@@ -82,7 +85,8 @@ struct HeaderTemplate {
     @inline(__always)
     func length(with flags: PacketRecord.Flags, descriptor: Int = 0) -> Int {
         let wanted = flags.intersection(optional)
-        if descriptor > 0 && descriptorID != 0 { return length(wanted, flags, descriptor) }
+        let descriptor = descriptorID == 0 ? 0 : descriptor
+        if descriptor > 0 || wanted.contains(.colorSpace) { return length(wanted, flags, descriptor) }
         guard hasExtensions || !wanted.isEmpty else { return RTPHeader.fixedLength }
         return (oneByteLength(wanted, flags) + 3) & ~3
     }
@@ -101,13 +105,19 @@ struct HeaderTemplate {
     }
 
     private func length(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags, _ descriptor: Int) -> Int {
-        let base = oneByteLength(wanted, flags)
-        if descriptor <= HeaderTemplate.longestOneByteValue { return (base + 1 + descriptor + 3) & ~3 }
-        guard allowsTwoBytes else {
-            return hasExtensions || !wanted.isEmpty ? (base + 3) & ~3 : RTPHeader.fixedLength
+        var elements = baseElements + wanted.subtracting(.colorSpace).rawValue.nonzeroBitCount
+        var length = oneByteLength(wanted, flags)
+        var isWide = false
+        func add(_ value: Int) {
+            guard value > 0, value <= HeaderTemplate.longestOneByteValue || allowsTwoBytes else { return }
+            if value > HeaderTemplate.longestOneByteValue { isWide = true }
+            elements += 1
+            length += 1 + value
         }
-        let elements = baseElements + wanted.rawValue.nonzeroBitCount
-        return (base + elements + 2 + descriptor + 3) & ~3
+        add(descriptor)
+        if wanted.contains(.colorSpace) { add(flags.colorSpaceLength) }
+        if elements == 0 { return RTPHeader.fixedLength }
+        return (length + (isWide ? elements : 0) + 3) & ~3
     }
 
     /// Writes the header; returns its length, the same as `length(with:descriptor:)`.
@@ -121,7 +131,8 @@ struct HeaderTemplate {
         transportSequence: UInt16,
         absoluteSendTime: UInt32,
         record: UnsafeMutablePointer<PacketRecord>,
-        descriptor: OutgoingDescriptor = OutgoingDescriptor()
+        descriptor: OutgoingDescriptor = OutgoingDescriptor(),
+        colorSpace: UnsafePointer<UInt8>? = nil
     ) -> Int {
         let flags = record.pointee.flags
         let place = UnsafeMutableRawPointer(packet)
@@ -146,7 +157,16 @@ struct HeaderTemplate {
             end += 2
         }
         if !wanted.subtracting(.audioLevel).isEmpty { end = writeRare(wanted, record, packet, end) }
-        if hasDescriptor { end = write(descriptor, record, packet, end) }
+        if hasDescriptor || wanted.contains(.colorSpace) {
+            end = writeLong(
+                hasDescriptor ? descriptor : OutgoingDescriptor(),
+                colorSpace,
+                wanted,
+                record,
+                packet,
+                end
+            )
+        }
         guard end > RTPHeader.fixedLength + 4 else {
             packet[0] = 0x80
             return RTPHeader.fixedLength
@@ -159,27 +179,46 @@ struct HeaderTemplate {
         return end
     }
 
-    /// Appends the dependency descriptor; a long one turns the whole block to the two-byte form.
+    /// Appends the dependency descriptor and the color space; a long one turns the whole block to the two-byte form.
     @inline(never)
-    private func write(
+    private func writeLong(
         _ descriptor: OutgoingDescriptor,
+        _ colorSpace: UnsafePointer<UInt8>?,
+        _ wanted: PacketRecord.Flags,
         _ record: UnsafeMutablePointer<PacketRecord>,
         _ packet: UnsafeMutablePointer<UInt8>,
         _ start: Int
     ) -> Int {
-        var end = start
-        if descriptor.length <= HeaderTemplate.longestOneByteValue {
-            packet[end] = descriptorID << 4 | UInt8(truncatingIfNeeded: descriptor.length - 1)
-            end += 1
-        } else {
-            guard allowsTwoBytes else { return start }
-            end = widen(packet, start)
-            packet[end] = descriptorID
-            packet[end + 1] = UInt8(truncatingIfNeeded: descriptor.length)
-            end += 2
+        let longest = allowsTwoBytes ? Int(UInt8.max) : HeaderTemplate.longestOneByteValue
+        let space =
+            wanted.contains(.colorSpace) && colorSpace != nil ? record.pointee.flags.colorSpaceLength : 0
+        let hasDescriptor = descriptor.length > 0 && descriptor.length <= longest
+        let hasSpace = space > 0 && space <= longest
+        let isWide =
+            max(hasDescriptor ? descriptor.length : 0, hasSpace ? space : 0)
+            > HeaderTemplate.longestOneByteValue
+        var end = isWide ? widen(packet, start) : start
+        func begin(_ id: UInt8, _ length: Int) {
+            if isWide {
+                packet[end] = id
+                packet[end + 1] = UInt8(truncatingIfNeeded: length)
+                end += 2
+            } else {
+                packet[end] = id << 4 | UInt8(truncatingIfNeeded: length - 1)
+                end += 1
+            }
         }
-        descriptor.write(record, to: packet + end)
-        return end + descriptor.length
+        if hasDescriptor {
+            begin(descriptorID, descriptor.length)
+            descriptor.write(record, to: packet + end)
+            end += descriptor.length
+        }
+        if hasSpace, let colorSpace {
+            begin(colorSpaceID, space)
+            (packet + end).update(from: colorSpace, count: space)
+            end += space
+        }
+        return end
     }
 
     /// Turns one-byte elements to two-byte ones (RFC 8285 §4.3). Returns their new end.

@@ -58,7 +58,9 @@ extension SendStream {
             transportSequence: sent.transportSequence,
             absoluteSendTime: sent.absoluteSendTime,
             record: record,
-            descriptor: descriptor(sent, record, source)
+            descriptor: descriptor(sent, record, source),
+            colorSpace: record.pointee.flags.contains(.colorSpace)
+                ? source.pointee.history.colorSpace(record) : nil
         )
         let payload = packet + header + payloadShift
         let count: Int

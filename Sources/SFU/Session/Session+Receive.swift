@@ -72,6 +72,8 @@ extension Session {
                 values: values,
                 descriptor: values.has(.dependencyDescriptor)
                     ? UnsafePointer(values.dependencyDescriptor.start(in: packet)) : nil,
+                colorSpace: values.has(.colorSpace)
+                    ? UnsafePointer(values.colorSpace.start(in: packet)) : nil,
                 codec: codec,
                 by: type.isRTX ? .retransmission : .itself,
                 at: now

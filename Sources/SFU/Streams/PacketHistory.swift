@@ -22,6 +22,9 @@ struct PacketRecord {
         static let indications = Flags(rawValue: 1024)
         /// Its dependency descriptor needs a structure that has not come yet: nobody gets it before.
         static let unread = Flags(rawValue: 2048)
+        /// A color-space element is kept behind the payload, with HDR metadata or without.
+        static let colorSpace = Flags(rawValue: 4096)
+        static let highDynamicRange = Flags(rawValue: 8192)
         /// Nobody gets a packet with one of these.
         static let unsendable = Flags(rawValue: 512 | 2048)
     }
@@ -57,6 +60,12 @@ struct PacketRecord {
     /// Two bits for each decode target.
     var indications: UInt64 = 0
     var frame = FrameInfo()
+}
+
+extension PacketRecord.Flags {
+    /// Bytes of the color-space element: 4, with HDR metadata 28.
+    @inline(__always)
+    var colorSpaceLength: Int { contains(.colorSpace) ? contains(.highDynamicRange) ? 28 : 4 : 0 }
 }
 
 struct PacketHistory: ~Copyable {
@@ -134,21 +143,35 @@ struct PacketHistory: ~Copyable {
         payload(record) + Int(record.pointee.length)
     }
 
-    /// Copies a payload of `record.length` bytes in, and the descriptor behind it; `record.position` is set here.
+    /// The color space of this record, `record.flags.colorSpaceLength` bytes.
+    @inline(__always)
+    func colorSpace(_ record: UnsafeMutablePointer<PacketRecord>) -> UnsafePointer<UInt8> {
+        descriptor(record) + Int(record.pointee.descriptor.length)
+    }
+
+    /// Copies a payload of `record.length` bytes in, the descriptor and the color space behind it; `record.position` is
+    /// set here.
     @inline(__always)
     mutating func store(
         _ record: PacketRecord,
         payload: UnsafePointer<UInt8>,
-        descriptor: UnsafePointer<UInt8>? = nil
+        descriptor: UnsafePointer<UInt8>? = nil,
+        colorSpace: UnsafePointer<UInt8>? = nil
     ) -> UnsafeMutablePointer<PacketRecord> {
         let extra = descriptor == nil ? 0 : Int(record.descriptor.length)
-        let size = Int(record.length) + extra
+        let size = Int(record.length) + extra + record.flags.colorSpaceLength
         // A packet is never split: what is left of the ring's end is skipped.
         let start = end % byteCapacity
         if start + size > byteCapacity { end += byteCapacity - start }
         let place = bytes + end % byteCapacity
         place.update(from: payload, count: Int(record.length))
         if let descriptor { (place + Int(record.length)).update(from: descriptor, count: extra) }
+        if let colorSpace {
+            (place + Int(record.length) + extra).update(
+                from: colorSpace,
+                count: record.flags.colorSpaceLength
+            )
+        }
         let slot = records + (Int(truncatingIfNeeded: record.sequence) & recordMask)
         slot.pointee = record
         slot.pointee.position = end

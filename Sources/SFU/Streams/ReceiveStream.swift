@@ -86,6 +86,7 @@ struct ReceiveStream: ~Copyable {
         marker: Bool,
         values: ExtensionValues,
         descriptor: UnsafePointer<UInt8>?,
+        colorSpace: UnsafePointer<UInt8>? = nil,
         codec parameters: StreamCodec,
         by way: Arrival,
         at now: Instant
@@ -134,7 +135,12 @@ struct ReceiveStream: ~Copyable {
         }
         if sequence > highest { highest = sequence }
         let hasBytes = record.descriptor.length > 0
-        let stored = history.store(record, payload: payload, descriptor: hasBytes ? descriptor : nil)
+        let stored = history.store(
+            record,
+            payload: payload,
+            descriptor: hasBytes ? descriptor : nil,
+            colorSpace: record.flags.contains(.colorSpace) ? colorSpace : nil
+        )
         // Its structure may come yet; one that is too old for any structure only gives its number up.
         guard !record.flags.contains(.unread) || sequence < structures.start else { return .awaitingKeyFrame }
         queue(stored)
@@ -307,6 +313,11 @@ extension PacketRecord {
         if values.has(.videoContentType) {
             flags.insert(.contentType)
             contentType = values.videoContentType
+        }
+        // Any other length is not one of the format's.
+        if values.has(.colorSpace) {
+            if values.colorSpace.length == 4 { flags.insert(.colorSpace) }
+            if values.colorSpace.length == 28 { flags.formUnion([.colorSpace, .highDynamicRange]) }
         }
     }
 }

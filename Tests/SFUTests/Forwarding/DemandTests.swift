@@ -53,13 +53,12 @@ import Testing
     /// A tile that flaps does not switch a camera on and off.
     @Test func theDelayStartsAnewWithEachWish() {
         var demand = Demand(encodings: 3)
-        var news = 0
+        var states: Set<[Bool]> = []
         for step in Int64(0)..<40 {
-            if count(&demand, step % 4 == 0 ? [0, 1, 2] : [1], at: start + .milliseconds(700 * step)) {
-                news += 1
-            }
+            _ = count(&demand, step % 4 == 0 ? [0, 1, 2] : [1], at: start + .milliseconds(700 * step))
+            states.insert(active(demand))
         }
-        #expect(news == 0 && active(demand) == [true, true, true])
+        #expect(states == [[true, true, true]])
     }
 
     @Test func thatTimeHasComeIsNoticedWithoutAnotherCount() {
@@ -71,16 +70,32 @@ import Testing
 
     // MARK: Bounds
 
+    /// These tiles show encoding 0 for as long as it takes until the publisher hears of it.
+    private func told(_ tiles: [Tile?], by demand: inout Demand, from time: Instant)
+        -> PublicationDemand.Encoding
+    {
+        for now in [time, time + Limits.Media.demandDelay] {
+            demand.begin()
+            for tile in tiles { demand.want(0, for: tile) }
+            demand.settle(at: now)
+            _ = demand.isNews(at: now)
+        }
+        return demand.encoding(0, rid: "h")
+    }
+
     @Test func theLargestOfAllTilesIsAskedFor() {
         var demand = Demand(encodings: 3)
-        demand.begin()
-        demand.want(1, for: Tile(width: 640, height: 100, maxFrameRate: 15))
-        demand.want(1, for: Tile(width: 320, height: 360, maxFrameRate: 30))
-        let wish = demand.encoding(1, rid: "h")
+        let wish = told(
+            [
+                Tile(width: 640, height: 100, maxFrameRate: 15),
+                Tile(width: 320, height: 360, maxFrameRate: 30),
+            ],
+            by: &demand,
+            from: start
+        )
         #expect(wish.rid == "h" && wish.maxWidth == 640 && wish.maxHeight == 360 && wish.maxFrameRate == 30)
-        #expect(demand.encoding(0, rid: "q").maxWidth == 0)
-        demand.begin()
-        #expect(demand.encoding(1, rid: "h").maxWidth == 0)
+        let gone = told([], by: &demand, from: start + .seconds(10))
+        #expect(!gone.active && gone.maxWidth == 0)
     }
 
     /// 0 is no bound: whoever has none undoes those of the others, whether it comes first or last.
@@ -90,14 +105,47 @@ import Testing
             nil, Tile(width: 640, height: 360, maxFrameRate: 15), Tile(width: 320, height: 180),
         ]
         var demand = Demand(encodings: 1)
-        demand.begin()
-        for index in order { demand.want(0, for: tiles[index]) }
-        let wish = demand.encoding(0, rid: nil)
+        let wish = told(order.map { tiles[$0] }, by: &demand, from: start)
         #expect(wish.maxWidth == 0 && wish.maxHeight == 0 && wish.maxFrameRate == 0)
-        demand.begin()
-        for index in order where index > 0 { demand.want(0, for: tiles[index]) }
-        let bounded = demand.encoding(0, rid: nil)
+        let later = start + .seconds(10)
+        let bounded = told(order.filter { $0 > 0 }.map { tiles[$0] }, by: &demand, from: later)
         #expect(bounded.maxWidth == 640 && bounded.maxHeight == 360 && bounded.maxFrameRate == 0)
+    }
+
+    /// A smaller tile is told after a while and a larger one at once: a sender may leave out layers that fill no tile.
+    @Test func smallerIsToldLateAndLargerAtOnce() {
+        var demand = Demand(encodings: 1)
+        func look(_ tile: Tile, _ time: Instant) -> (isNews: Bool, width: UInt16) {
+            demand.begin()
+            demand.want(0, for: tile)
+            demand.settle(at: time)
+            return (demand.isNews(at: time), demand.encoding(0, rid: nil).maxWidth)
+        }
+        let small = Tile(width: 320, height: 180)
+        let large = Tile(width: 1280, height: 720)
+        #expect(look(large, start) == (false, 0))
+        #expect(look(large, start + .seconds(3)) == (true, 1280))
+        #expect(look(small, start + .seconds(4)) == (false, 1280))
+        #expect(look(small, start + .milliseconds(6999)) == (false, 1280))
+        #expect(look(small, start + .seconds(7)) == (true, 320))
+        #expect(look(large, start + .seconds(8)) == (true, 1280))
+        // So little is not worth an encoder's restart.
+        #expect(look(Tile(width: 1000, height: 600), start + .seconds(20)) == (false, 1280))
+        #expect(look(Tile(width: 1000, height: 600), start + .seconds(40)) == (false, 1280))
+        // And what is only narrower may need every layer for its height.
+        #expect(look(Tile(width: 300, height: 720), start + .seconds(60)) == (false, 1280))
+        #expect(look(Tile(width: 300, height: 720), start + .seconds(80)) == (false, 1280))
+    }
+
+    @Test func fewerPicturesAreToldLateAndMoreAtOnce() {
+        var demand = Demand(encodings: 1)
+        let slow = [Tile(width: 0, height: 0, maxFrameRate: 8)] as [Tile?]
+        #expect(told(slow, by: &demand, from: start).maxFrameRate == 8)
+        demand.begin()
+        demand.want(0, for: Tile(width: 0, height: 0, maxFrameRate: 20))
+        demand.settle(at: start + .seconds(9))
+        let isNews = demand.isNews(at: start + .seconds(9))
+        #expect(isNews && demand.encoding(0, rid: nil).maxFrameRate == 20)
     }
 
     @Test func encodingsThatAreNotThereAreNotWanted() {

@@ -45,7 +45,10 @@ import Testing
         HeaderExtensionID(.mid, id: 4), HeaderExtensionID(.videoOrientation, id: 5),
         HeaderExtensionID(.absoluteCaptureTime, id: 6), HeaderExtensionID(.playoutDelay, id: 7),
         HeaderExtensionID(.dependencyDescriptor, id: 8), HeaderExtensionID(.videoContentType, id: 9),
+        HeaderExtensionID(.colorSpace, id: 10),
     ]
+
+    private static let colorSpace = (0..<28).map { UInt8(0x40 + $0) }
 
     /// What one packet's header says.
     private struct Written {
@@ -57,6 +60,7 @@ import Testing
         /// nil: not there, or unreadable.
         var descriptor: DependencyDescriptor?
         var descriptorLength = 0
+        var colorSpace: [UInt8] = []
     }
 
     private func write(
@@ -87,25 +91,29 @@ import Testing
         record.contentType = 1
         record.descriptor = layout
         var packet = [UInt8](repeating: 0xee, count: 256)
+        let colorSpace = HeaderTemplateDescriptorTests.colorSpace
         let length = sample.bytes.withUnsafeBufferPointer { bytes in
-            packet.withUnsafeMutableBufferPointer { buffer -> Int in
-                guard let base = buffer.baseAddress else { return 0 }
-                return template.write(
-                    to: base,
-                    payloadType: 45,
-                    marker: false,
-                    sequence: 7,
-                    timestamp: 8,
-                    transportSequence: 0x1234,
-                    absoluteSendTime: 0xabcdef,
-                    record: &record,
-                    descriptor: OutgoingDescriptor(
-                        length: mask == 0 ? sample.length : layout.lengthWithMask,
-                        bytes: bytes.baseAddress,
-                        frameNumber: 0xfffe,
-                        mask: mask
+            colorSpace.withUnsafeBufferPointer { colorSpace in
+                packet.withUnsafeMutableBufferPointer { buffer -> Int in
+                    guard let base = buffer.baseAddress else { return 0 }
+                    return template.write(
+                        to: base,
+                        payloadType: 45,
+                        marker: false,
+                        sequence: 7,
+                        timestamp: 8,
+                        transportSequence: 0x1234,
+                        absoluteSendTime: 0xabcdef,
+                        record: &record,
+                        descriptor: OutgoingDescriptor(
+                            length: mask == 0 ? sample.length : layout.lengthWithMask,
+                            bytes: bytes.baseAddress,
+                            frameNumber: 0xfffe,
+                            mask: mask
+                        ),
+                        colorSpace: colorSpace.baseAddress
                     )
-                )
+                }
             }
         }
         let foretold = template.length(
@@ -140,6 +148,12 @@ import Testing
             it.isTwoByte = packet[0] & 0x10 != 0 && packet[12] == 0x10
             it.values = ExtensionValues.parse(base, header: header, map: HeaderExtensionMap(extensions))
             it.descriptorLength = Int(it.values.dependencyDescriptor.length)
+            it.colorSpace = Array(
+                UnsafeBufferPointer(
+                    start: it.values.colorSpace.start(in: base),
+                    count: Int(it.values.colorSpace.length)
+                )
+            )
             guard it.descriptorLength > 0 else { return }
             it.descriptor = DependencyDescriptor.parse(
                 it.values.dependencyDescriptor.start(in: base),
@@ -155,11 +169,12 @@ import Testing
     @Test(arguments: samples, [true, false])
     func readsBackWithEveryCombination(_ sample: Sample, allowsTwoBytes: Bool) throws {
         var wrong: [String] = []
+        let colorSpaces: [PacketRecord.Flags] = [[], .colorSpace, [.colorSpace, .highDynamicRange]]
         for raw in UInt16(0)..<512 {
-            for mask: UInt32 in [0, 0b01] {
-                let flags = PacketRecord.Flags(rawValue: raw)
+            for (mask, color) in [UInt32(0), 0b01].flatMap({ mask in colorSpaces.map { (mask, $0) } }) {
+                let flags = PacketRecord.Flags(rawValue: raw).union(color)
                 let it = try write(sample, flags: flags, mask: mask, allowsTwoBytes: allowsTwoBytes)
-                let place = "flags \(raw), mask \(mask)"
+                let place = "flags \(flags.rawValue), mask \(mask)"
                 if it.length != it.foretold || it.length % 4 != 0 { wrong.append("length, \(place)") }
                 guard let header = it.header, header.headerLength == it.length, !it.values.isMalformed else {
                     wrong.append("unreadable, \(place)")
@@ -175,6 +190,11 @@ import Testing
                 if !isRight { wrong.append("values, \(place)") }
                 if flags.contains(.captureTime) && values.absoluteCaptureTime != 0x0102_0304_0506_0708 {
                     wrong.append("capture time, \(place)")
+                }
+                let colors = it.colorSpace
+                let expectedColor = allowsTwoBytes || flags.colorSpaceLength == 4 ? flags.colorSpaceLength : 0
+                if colors != Array(HeaderTemplateDescriptorTests.colorSpace.prefix(expectedColor)) {
+                    wrong.append("color space, \(place)")
                 }
                 let fits = allowsTwoBytes || it.descriptorLength > 0 && it.descriptorLength <= 16
                 if fits && it.descriptor?.frameNumber != 0xfffe { wrong.append("frame number, \(place)") }

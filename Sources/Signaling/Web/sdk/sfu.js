@@ -149,11 +149,28 @@ export function screenEncodings(width, height, { simulcast = true, scalabilityMo
   ];
 }
 
+/** What one stream with spatial layers is sent as for a tile of `maxW` × `maxH`: the layers that remain keep their sizes. */
+function spatialLayers({ scalabilityMode, scaleResolutionDownBy = 1 }, { maxW, maxH }, { width, height }) {
+  const [, count, temporal, key = ''] = /^L([23])T([123])(_KEY)?$/.exec(scalabilityMode ?? '') ?? [];
+  if (!count || !width || !height) return {};
+  const fills = (layers) => {
+    const scale = scaleResolutionDownBy * 2 ** (count - layers);
+    return maxW > 0 && maxH > 0 && (width / scale >= maxW || height / scale >= maxH);
+  };
+  let layers = 1;
+  while (layers < count && !fills(layers)) layers += 1;
+  return {
+    scalabilityMode: `L${layers}T${temporal}${layers > 1 ? key : ''}`,
+    scaleResolutionDownBy: scaleResolutionDownBy * 2 ** (count - layers),
+  };
+}
+
 /**
  * Changes `encodings` of a sender to what is wanted of them; whether there was anything to change. `planned` is what the
- * application chose and is never exceeded; what `demand` does not name is wanted as planned.
+ * application chose and is never exceeded; what `demand` does not name is wanted as planned. `size` of the picture: one
+ * stream with spatial layers goes without those that are larger than any tile.
  */
-export function applyLayers(encodings, planned, demand, { rates = true } = {}) {
+export function applyLayers(encodings, planned, demand, { rates = true, size } = {}) {
   let changed = false;
   encodings.forEach((encoding, index) => {
     const same = (one) => (one.rid ?? '') === (encoding.rid ?? '');
@@ -163,6 +180,11 @@ export function applyLayers(encodings, planned, demand, { rates = true } = {}) {
     const limits = [plan.maxFramerate, wish.maxFps].filter((limit) => limit > 0);
     const limit = limits.length ? Math.min(...limits) : undefined;
     if ((encoding.active ?? true) !== active) { encoding.active = active; changed = true; }
+    for (const [key, value] of Object.entries(size && active ? spatialLayers(plan, wish, size) : {})) {
+      if ((encoding[key] ?? (key === 'scaleResolutionDownBy' ? 1 : undefined)) === value) continue;
+      encoding[key] = value;
+      changed = true;
+    }
     if (!rates || encoding.maxFramerate === limit) return;
     changed = true;
     if (limit === undefined) delete encoding.maxFramerate; else encoding.maxFramerate = limit;
@@ -821,8 +843,8 @@ export class LocalPublication extends Publication {
   }
 
   /**
-   * Which encodings somebody watches, as the server says: the others are switched off, and these on, at once. Sizes stay
-   * as they are. Never rejects: a server takes what comes.
+   * Which encodings somebody watches, as the server says: the others are switched off, and these on, at once. The sizes
+   * of layers stay as they are. Never rejects: a server takes what comes.
    */
   applyDemand(layers) {
     this.forgetDemand();
@@ -856,7 +878,8 @@ export class LocalPublication extends Publication {
       await sender.setParameters(parameters);
     };
     try {
-      await apply().catch(() => apply({ rates: false }));
+      const { width, height } = this.track?.getSettings?.() ?? {};
+      await apply({ size: { width, height } }).catch(() => apply({ rates: false }));
     } catch (error) {
       if (sender === this.sender) this.participant.room._emit('warning', { error });
     }
