@@ -152,7 +152,8 @@ public enum MetricCatalog {
     )
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
-        mediaEventsDropped, commandsDropped, resumes, resumesRefused, sessions, detachedSessions, sessionBytes,
+        mediaEventsDropped, commandsDropped, resumes, resumesRefused, sessions, detachedSessions,
+        sessionBytes,
     ]
 
     /// What the signaling process counts itself.
