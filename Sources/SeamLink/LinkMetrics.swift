@@ -11,7 +11,7 @@ public struct LinkStatistics: Sendable, Equatable {
     public var framesOut: UInt64 = 0
     public var bytesIn: UInt64 = 0
     public var bytesOut: UInt64 = 0
-    /// Commands that were taken and could not be sent any more, or found no room.
+    /// Commands that were taken and not sent when the connection ended.
     public var commandsDropped: UInt64 = 0
 
     public init() {}

@@ -42,6 +42,7 @@ public actor SeamClient: MediaPlane {
     private let clock: @Sendable () -> Instant
     private let metrics: LinkMetrics
     private let limit: Int
+    private let whenLost: @Sendable () -> Void
     private let coder = LinkCoder()
     private nonisolated let shared = Mutex(Shared())
     private var step = Step.idle
@@ -60,6 +61,7 @@ public actor SeamClient: MediaPlane {
     ///   - path: of the media plane's socket.
     ///   - build: the program's version, for logs.
     ///   - clock: monotonic.
+    ///   - whenLost: called on the event loop when a connection has ended.
     public init(
         path: String,
         build: String,
@@ -68,7 +70,8 @@ public actor SeamClient: MediaPlane {
         metrics: any MetricsFactory,
         logger: Logger,
         queuedCommands: Int = Limits.Link.queuedCommands,
-        clock: @escaping @Sendable () -> Instant
+        clock: @escaping @Sendable () -> Instant,
+        whenLost: @escaping @Sendable () -> Void = {}
     ) {
         self.path = path
         self.eventLoop = eventLoop
@@ -77,6 +80,7 @@ public actor SeamClient: MediaPlane {
         self.metrics = LinkMetrics(factory: metrics)
         greeting = Greeting(build: build, process: process)
         limit = queuedCommands
+        self.whenLost = whenLost
     }
 
     // MARK: MediaPlane
@@ -266,6 +270,7 @@ public actor SeamClient: MediaPlane {
         channel = nil
         step = .idle
         ended(reason)
+        if wasConnected { whenLost() }
         let wait = backoff.next()
         if wasConnected || lastLogged != reason {
             lastLogged = reason
