@@ -17,14 +17,13 @@ import Testing
 
     @Test func aGatewayOfAnotherVersionIsToldSo() async throws {
         try await LinkFixture.run { link in
-            let server = try await link.server(FakePlane())
+            try await link.server(FakePlane())
             let (peer, channel) = try await RawPeer.connect(to: link.path)
             try await channel.writeAndFlush(Frame.bytes(.hello, version: 2, body: ByteBuffer(string: "{}")))
             let ending = try await peer.ending()
             #expect(ending.reason == .fault)
             #expect(ending.text.contains("version 2"))
             try await expectService(link)
-            withExtendedLifetime(server) {}
         }
     }
 
@@ -33,7 +32,8 @@ import Testing
         try await LinkFixture.run { link in
             let listener = try await ServerBootstrap(group: link.group)
                 .childChannelInitializer { channel in
-                    channel.writeAndFlush(Frame.bytes(.end, version: 9, body: ByteBuffer(string: "{}")))
+                    let bytes = Frame.bytes(.end, version: 9, body: ByteBuffer(string: "{}"))
+                    return channel.pipeline.addHandler(Sayer(bytes))
                 }
                 .bind(unixDomainSocketPath: link.path).get()
             let (client, events) = try await link.client()
@@ -51,57 +51,53 @@ import Testing
     @Test(arguments: ["GET / HTTP/1.1\r\n\r\n", "\u{0}", "SF\u{1}\u{63}"])
     func strangersAreRefused(text: String) async throws {
         try await LinkFixture.run { link in
-            let server = try await link.server(FakePlane())
+            try await link.server(FakePlane())
             let (peer, channel) = try await RawPeer.connect(to: link.path)
             try await channel.writeAndFlush(ByteBuffer(string: text))
             #expect(try await peer.ending().reason == .fault)
             try await expectService(link)
-            withExtendedLifetime(server) {}
         }
     }
 
     @Test func commandsBeforeHelloAreRefused() async throws {
         try await LinkFixture.run { link in
             let plane = FakePlane()
-            let server = try await link.server(plane)
+            try await link.server(plane)
             let (peer, channel) = try await RawPeer.connect(to: link.path)
             try await channel.writeAndFlush(LinkCoder().bytes(.commands, [Command.close(Samples.session)]))
             #expect(try await peer.ending().reason == .fault)
             try await expectService(link)
             #expect(plane.commands.all.isEmpty)
-            withExtendedLifetime(server) {}
         }
     }
 
     @Test func aLargeGreetingIsRefusedUnread() async throws {
         try await LinkFixture.run { link in
-            let server = try await link.server(FakePlane())
+            try await link.server(FakePlane())
             let (peer, channel) = try await RawPeer.connect(to: link.path)
             var head = ByteBuffer(bytes: [0x53, 0x46, 1, 1])
             head.writeInteger(UInt32(Limits.Link.greetingBytes + 1))
             try await channel.writeAndFlush(head)
             #expect(try await peer.ending().text.contains("\(Limits.Link.greetingBytes + 1) bytes"))
             try await expectService(link)
-            withExtendedLifetime(server) {}
         }
     }
 
     @Test func aGatewayThatSendsGarbageIsLetGo() async throws {
         try await LinkFixture.run { link in
-            let server = try await link.server(FakePlane())
+            try await link.server(FakePlane())
             let (peer, channel) = try await link.rawGateway()
             _ = await peer.frames.wait { $0.first { $0.kind == .state } }
             try await channel.writeAndFlush(Frame.bytes(.commands, body: ByteBuffer(string: "[{\"fly\":{}}]")))
             #expect(try await peer.ending().reason == .fault)
             try await expectService(link)
-            withExtendedLifetime(server) {}
         }
     }
 
     @Test func aSecondGatewayWaitsForTheFirst() async throws {
         try await LinkFixture.run { link in
             let plane = FakePlane()
-            let server = try await link.server(plane)
+            try await link.server(plane)
             let (first, firstEvents) = try await link.client()
             #expect(await firstEvents.states(1) == ["e"])
             let (peer, _) = try await link.rawGateway()
@@ -115,7 +111,6 @@ import Testing
             #expect(secondEvents.all.isEmpty)
             await first.stop()
             #expect(await secondEvents.states(1) == ["e"])
-            withExtendedLifetime(server) {}
         }
     }
 
@@ -135,7 +130,7 @@ import Testing
 
     @Test func onlySoManyStrangersMayWait() async throws {
         try await LinkFixture.run { link in
-            let server = try await link.server(FakePlane())
+            try await link.server(FakePlane())
             var strangers: [(RawPeer, any Channel)] = []
             for _ in 0...Limits.Link.greetings { strangers.append(try await RawPeer.connect(to: link.path)) }
             let last = try #require(strangers.last)
@@ -144,7 +139,6 @@ import Testing
             for stranger in strangers { stranger.1.close(promise: nil) }
             for stranger in strangers { _ = await stranger.0.ends.wait { $0.first } }
             try await expectService(link)
-            withExtendedLifetime(server) {}
         }
     }
 
@@ -171,13 +165,12 @@ import Testing
 
     @Test func aMediaPlaneThatHangsIsLeftAndTriedAgain() async throws {
         try await LinkFixture.run { link in
-            let server = try await link.server(FakePlane())
+            try await link.server(FakePlane())
             let (client, events) = try await link.client()
             #expect(await events.states(1) == ["e"])
             link.clock.advance(by: Limits.Link.deadAfter)
             await client.tick(at: link.clock.now)
             #expect(await events.states(2) == ["e", "e"])
-            withExtendedLifetime(server) {}
         }
     }
 }

@@ -122,8 +122,8 @@ final class FakePlane: MediaPlane {
 
     func send(_ command: Command) -> Bool {
         if command == .reportState {
-            reports.append([1])
             emit([.state(state.withLock { $0.whole })])
+            reports.append([1])
             return true
         }
         let isTaken = state.withLock { state in
@@ -212,6 +212,7 @@ final class LinkFixture: Sendable {
         try result.get()
     }
 
+    @discardableResult
     func server(_ plane: FakePlane, queuedEvents: Int = 1000) async throws -> SeamServer {
         let server = SeamServer(
             plane: plane,
@@ -270,6 +271,23 @@ extension Log where Element == Event {
             let epochs = Log<Event>.epochs(events)
             return epochs.count >= count ? epochs : nil
         }
+    }
+}
+
+extension SeamServer {
+    /// The gateway's socket takes more.
+    var isWritable: Bool { gateway?.channel.isWritable == true }
+}
+
+/// Says one thing to whoever connects.
+final class Sayer: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+    private let bytes: ByteBuffer
+
+    init(_ bytes: ByteBuffer) { self.bytes = bytes }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.channel.writeAndFlush(bytes, promise: nil)
     }
 }
 
