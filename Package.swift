@@ -232,7 +232,14 @@ let targets: [Target] = [
         ],
         swiftSettings: settings
     ),
-    .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
+    .testTarget(
+        name: "CLITests",
+        dependencies: [
+            "CLI", "RTP",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: settings
+    ),
 ]
 
 let package = Package(
