@@ -39,7 +39,8 @@ final class EventQueue: Sendable {
             case .demand(let demand): self = .demand(demand.publication)
             case .speakers(let report): self = .speakers(report.room)
             case .counters(let counters): self = .counters(counters.worker)
-            case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed, .state:
+            case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed,
+                .state:
                 return nil
             }
         }

@@ -96,7 +96,9 @@ struct FrameReader: Sendable {
     mutating func next() throws(LinkFault) -> Frame? {
         let start = buffer.readerIndex
         // What is there of the head is judged at once: a stranger need not send eight bytes to be found out.
-        if let first: UInt8 = buffer.getInteger(at: start), first != UInt8(Frame.magic >> 8) { throw .foreign }
+        if let first: UInt8 = buffer.getInteger(at: start), first != UInt8(Frame.magic >> 8) {
+            throw .foreign
+        }
         guard let magic: UInt16 = buffer.getInteger(at: start) else { return nil }
         guard magic == Frame.magic else { throw .foreign }
         guard let version: UInt8 = buffer.getInteger(at: start + 2) else { return nil }

@@ -47,7 +47,10 @@ struct LinkCoder: Sendable {
     /// - Throws: `LinkFault.malformed`; none of the seam's values gives a reason for it.
     func bytes(_ kind: Frame.Kind, _ value: some Encodable) throws(LinkFault) -> ByteBuffer {
         do {
-            return Frame.bytes(kind, body: try encoder.encodeAsByteBuffer(value, allocator: ByteBufferAllocator()))
+            return Frame.bytes(
+                kind,
+                body: try encoder.encodeAsByteBuffer(value, allocator: ByteBufferAllocator())
+            )
         } catch {
             throw .malformed("\(error)")
         }

@@ -56,7 +56,8 @@ struct ListeningSocket: Sendable {
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
             Glibc.close(lock)
-            throw code == EWOULDBLOCK ? inUse(path) : LinkSocketError("cannot lock \(path).lock: \(reason(code))")
+            throw code == EWOULDBLOCK
+                ? inUse(path) : LinkSocketError("cannot lock \(path).lock: \(reason(code))")
         }
         return lock
     }

@@ -188,9 +188,18 @@ public actor SeamServer {
         absentSince = nil
         asksForOrphans = false
         orphans = []
-        gateway = ConnectedGateway(id: id, channel: channel, process: theirs.process, lastHeard: now, lastPing: now)
+        gateway = ConnectedGateway(
+            id: id,
+            channel: channel,
+            process: theirs.process,
+            lastHeard: now,
+            lastPing: now
+        )
         counts.connects += 1
-        logger.info("a gateway is connected", metadata: ["process": "\(theirs.process)", "build": "\(theirs.build)"])
+        logger.info(
+            "a gateway is connected",
+            metadata: ["process": "\(theirs.process)", "build": "\(theirs.build)"]
+        )
         if let bytes = try? coder.bytes(.hello, greeting) { write(bytes, to: channel) }
         queue.begin()
         _ = plane.send(.reportState)

@@ -49,7 +49,8 @@ import Testing
 
     @Test func flagsOfEachCommandSetTheirSettings() throws {
         let gateway = try GatewayCommand.parse([
-            "--dev", "--http", ":1", "--http", ":2", "--socket", "/run/s", "--data", "d", "--log-level", "debug",
+            "--dev", "--http", ":1", "--http", ":2", "--socket", "/run/s", "--data", "d", "--log-level",
+            "debug",
         ])
         var settings = Settings()
         gateway.http.apply(to: &settings)

@@ -66,7 +66,9 @@ import Testing
     @Test func theNewestOfEachKindWaits() {
         let queue = flowing(limit: 5)
         for round in UInt32(0)..<1000 {
-            _ = queue.put([Samples.publication("a", kilobits: round), Samples.publication("b", kilobits: round)])
+            _ = queue.put([
+                Samples.publication("a", kilobits: round), Samples.publication("b", kilobits: round),
+            ])
             _ = queue.put([.counters(WorkerCounters(worker: 0, counts: ["n": UInt64(round)]))])
             _ = queue.put([.speakers(Samples.speakers)])
         }
@@ -144,7 +146,10 @@ import Testing
                 let count = Int(next(4) + 1)
                 let expected = Array(model.prefix(count))
                 model.removeFirst(expected.count)
-                #expect(queue.take(count) == (expected.isEmpty ? .nothing : .events(expected)), "seed \(seed)")
+                #expect(
+                    queue.take(count) == (expected.isEmpty ? .nothing : .events(expected)),
+                    "seed \(seed)"
+                )
             case 1 where model.count < 900:
                 model.append(Samples.closed(step))
                 _ = queue.put([Samples.closed(step)])

@@ -109,7 +109,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "{", "[1]", "[{\"fly\":{}}]", "{\"attach\":{}}", "\u{0}", "[{\"close\":{\"_0\":7}}]"])
+    @Test(arguments: [
+        "", "{", "[1]", "[{\"fly\":{}}]", "{\"attach\":{}}", "\u{0}", "[{\"close\":{\"_0\":7}}]",
+    ])
     func bodiesThatCannotBeReadSayWhere(text: String) throws {
         let frame = Frame(kind: .commands, body: ByteBuffer(string: text))
         do throws(LinkFault) {
@@ -123,7 +125,8 @@ import Testing
 
     /// What stands in a body may be secret; errors are logged.
     @Test func errorsDoNotRepeatWhatWasRead() throws {
-        let body = "[{\"restartICE\":{\"_0\":\"se\",\"_1\":{\"ice\":{\"usernameFragment\":1,\"password\":\"s3cret\"}}}}]"
+        let body =
+            "[{\"restartICE\":{\"_0\":\"se\",\"_1\":{\"ice\":{\"usernameFragment\":1,\"password\":\"s3cret\"}}}}]"
         let error = #expect(throws: LinkFault.self) {
             _ = try coder.value([Command].self, of: Frame(kind: .commands, body: ByteBuffer(string: body)))
         }

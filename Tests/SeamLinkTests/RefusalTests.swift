@@ -88,7 +88,9 @@ import Testing
             try await link.server(FakePlane())
             let (peer, channel) = try await link.rawGateway()
             _ = await peer.frames.wait { $0.first { $0.kind == .state } }
-            try await channel.writeAndFlush(Frame.bytes(.commands, body: ByteBuffer(string: "[{\"fly\":{}}]")))
+            try await channel.writeAndFlush(
+                Frame.bytes(.commands, body: ByteBuffer(string: "[{\"fly\":{}}]"))
+            )
             #expect(try await peer.ending().reason == .fault)
             try await expectService(link)
         }

@@ -53,7 +53,15 @@ enum Samples {
     static let wishes = Wishes(
         scope: .participant(ParticipantID("pa_2")),
         overrides: [PublicationID("tr_1"): false, PublicationID("tr_2"): true],
-        tiles: [PublicationID("tr_1"): .init(width: 320, height: 180, visible: false, priority: 255, maxFrameRate: 15)]
+        tiles: [
+            PublicationID("tr_1"): .init(
+                width: 320,
+                height: 180,
+                visible: false,
+                priority: 255,
+                maxFrameRate: 15
+            )
+        ]
     )
 
     static let commands: [Command] = [
@@ -116,7 +124,7 @@ enum Samples {
                 ]
             )
         ),
-        .speakers(speakers), .speakers(SpeakerReport(room: RoomID("r"), dominant: nil, active: [])),
+        .speakers(speakers), .speakers(SpeakerReport(room: RoomID("quiet"), dominant: nil, active: [])),
         .counters(
             WorkerCounters(worker: 63, counts: ["a": .max], drops: ["b": 1], gauges: ["c": .min, "d": .max])
         ),

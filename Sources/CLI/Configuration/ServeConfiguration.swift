@@ -76,7 +76,10 @@ struct ServeConfiguration {
         let socket = settings.text("link.socket")
         socketPath = socket.isEmpty ? dataDirectory + "/media.sock" : socket
         guard role == .everything || socketPath.utf8.count <= Limits.Link.pathBytes else {
-            throw fail("link.socket", "the path \"\(socketPath)\" is longer than \(Limits.Link.pathBytes) bytes")
+            throw fail(
+                "link.socket",
+                "the path \"\(socketPath)\" is longer than \(Limits.Link.pathBytes) bytes"
+            )
         }
         let keys = settings.keys
         guard isDevelopment || role == .media || !keys.isEmpty else {

@@ -1,6 +1,6 @@
+import class Foundation.FileManager
 // The directory for what outlives the process. Must not know what is kept there.
 import struct Foundation.ObjCBool
-import class Foundation.FileManager
 
 enum DataDirectory {
     /// Makes it where it is missing, for this user alone.

@@ -35,7 +35,10 @@ enum MediaMetrics {
         ("key_frame_requests_received", "PLI and FIR from subscribers."),
         ("key_frame_requests_sent", "PLI to publishers."),
         ("link_accepted", "Gateways that were let in, where the media plane is a process of its own."),
-        ("link_events_dropped", "Events that a slow gateway did not get; it was told the whole state instead."),
+        (
+            "link_events_dropped",
+            "Events that a slow gateway did not get; it was told the whole state instead."
+        ),
         ("link_overflows", "How often that was."),
         ("link_refused", "Connections that were no gateway, of another version, or one too many."),
         ("link_sessions_orphaned", "Sessions that were closed because no gateway came back."),

@@ -33,7 +33,11 @@ import Testing
         attachments.put(Array(repeating: 1, count: limit), key: "large", revision: 1)
         attachments.put(Array(repeating: 1, count: limit + 1), key: "large", revision: 2)
         #expect(attachments.revisions == ["large": 1])
-        attachments.put([1], key: String(repeating: "k", count: Limits.Media.attachmentKeyBytes + 1), revision: 1)
+        attachments.put(
+            [1],
+            key: String(repeating: "k", count: Limits.Media.attachmentKeyBytes + 1),
+            revision: 1
+        )
         #expect(attachments.revisions.count == 1)
         for number in 0..<2 * Limits.Media.attachmentsPerSession {
             attachments.put([1], key: "k\(number)", revision: UInt64(number))
