@@ -31,6 +31,7 @@ final class EventQueue: Sendable {
         case demand(PublicationID)
         case speakers(RoomID)
         case counters(Int)
+        case state
 
         init?(_ event: Event) {
             switch event {
@@ -39,8 +40,8 @@ final class EventQueue: Sendable {
             case .demand(let demand): self = .demand(demand.publication)
             case .speakers(let report): self = .speakers(report.room)
             case .counters(let counters): self = .counters(counters.worker)
-            case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed,
-                .state:
+            case .state: self = .state
+            case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed:
                 return nil
             }
         }

@@ -63,6 +63,17 @@ import Testing
         #expect(queue.take(10) == .events([Samples.closed(2)]))
     }
 
+    /// However often it is asked for, one state waits: it is the largest of all events.
+    @Test func oneStateWaits() {
+        let queue = flowing()
+        let newest = MediaState(epoch: "newest", sessions: [])
+        _ = queue.put([.state(state), Samples.closed(1), .state(state), .state(newest), Samples.closed(2)])
+        #expect(queue.waiting == 3)
+        #expect(queue.take(10) == .events([Samples.closed(1)]))
+        #expect(queue.take(10) == .state(newest))
+        #expect(queue.take(10) == .events([Samples.closed(2)]))
+    }
+
     @Test func theNewestOfEachKindWaits() {
         let queue = flowing(limit: 5)
         for round in UInt32(0)..<1000 {
