@@ -23,6 +23,12 @@ import Testing
         #expect(throws: SettingError.self) { try resolve(dev: false, role: .gateway) }
     }
 
+    /// Sessions then outlive the gateway, and records of them are left with the media plane.
+    @Test func theGatewayAloneKnowsThatItsMediaIsApart() throws {
+        #expect(try resolve(role: .gateway).gateway.isMediaApart)
+        #expect(try !resolve().gateway.isMediaApart)
+    }
+
     @Test func theDataDirectoryHasItsPrecedence() throws {
         #expect(try resolve().dataDirectory == "sfu-data")
         let systemd = ["STATE_DIRECTORY": "/var/lib/sfu:/var/lib/other"]

@@ -100,9 +100,22 @@ def test_no_packet_is_lost_when_the_gateway_is_killed(planes, room):
     async def scenario():
         async with Call(planes, room) as call:
             await call.flows()
-            await in_thread(planes.gateway.kill)
+            for _ in range(2):
+                await in_thread(planes.gateway.kill)
+                await call.flows(300)
+                await call.viewer.expect_pitch(500)
+                await in_thread(planes.gateway.start)
+                await in_thread(planes.wait_until_ready)
+                await call.flows(300)
+    asyncio.run(scenario())
+
+
+def test_no_packet_is_lost_when_the_gateway_is_restarted(planes, room):
+    async def scenario():
+        async with Call(planes, room) as call:
+            await call.flows()
+            await in_thread(planes.gateway.stop)
             await call.flows(300)
-            await call.viewer.expect_pitch(500)
             await in_thread(planes.gateway.start)
             await in_thread(planes.wait_until_ready)
             await call.flows(300)

@@ -60,7 +60,8 @@ struct ServeConfiguration {
             isDevelopment: isDevelopment,
             maximumRooms: try settings.whole("limits.rooms", in: 1...1_000_000) ?? Limits.Signaling.rooms,
             maximumParticipantsPerRoom: try settings.whole("limits.participants", in: 1...100_000)
-                ?? Limits.Signaling.participantsPerRoom
+                ?? Limits.Signaling.participantsPerRoom,
+            isMediaApart: role == .gateway
         )
         mediaListen = try settings.list("media.listen").flatMap { text in
             do { return try MediaIO.ListenAddress.parse(text) } catch {
