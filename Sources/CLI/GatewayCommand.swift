@@ -57,6 +57,7 @@ struct GatewayCommand: AsyncParsableCommand {
             mediaCounters: mediaCounters,
             registry: registry,
             eventLoop: group.next(),
+            isMediaApart: true,
             unreadiness: { link.absence.map { "the media plane is away: \($0)" } }
         )
         await side.gateway.start()

@@ -17,6 +17,7 @@ struct GatewaySide {
 
     /// - Parameters:
     ///   - registry: of the process, where metrics were bootstrapped with it.
+    ///   - isMediaApart: the media plane goes on when this process ends.
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
     init(
         _ configuration: ServeConfiguration,
@@ -24,6 +25,7 @@ struct GatewaySide {
         mediaCounters: MediaCounters,
         registry: PrometheusRegistry,
         eventLoop: any EventLoop,
+        isMediaApart: Bool = false,
         unreadiness: @escaping @Sendable () async -> String? = { nil }
     ) async throws {
         self.configuration = configuration
@@ -31,11 +33,14 @@ struct GatewaySide {
             if let keys = configuration.keys { try await TokenService(keys: keys) } else {
                 try await TokenService.development()
             }
+        var rooms = configuration.gateway
+        rooms.isMediaApart = isMediaApart
         gateway = Gateway(
             eventLoop: eventLoop,
             media: media,
             verifier: tokens,
-            configuration: configuration.gateway,
+            configuration: rooms,
+            seal: try SealKeyFile.load(directory: configuration.dataDirectory),
             logger: Logger(label: "sfu.gateway"),
             clock: ServerProcess.clock(),
             wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) },
