@@ -138,6 +138,7 @@ extension Gateway {
                     .versionUnsupported
                 )
             }
+            connection.trace = envelope.trace.flatMap { $0.utf8.count == 55 ? $0 : nil }
             let hello = try envelope.payload(as: Hello.self)
             try Checked.name(hello.device?.did, "device.did")
             try Checked.name(hello.device?.kind, "device.kind")
@@ -267,6 +268,7 @@ extension Gateway {
             )
         )
         member.isLive = true
+        noteJoined(member)
         queueSnapshot(member, at: now)
         member.logger.info("joined", metadata: ["pid": "\(member.id)"])
         flush(at: now)

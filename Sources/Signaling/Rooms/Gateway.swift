@@ -89,6 +89,11 @@ public actor Gateway {
     var paused: [ConnectionID: Connection] = [:]
     /// Commands that the media plane had no room for yet.
     var backlog = Fifo<Command>()
+    /// Hears what happens in rooms.
+    let events: (any EventSink)?
+    var books: [RoomID: CallBook] = [:]
+    /// Until then those that were there before a restart may come back.
+    var absentUntil: Instant?
     var isDraining = false
     /// Sockets that were told to close and have not closed yet.
     var closing: Set<ConnectionID> = []
@@ -103,6 +108,7 @@ public actor Gateway {
         media: any MediaPlane,
         verifier: any TokenVerifier,
         configuration: GatewayConfiguration = GatewayConfiguration(),
+        events: (any EventSink)? = nil,
         logger: Logger,
         clock: @escaping @Sendable () -> Instant,
         wallClock: @escaping @Sendable () -> UInt64,
@@ -112,6 +118,7 @@ public actor Gateway {
         self.media = media
         self.verifier = verifier
         self.configuration = configuration
+        self.events = events
         self.logger = logger
         self.clock = clock
         self.wallClock = wallClock
@@ -199,7 +206,9 @@ public actor Gateway {
         for room in Array(rooms.values) {
             if let due = room.state.rosterDeadline, due <= now { tellRoster(of: room, at: now) }
             tellWaitingLevels(of: room, at: now)
+            noteTracks(in: room)
         }
+        noteAbsent(at: now)
         for member in Array(negotiating.values) {
             if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }
         }
