@@ -5,12 +5,12 @@ import Logging
 import Metrics
 import NIOCore
 import RTP
+import ServiceLifecycle
 import Signaling
 import Synchronization
 
 import struct Foundation.Data
 import struct Foundation.Date
-import class Foundation.FileManager
 import class Foundation.JSONDecoder
 
 struct EventSettings: Sendable {
@@ -30,13 +30,12 @@ struct EventSettings: Sendable {
 }
 
 /// The log and its webhooks while the server runs.
-final class EventLogService: EventSink, EventReader {
+final class EventLogService: EventSink, EventReader, Service {
     private let log: EventLog
     private let client: WebhookClient
     private let dispatcher: WebhookDispatcher
     private let metrics: EventMetrics
     private let logger: Logger
-    private let tasks = Mutex<[Task<Void, Never>]>([])
 
     static let fileName = "events.db"
 
@@ -48,14 +47,6 @@ final class EventLogService: EventSink, EventReader {
         registry: any MetricsFactory,
         logger: Logger
     ) throws {
-        let manager = FileManager.default
-        if !manager.fileExists(atPath: directory) {
-            try manager.createDirectory(
-                atPath: directory,
-                withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700]
-            )
-        }
         let metrics = EventMetrics(registry)
         log = try EventLog(path: directory + "/" + Self.fileName, bounds: settings.bounds, logger: logger)
         client = WebhookClient(group: group)
@@ -73,34 +64,32 @@ final class EventLogService: EventSink, EventReader {
         for destination in settings.destinations { metrics.announce(destination.name) }
     }
 
-    /// Begins to send. Returns what is known of calls that had not ended when the server did, for `Gateway.recall`.
-    func start() async -> [RoomEvent] {
-        var remembered: [RoomEvent] = []
+    /// What is known of calls that had not ended when the server did, for `Gateway.recall`. New webhooks get the
+    /// events from here on.
+    func recall() async -> [RoomEvent] {
         do {
             try await dispatcher.register()
             let decoder = JSONDecoder()
-            remembered = try await log.unfinished().compactMap { stored in
+            return try await log.unfinished().compactMap { stored in
                 try? decoder.decode(RoomEvent.self, from: Data(stored.json))
             }
         } catch {
             logger.error("the event log cannot be read", metadata: ["error": "\(error)"])
+            return []
         }
+    }
+
+    /// Sends webhooks until shutdown, then writes what waits. What was not delivered goes on with the next start.
+    func run() async throws {
         let sending = Task { [dispatcher] in await dispatcher.run() }
         let counting = Task { [log, metrics] in
             repeat { metrics.record(log.statistics) } while (try? await Task.sleep(for: .seconds(1))) != nil
         }
-        tasks.withLock { $0 = [sending, counting] }
-        return remembered
-    }
-
-    /// Writes what waits. What was not delivered goes on with the next start.
-    func stop() async {
-        let running = tasks.withLock { tasks in
-            defer { tasks = [] }
-            return tasks
-        }
-        for task in running { task.cancel() }
-        for task in running { await task.value }
+        // Cancellation ends it as well.
+        try? await gracefulShutdown()
+        for task in [sending, counting] { task.cancel() }
+        await sending.value
+        await counting.value
         await log.close()
         do { try await client.shutdown() } catch {
             logger.debug("webhook connections did not close", metadata: ["error": "\(error)"])
