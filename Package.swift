@@ -236,7 +236,7 @@ let targets: [Target] = [
         name: "EventLogTests",
         dependencies: [
             "EventLog", "RTP",
-            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "GRDB", package: "GRDB.swift"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -13,6 +13,7 @@ public final class EventLog: Sendable {
     struct Tuning: Sendable {
         var writeRetry = Limits.Events.writeRetry
         var waiting = Limits.Events.waiting
+        var busyTimeout = Limits.Events.busyTimeout
         var pageLimit: Int?
     }
 
@@ -263,7 +264,12 @@ public final class EventLog: Sendable {
         var generator = SystemRandomNumberGenerator()
         let identity = String(generator.next() & 0xffff_ffff, radix: 32)
         func make() throws -> EventStore {
-            try EventStore(path: path, identity: identity, pageLimit: tuning.pageLimit)
+            try EventStore(
+                path: path,
+                identity: identity,
+                busyTimeout: tuning.busyTimeout,
+                pageLimit: tuning.pageLimit
+            )
         }
         let store: EventStore
         do {
@@ -439,7 +445,7 @@ public final class EventLog: Sendable {
             while true {
                 let step = try await store.prune(bounds, now: now, step: Limits.Events.pruneStep)
                 deleted += step
-                if step < Limits.Events.pruneStep { break }
+                if step == 0 { break }
             }
             try await store.pruneNames(keeping: state.withLock { $0.destinations }, now: now)
             let (oldest, newest) = try await store.bounds()

@@ -2,6 +2,8 @@
 import GRDB
 import RTP
 
+import struct Foundation.FileAttributeKey
+import struct Foundation.FileAttributeType
 import class Foundation.FileManager
 import class Foundation.JSONEncoder
 
@@ -47,18 +49,13 @@ struct EventStore: Sendable {
 
     private static let version = 1
 
-    /// `pageLimit` bounds the file, in pages of 4 KiB, as a full disk would.
-    init(path: String, identity: String, pageLimit: Int? = nil) throws {
-        let manager = FileManager.default
-        if !manager.fileExists(atPath: path) {
-            // SQLite gives its other files the rights of this one.
-            guard manager.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
-            else { throw EventLogError("cannot create \(path)") }
-        }
-        try manager.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    /// `busyTimeout`: how long a write waits for other processes. `pageLimit` bounds the file, in pages of 4 KiB, as a
+    /// full disk would.
+    init(path: String, identity: String, busyTimeout: Interval, pageLimit: Int? = nil) throws {
+        try Self.makeFile(path)
         var configuration = Configuration()
         configuration.label = "sfu.events"
-        configuration.busyMode = .timeout(5)
+        configuration.busyMode = .timeout(Double(busyTimeout.microseconds) / 1_000_000)
         configuration.maximumReaderCount = 4
         configuration.prepareDatabase { db in
             // What a webhook has told must be in the log even after a power cut.
@@ -67,6 +64,21 @@ struct EventStore: Sendable {
         }
         pool = try DatabasePool(path: path, configuration: configuration)
         self.identity = try pool.write { db in try Self.prepare(db, identity) }
+    }
+
+    /// For its user alone; SQLite gives its other files the same rights.
+    private static func makeFile(_ path: String) throws {
+        let manager = FileManager.default
+        let rights: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
+        guard manager.fileExists(atPath: path) else {
+            guard manager.createFile(atPath: path, contents: nil, attributes: rights) else {
+                throw EventLogError("cannot create \(path)")
+            }
+            return
+        }
+        let type = try manager.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+        guard type == .typeRegular else { throw EventLogError("\(path) is no file") }
+        try manager.setAttributes(rights, ofItemAtPath: path)
     }
 
     /// Returns the file's identity.

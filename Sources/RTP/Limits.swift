@@ -254,6 +254,8 @@ public enum Limits {
         public static let writeRetry = Interval.seconds(1)
         /// And at most this.
         public static let writeRetryLongest = Interval.seconds(30)
+        /// How long a write waits for another process that has the file locked.
+        public static let busyTimeout = Interval.seconds(5)
         /// Age of the events that are kept, unless it is set.
         public static let keptFor = Interval.seconds(72 * 3600)
         /// How many are kept, unless it is set.

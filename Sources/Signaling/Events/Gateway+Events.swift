@@ -46,9 +46,9 @@ extension Gateway {
         withBook(of: member.room.id) { $0.joined(member.id, tracks: tracks, at: $1) }
     }
 
-    /// It has been taken out of its room.
+    /// It has been taken out of its room. A shutdown is not told: most come back, and the next start tells the rest.
     func noteLeft(_ member: Member, reason: LeaveReason) {
-        guard member.isTold else { return }
+        guard member.isTold, !isDraining else { return }
         withBook(of: member.room.id) { $0.left(member.id, reason: reason, at: $1) }
     }
 

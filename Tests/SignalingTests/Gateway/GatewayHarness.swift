@@ -52,7 +52,10 @@ final class GatewayHarness: Sendable {
     let gateway: Gateway
     private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    init(_ configuration: GatewayConfiguration = GatewayConfiguration()) async {
+    init(
+        _ configuration: GatewayConfiguration = GatewayConfiguration(),
+        events: (any EventSink)? = nil
+    ) async {
         let shared = SharedTime()
         clock = shared
         gateway = Gateway(
@@ -60,6 +63,7 @@ final class GatewayHarness: Sendable {
             media: media,
             verifier: FakeVerifier(),
             configuration: configuration,
+            events: events,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             clock: { shared.now },
             wallClock: { UInt64(shared.now.microseconds / 1000) + 1_795_000_000_000 }
