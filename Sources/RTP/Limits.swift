@@ -242,7 +242,7 @@ public enum Limits {
         public static let usersPerCall = 10_000
         /// Users that a call's summary lists.
         public static let usersPerSummary = 500
-        /// After a restart, how long those who were there have to come back before they are told as gone.
+        /// After a restart, how long those who were there have to come back before they are told as gone, unless it is set.
         public static let returnWithin = Interval.seconds(90)
         /// Events that wait to be written.
         public static let waiting = 16_384

@@ -61,7 +61,9 @@ struct ServeConfiguration {
             isDevelopment: isDevelopment,
             maximumRooms: try settings.whole("limits.rooms", in: 1...1_000_000) ?? Limits.Signaling.rooms,
             maximumParticipantsPerRoom: try settings.whole("limits.participants", in: 1...100_000)
-                ?? Limits.Signaling.participantsPerRoom
+                ?? Limits.Signaling.participantsPerRoom,
+            returnWithin: try settings.whole("events.return-seconds", in: 1...3600).map { .seconds(Int64($0)) }
+                ?? Limits.Events.returnWithin
         )
         mediaListen = try settings.list("media.listen").flatMap { text in
             do { return try MediaIO.ListenAddress.parse(text) } catch {

@@ -155,6 +155,13 @@ struct Setting: Sendable {
             help: "how large the log of events may become"
         ),
         Setting(
+            key: "events.return-seconds",
+            flag: nil,
+            form: .whole,
+            fallback: "",
+            help: "after a restart, how long people have to come back before they are told as gone"
+        ),
+        Setting(
             key: "log.level",
             flag: "log-level",
             form: .text,

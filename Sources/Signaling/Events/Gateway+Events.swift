@@ -14,7 +14,7 @@ extension Gateway {
             }
         }
         if books.values.contains(where: \.hasAbsent) {
-            absentUntil = clock() + Limits.Events.returnWithin
+            absentUntil = clock() + configuration.returnWithin
         }
     }
 

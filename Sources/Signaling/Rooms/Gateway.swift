@@ -16,6 +16,8 @@ public struct GatewayConfiguration: Sendable {
     public var videoCodecs: [CodecName]
     /// How long a participant without a socket stays.
     public var detachGrace: Interval
+    /// After a restart, how long those who were there have to come back before they are told as gone.
+    public var returnWithin: Interval
 
     public init(
         isDevelopment: Bool = false,
@@ -23,7 +25,8 @@ public struct GatewayConfiguration: Sendable {
         maximumParticipantsPerRoom: Int = Limits.Signaling.participantsPerRoom,
         maximumConnections: Int = Limits.Signaling.connections,
         videoCodecs: [CodecName] = [.vp8, .vp9, .h264, .av1],
-        detachGrace: Interval = Limits.Signaling.detachGrace
+        detachGrace: Interval = Limits.Signaling.detachGrace,
+        returnWithin: Interval = Limits.Events.returnWithin
     ) {
         self.isDevelopment = isDevelopment
         self.maximumRooms = maximumRooms
@@ -31,6 +34,7 @@ public struct GatewayConfiguration: Sendable {
         self.maximumConnections = maximumConnections
         self.videoCodecs = videoCodecs
         self.detachGrace = detachGrace
+        self.returnWithin = returnWithin
     }
 }
 
