@@ -223,7 +223,6 @@ def test_a_call_is_shown_from_ring_to_summary(server, chat, people):
                 return
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    # The stream is open once a message of ours comes by; a ring before that would be lost on bob's page as well.
     welcome = alice.join(identifier)
     assert welcome["role"] == "moderator" and welcome["grants"]["moderate"] is True
     listener.join(20)
@@ -253,7 +252,8 @@ def test_a_chat_server_that_was_killed_misses_nothing(server, chat, people):
     bob.join(identifier)
     del bob.api
     alice.leave()
-    time.sleep(1)
+    eventually(
+        lambda: pull(server, room=identifier)["events"][-1]["type"] == "user.left", what="the server has told of both")
     chat.start()
     eventually(lambda: bob.in_call(identifier) == ["bob"], what="the state is right after the catch-up")
     bob.leave()
