@@ -96,6 +96,8 @@ final class EventQueue: Sendable {
 extension EventQueue.State {
     fileprivate mutating func restart(_ phase: EventQueue.Phase) {
         self.phase = phase
+        // Whoever was to take them may be gone.
+        isScheduled = false
         events = []
         places = [:]
         head = 0
@@ -123,7 +125,9 @@ extension EventQueue.State {
         guard live < limit else {
             dropped += UInt64(live) + 1
             overflows += 1
+            let isScheduled = isScheduled
             restart(.overflowed)
+            self.isScheduled = isScheduled
             return
         }
         compactIfSparse()

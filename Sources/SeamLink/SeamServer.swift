@@ -22,7 +22,7 @@ public actor SeamServer {
     let plane: any MediaPlane
     let logger: Logger
     let coder = LinkCoder()
-    let queue: EventQueue
+    nonisolated let queue: EventQueue
     var gateway: ConnectedGateway?
     var counts = LinkCounts()
     private let path: String

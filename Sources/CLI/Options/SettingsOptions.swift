@@ -13,8 +13,7 @@ struct SettingsOptions: ParsableArguments {
     var config: String?
 
     /// File below environment.
-    func settings() throws -> Settings {
-        let environment = ProcessInfo.processInfo.environment
+    func settings(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Settings {
         var settings = Settings()
         // systemd names several directories with colons between them; the first one is ours.
         if let state = environment["STATE_DIRECTORY"]?.split(separator: ":").first {
