@@ -115,14 +115,14 @@ final class EventLogService: EventSink, EventReader, Service {
 
     func read(_ query: EventQuery) async throws(GatewayError) -> EventList {
         do {
-            let cursor: Cursor?
+            let cursor: EventCursor?
             switch query.start {
             case .oldest:
                 cursor = nil
             case .newest:
                 return EventList(events: [], next: "\(try await log.end())", hasMore: false, hasGap: false)
             case .after(let text):
-                guard let read = Cursor(text) else {
+                guard let read = EventCursor(text) else {
                     throw GatewayError(.badRequest, "after is no cursor of this server")
                 }
                 cursor = read

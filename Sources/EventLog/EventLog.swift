@@ -166,7 +166,7 @@ public final class EventLog: Sendable {
 
     /// At most `limit` events behind a cursor, of one room if it is named. nil: from the oldest on. Throws
     /// `EventLogError` while the log cannot be read.
-    public func read(after cursor: Cursor?, room: String? = nil, limit: Int) async throws -> EventPage {
+    public func read(after cursor: EventCursor?, room: String? = nil, limit: Int) async throws -> EventPage {
         try await reading { store in
             let (oldest, newest) = try await store.bounds()
             let isOther = cursor.map { $0.log != store.identity || $0.position > newest } ?? false
@@ -183,7 +183,7 @@ public final class EventLog: Sendable {
             let firstKept = oldest ?? newest + 1
             return EventPage(
                 events: events,
-                next: Cursor(log: store.identity, position: next),
+                next: EventCursor(log: store.identity, position: next),
                 hasMore: next < newest,
                 hasGap: isOther || cursor.map { $0.position + 1 < firstKept } ?? false
             )
@@ -191,9 +191,9 @@ public final class EventLog: Sendable {
     }
 
     /// The cursor behind the newest event.
-    public func end() async throws -> Cursor {
+    public func end() async throws -> EventCursor {
         try await reading { store in
-            Cursor(log: store.identity, position: try await store.bounds().newest)
+            EventCursor(log: store.identity, position: try await store.bounds().newest)
         }
     }
 

@@ -123,9 +123,7 @@ struct EventStore: Sendable {
 
     /// All or nothing.
     func write(_ batch: EventBatch) async throws -> Written {
-        let bodies = batch.entries.map { entry in
-            if case .event(let draft) = entry { try? Self.encode(draft.content) } else { nil }
-        }
+        let bodies = batch.entries.map(Self.body)
         return try await pool.write { db in
             var written = Written()
             for (entry, body) in zip(batch.entries, bodies) {
@@ -186,10 +184,13 @@ struct EventStore: Sendable {
         return true
     }
 
-    private static func encode(_ content: any Encodable) throws -> String {
+    /// nil for what is no event, or cannot be encoded.
+    private static func body(_ entry: EventBatch.Entry) -> String? {
+        guard case .event(let draft) = entry else { return nil }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(content), as: UTF8.self)
+        guard let data = try? encoder.encode(draft.content), data.count > 2 else { return nil }
+        return String(decoding: data, as: UTF8.self)
     }
 
     private static func lastSequence(of room: String, _ db: Database) throws -> (sequence: Int64, used: Int64) {

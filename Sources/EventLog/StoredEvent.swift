@@ -53,14 +53,14 @@ public struct StoredEvent: Sendable, Equatable {
 
 public struct EventPage: Sendable, Equatable {
     public var events: [StoredEvent]
-    public var next: Cursor
+    public var next: EventCursor
     public var hasMore: Bool
     /// Events behind the cursor were deleted before it came, or it is of another log.
     public var hasGap: Bool
 }
 
 /// A place in one log, `LOG-POSITION` as text.
-public struct Cursor: Sendable, Equatable, CustomStringConvertible {
+public struct EventCursor: Sendable, Equatable, CustomStringConvertible {
     public var log: String
     public var position: Int64
 
@@ -115,6 +115,8 @@ public struct EventLogStatistics: Sendable, Equatable {
     /// Now in the log.
     public var stored: Int64 = 0
     public var waiting = 0
+
+    public init() {}
 }
 
 /// Why the log cannot be opened or read.

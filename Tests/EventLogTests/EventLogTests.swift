@@ -100,11 +100,11 @@ struct EventLogTests {
         #expect(!all.hasGap)
         #expect(all.events.count <= 11 && all.events.last?.id == "ev_31")
         #expect(log.statistics.pruned >= 20)
-        let old = Cursor(log: all.next.log, position: 3)
+        let old = EventCursor(log: all.next.log, position: 3)
         #expect(try await log.read(after: old, limit: 100).hasGap)
-        let foreign = try await log.read(after: Cursor(log: "zzz", position: 30), limit: 100)
+        let foreign = try await log.read(after: EventCursor(log: "zzz", position: 30), limit: 100)
         #expect(foreign.hasGap && foreign.events == all.events)
-        let future = Cursor(log: all.next.log, position: 1000)
+        let future = EventCursor(log: all.next.log, position: 1000)
         #expect(try await log.read(after: future, limit: 100).hasGap)
         let end = try await log.read(after: all.next, limit: 100)
         #expect(!end.hasGap && end.events.isEmpty && end.next == all.next)
@@ -294,7 +294,7 @@ struct EventLogTests {
     }
 
     @Test(arguments: ["", "-", "a", "a-", "-1", "a--1", "A-1", "a-1-2", "a-99999999999999999999", "a b-1"])
-    func cursorsThatAreNone(text: String) { #expect(Cursor(text) == nil) }
+    func cursorsThatAreNone(text: String) { #expect(EventCursor(text) == nil) }
 
-    @Test func cursorsAsText() { #expect(Cursor("8f2k1c-1042").map { "\($0)" } == "8f2k1c-1042") }
+    @Test func cursorsAsText() { #expect(EventCursor("8f2k1c-1042").map { "\($0)" } == "8f2k1c-1042") }
 }

@@ -47,11 +47,11 @@ extension Logger {
 
 extension EventLog {
     /// All ids behind a cursor, page by page.
-    func ids(after cursor: Cursor? = nil, room: String? = nil, limit: Int = 1000) async throws -> [String] {
+    func ids(after cursor: EventCursor? = nil, room: String? = nil, limit: Int = 1000) async throws -> [String] {
         try await events(after: cursor, room: room, limit: limit).map(\.id)
     }
 
-    func events(after cursor: Cursor? = nil, room: String? = nil, limit: Int = 1000) async throws -> [StoredEvent] {
+    func events(after cursor: EventCursor? = nil, room: String? = nil, limit: Int = 1000) async throws -> [StoredEvent] {
         var all: [StoredEvent] = []
         var cursor = cursor
         while true {

@@ -1,6 +1,7 @@
 // One HTTP request of a webhook and its answer. Must not know events, order or retries.
 import AsyncHTTPClient
 import NIOCore
+import NIOHTTP1
 import RTP
 
 public struct WebhookRequest: Sendable, Equatable {

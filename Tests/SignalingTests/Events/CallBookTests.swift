@@ -1,3 +1,4 @@
+import Foundation
 import RTP
 import Seam
 import Synchronization
@@ -8,14 +9,8 @@ import Testing
 @Suite("Book of a call")
 struct CallBookTests {
     private static func book() -> CallBook {
-        let count = Mutex(0)
-        return CallBook(room: "standup") { prefix in
-            prefix
-                + "\(count.withLock { count in
-                    count += 1
-                    return count
-                })"
-        }
+        let names = NameCounter()
+        return CallBook(room: "standup") { prefix in "\(prefix)\(names.next())" }
     }
 
     private static func person(_ pid: String, _ user: String, device: String? = nil) -> CallBook.Person {
@@ -243,7 +238,9 @@ struct CallBookTests {
             case .roomStarted:
                 #expect(call == nil, "seed \(seed)")
                 call = event.call
-            case .userJoined: #expect(users.insert(uid).inserted, "seed \(seed)")
+            case .userJoined:
+                let isNew = users.insert(uid).inserted
+                #expect(isNew, "seed \(seed)")
             case .userLeft:
                 #expect(users.remove(uid) != nil && !people.values.contains(uid), "seed \(seed)")
             case .participantJoined:
@@ -251,7 +248,8 @@ struct CallBookTests {
             case .participantLeft: #expect(people.removeValue(forKey: pid) != nil, "seed \(seed)")
             case .participantAborted: #expect(people[pid] == nil, "seed \(seed)")
             case .trackPublished:
-                #expect(tracks.insert(pid + (event.track?.tid ?? "")).inserted, "seed \(seed)")
+                let isNew = tracks.insert(pid + (event.track?.tid ?? "")).inserted
+                #expect(isNew, "seed \(seed)")
             case .trackUnpublished:
                 #expect(tracks.remove(pid + (event.track?.tid ?? "")) != nil, "seed \(seed)")
             case .roomEnded: #expect(people.isEmpty && users.isEmpty && call == event.call, "seed \(seed)")
@@ -259,5 +257,16 @@ struct CallBookTests {
             }
         }
         #expect(people.isEmpty && users.isEmpty && tracks.isEmpty && call == nil, "seed \(seed)")
+    }
+}
+
+private final class NameCounter: Sendable {
+    private let count = Mutex(0)
+
+    func next() -> Int {
+        count.withLock { count in
+            count += 1
+            return count
+        }
     }
 }
