@@ -245,7 +245,14 @@ let targets: [Target] = [
         ],
         swiftSettings: settings
     ),
-    .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
+    .testTarget(
+        name: "CLITests",
+        dependencies: [
+            "CLI", "EventLog", "RTP",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: settings
+    ),
 ]
 
 let package = Package(

@@ -2,6 +2,7 @@
 import ArgumentParser
 import Logging
 import Metrics
+import NIOCore
 import NIOPosix
 import SeamLink
 import Signaling

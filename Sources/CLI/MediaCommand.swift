@@ -2,6 +2,7 @@
 import ArgumentParser
 import Logging
 import MediaIO
+import NIOCore
 import NIOPosix
 import RTP
 import SeamLink

@@ -1,7 +1,9 @@
 // Runs both planes in one process: introduces the gateway to the media plane.
 import ArgumentParser
 import Logging
+import MediaIO
 import Metrics
+import NIOCore
 import NIOPosix
 import Signaling
 

@@ -115,7 +115,7 @@ import Testing
     @Test func bothEndsCount() async throws {
         try await LinkFixture.run { link in
             let plane = FakePlane()
-            let server = try await link.server(plane)
+            try await link.server(plane)
             #expect(link.metrics["sfu_link_up"] == nil)
             let (client, events) = try await link.client()
             await client.sendSoon(.close(Samples.session))

@@ -28,7 +28,7 @@ import Testing
             }
             #expect(server.queue.dropped > 500)
             #expect(plane.reports.all.count == 1, "asked for when it can be told, not before")
-            try await channel.setOption(.autoRead, value: true)
+            try await channel.setOption(.autoRead, value: true).get()
             #expect(await plane.reports.wait(count: 2)?.count == 2)
             plane.emit([Samples.closed(-1)])
             let coder = LinkCoder()

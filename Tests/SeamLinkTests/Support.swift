@@ -304,9 +304,15 @@ final class TestMetrics: MetricsFactory {
 
     subscript(_ name: String) -> Int64? { values.withLock { $0[name] } }
 
-    private struct Handler: CounterHandler, RecorderHandler {
+    private final class Handler: CounterHandler, RecorderHandler {
         let add: @Sendable (Int64) -> Void
         let set: @Sendable (Int64) -> Void
+
+        init(add: @escaping @Sendable (Int64) -> Void, set: @escaping @Sendable (Int64) -> Void) {
+            self.add = add
+            self.set = set
+        }
+
         func increment(by amount: Int64) { add(amount) }
         func reset() {}
         func record(_ value: Int64) { set(value) }
