@@ -130,7 +130,7 @@ struct EventLogTests {
 
     @Test func aFileThatIsTooLargeLosesItsOldest() async throws {
         let place = try LogPlace()
-        let log = try place.open(bounds: EventLogBounds(age: .seconds(1_000_000), count: 2500, bytes: 300_000))
+        let log = try place.open(bounds: EventLogBounds(age: .seconds(1_000_000), count: 2500, bytes: 150_000))
         for number in 1...3000 { log.append(EventDraft("ev_\(number)")) }
         await log.flush()
         log.append(EventDraft("last"))
@@ -215,8 +215,9 @@ struct EventLogTests {
         await log.close()
     }
 
+    /// With and without SQLite's other files, whose pages would stand in for those of the first.
     @Test(arguments: [true, false])
-    func aDamagedFileIsPutAside(wasClosed: Bool) async throws {
+    func aDamagedFileIsPutAside(isAlone: Bool) async throws {
         let place = try LogPlace()
         let first = try place.open()
         first.append(EventDraft("ev_1"))
@@ -225,7 +226,10 @@ struct EventLogTests {
         await first.close()
         let garbage = Data((0..<20_000).map { UInt8(truncatingIfNeeded: $0 &* 31) })
         try garbage.write(to: URL(fileURLWithPath: place.path))
-        if !wasClosed { try garbage.write(to: URL(fileURLWithPath: place.path + "-wal")) }
+        for suffix in ["-wal", "-shm"] where FileManager.default.fileExists(atPath: place.path + suffix) {
+            try FileManager.default.removeItem(atPath: place.path + suffix)
+        }
+        if !isAlone { try garbage.write(to: URL(fileURLWithPath: place.path + "-wal")) }
         let log = try place.open()
         #expect(log.statistics.filesPutAside == 1)
         #expect(try Data(contentsOf: URL(fileURLWithPath: place.path + ".damaged")) == garbage)

@@ -147,7 +147,7 @@ actor WebhookSender {
 
     /// Events that the log deleted before they were looked at.
     private func noteMissed(oldest: Int64?) {
-        guard let oldest, scanned > 0, scanned + 1 < oldest else { return }
+        guard let oldest, scanned + 1 < oldest else { return }
         let missed = Int(oldest - 1 - scanned)
         scanned = oldest - 1
         logger.error("events were deleted before they could be delivered", metadata: ["count": "\(missed)"])

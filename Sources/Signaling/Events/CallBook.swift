@@ -73,7 +73,7 @@ struct CallBook: Sendable {
             people[person.pid]?.isAway = false
             return
         }
-        var replaces = replacing.filter { people[$0] != nil }
+        var replaces = (expected[person.pid]?.replaces ?? []) + replacing.filter { people[$0] != nil }
         for other in replacing {
             // A successor that never came in hands on whom it was to replace.
             replaces += expected[other]?.replaces ?? []
