@@ -17,7 +17,7 @@ public final class EventLog: Sendable {
         var pageLimit: Int?
     }
 
-    fileprivate struct State {
+    struct State {
         var store: EventStore?
         var waiting: [EventBatch.Entry] = []
         var waitingEvents = 0
@@ -44,8 +44,8 @@ public final class EventLog: Sendable {
     private let tuning: Tuning
     private let wallClock: @Sendable () -> UInt64
     private let logger: Logger
-    private let state = Mutex(State())
-    private let wake: AsyncStream<Void>.Continuation
+    let state = Mutex(State())
+    let wake: AsyncStream<Void>.Continuation
 
     /// Opens or makes the log at `path`. A damaged file is put aside and a new one begun; on a full disk the log is
     /// opened later. `wallClock` counts milliseconds since 1970.
@@ -162,102 +162,6 @@ public final class EventLog: Sendable {
         }
     }
 
-    // MARK: Reading
-
-    /// At most `limit` events behind a cursor, of one room if it is named. nil: from the oldest on. Throws
-    /// `EventLogError` while the log cannot be read.
-    public func read(after cursor: EventCursor?, room: String? = nil, limit: Int) async throws -> EventPage {
-        try await reading { store in
-            let (oldest, newest) = try await store.bounds()
-            let isOther = cursor.map { $0.log != store.identity || $0.position > newest } ?? false
-            let start = isOther ? 0 : cursor?.position ?? 0
-            let events = try await store.events(
-                after: start,
-                room: room,
-                limit: limit,
-                bytes: Limits.Events.pageBytes
-            )
-            // With fewer events than there may be, everything up to `newest` was looked at.
-            let isAll = events.count < limit && events.reduce(0) { $0 + $1.json.count } < Limits.Events.pageBytes
-            let next = isAll ? max(newest, events.last?.position ?? 0) : events.last?.position ?? start
-            let firstKept = oldest ?? newest + 1
-            return EventPage(
-                events: events,
-                next: EventCursor(log: store.identity, position: next),
-                hasMore: next < newest,
-                hasGap: isOther || cursor.map { $0.position + 1 < firstKept } ?? false
-            )
-        }
-    }
-
-    /// The cursor behind the newest event.
-    public func end() async throws -> EventCursor {
-        try await reading { store in
-            EventCursor(log: store.identity, position: try await store.bounds().newest)
-        }
-    }
-
-    /// What was told of stretches that have begun and not ended, room by room.
-    public func unfinished() async throws -> [StoredEvent] {
-        try await reading { try await $0.unfinished(limit: Limits.Events.kept) }
-    }
-
-    /// A value after each write from now on, or several; ends when the log is closed.
-    public func changes() -> AsyncStream<Void> {
-        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-        let id: UInt64? = state.withLock { state in
-            guard !state.isClosing else { return nil }
-            state.lastListener += 1
-            state.listeners[state.lastListener] = continuation
-            return state.lastListener
-        }
-        guard let id else {
-            continuation.finish()
-            return stream
-        }
-        continuation.onTermination = { [weak self] _ in
-            self?.state.withLock { $0.listeners[id] = nil }
-        }
-        return stream
-    }
-
-    // MARK: For webhooks
-
-    func heads(after position: Int64) async throws -> (heads: [EventHead], oldest: Int64?) {
-        try await reading { store in
-            (try await store.heads(after: position, limit: Limits.Events.scan), try await store.bounds().oldest)
-        }
-    }
-
-    func next(
-        in room: String,
-        after position: Int64,
-        through last: Int64,
-        types: Set<String>?
-    ) async throws -> StoredEvent? {
-        try await reading { try await $0.next(in: room, after: position, through: last, types: types) }
-    }
-
-    /// Registers a destination.
-    func destination(_ name: String) async throws -> (floor: Int64, rooms: [String: RoomPosition]) {
-        _ = state.withLock { $0.destinations.insert(name) }
-        return try await reading { try await $0.destination(name) }
-    }
-
-    /// Written with the next batch; the newest of each room counts. After a crash the one before may come back.
-    func note(_ position: RoomPosition, of key: PositionKey, floor: Int64?) {
-        state.withLock { state in
-            state.positions[key] = position
-            if let floor { state.floors[key.destination] = floor }
-        }
-        wake.yield()
-    }
-
-    func note(floor: Int64, of destination: String) {
-        state.withLock { $0.floors[destination] = floor }
-        wake.yield()
-    }
-
     // MARK: The file
 
     private func open() throws {
@@ -306,22 +210,9 @@ public final class EventLog: Sendable {
     }
 
     /// Without the statement's arguments, which are people's names.
-    private static func text(_ error: any Error) -> String {
+    static func text(_ error: any Error) -> String {
         guard let error = error as? DatabaseError else { return "\(error)" }
         return error.message ?? "SQLite error \(error.resultCode.rawValue)"
-    }
-
-    private func reading<Value: Sendable>(
-        _ work: (EventStore) async throws -> Value
-    ) async throws -> Value {
-        guard let store = state.withLock({ $0.store }) else {
-            throw EventLogError("the event log cannot be read now")
-        }
-        do {
-            return try await work(store)
-        } catch let error as DatabaseError {
-            throw EventLogError("the event log cannot be read now: \(Self.text(error))")
-        }
     }
 
     // MARK: Writing
@@ -433,8 +324,9 @@ public final class EventLog: Sendable {
     private func prune() async {
         let now = wallClock()
         let due = state.withLock { state in
-            guard now - min(state.lastPrune, now) >= Limits.Events.pruneInterval.milliseconds
-                || state.statistics.stored > bounds.count
+            guard
+                now - min(state.lastPrune, now) >= Limits.Events.pruneInterval.milliseconds
+                    || state.statistics.stored > bounds.count
             else { return false }
             state.lastPrune = now
             return true

@@ -145,8 +145,11 @@ struct EventStore: Sendable {
             }
             for (key, value) in batch.positions {
                 try db.execute(
-                    sql: "INSERT OR REPLACE INTO positions (destination, room, position, failing) VALUES (?, ?, ?, ?)",
-                    arguments: [key.destination, key.room, value.position, value.failingSince.map(Int64.init)]
+                    sql:
+                        "INSERT OR REPLACE INTO positions (destination, room, position, failing) VALUES (?, ?, ?, ?)",
+                    arguments: [
+                        key.destination, key.room, value.position, value.failingSince.map(Int64.init),
+                    ]
                 )
             }
             for (name, floor) in batch.floors {
@@ -193,7 +196,8 @@ struct EventStore: Sendable {
         return String(decoding: data, as: UTF8.self)
     }
 
-    private static func lastSequence(of room: String, _ db: Database) throws -> (sequence: Int64, used: Int64) {
+    private static func lastSequence(of room: String, _ db: Database) throws -> (sequence: Int64, used: Int64)
+    {
         let statement = try db.cachedStatement(sql: "SELECT sequence, used FROM rooms WHERE room = ?")
         guard let row = try Row.fetchOne(statement, arguments: [room]) else { return (0, 0) }
         return (row[0], row[1])
@@ -254,7 +258,8 @@ struct EventStore: Sendable {
         try await pool.read { db in
             let rows = try Row.fetchCursor(
                 db,
-                sql: "SELECT * FROM events WHERE room = ? AND position > ? AND position <= ? ORDER BY position",
+                sql:
+                    "SELECT * FROM events WHERE room = ? AND position > ? AND position <= ? ORDER BY position",
                 arguments: [room, position, last]
             )
             while let row = try rows.next() {
@@ -270,7 +275,8 @@ struct EventStore: Sendable {
         try await pool.read { db in
             let starts = try Row.fetchAll(
                 db,
-                sql: "SELECT room, MAX(position) AS start, mark FROM events WHERE mark IS NOT NULL GROUP BY room"
+                sql:
+                    "SELECT room, MAX(position) AS start, mark FROM events WHERE mark IS NOT NULL GROUP BY room"
             )
             var events: [StoredEvent] = []
             for row in starts where row["mark"] == EventDraft.Mark.begins.rawValue {
@@ -336,74 +342,6 @@ struct EventStore: Sendable {
             }
             return (known, rooms)
         }
-    }
-
-    // MARK: Pruning
-
-    /// Deletes at most `step` events that are too old or too many. Returns how many.
-    func prune(_ bounds: EventLogBounds, now: UInt64, step: Int) async throws -> Int {
-        try await pool.write { db in
-            guard let oldest = try Int64.fetchOne(db, sql: "SELECT MIN(position) FROM events"),
-                let newest = try Int64.fetchOne(db, sql: "SELECT MAX(position) FROM events")
-            else { return 0 }
-            // Positions are given without holes.
-            var first = max(oldest, newest - Int64(bounds.count) + 1)
-            let horizon = Int64(clamping: now) - bounds.age.milliseconds
-            let young = try Int64.fetchOne(
-                db,
-                sql: "SELECT position FROM events WHERE time >= ? ORDER BY position LIMIT 1",
-                arguments: [horizon]
-            )
-            first = max(first, young ?? newest + 1)
-            if try Self.usedBytes(db) > bounds.bytes {
-                first = max(first, oldest + max(1, (newest - oldest + 1) / 10))
-            }
-            guard first > oldest else { return 0 }
-            try db.execute(
-                sql: "DELETE FROM events WHERE position < ?",
-                arguments: [min(first, oldest + Int64(step))]
-            )
-            return db.changesCount
-        }
-    }
-
-    /// Rooms that nobody used for long, and destinations that were taken out of the settings: all that they have
-    /// missed is gone.
-    func pruneNames(keeping destinations: Set<String>, now: UInt64) async throws {
-        try await pool.write { db in
-            let horizon = Int64(clamping: now) - Limits.Events.sequenceMemory.milliseconds
-            try db.execute(
-                sql: """
-                    DELETE FROM rooms WHERE room IN (
-                        SELECT room FROM rooms WHERE used < ? ORDER BY used LIMIT \(Limits.Events.pruneStep)
-                    )
-                    """,
-                arguments: [horizon]
-            )
-            let rooms = try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM rooms") ?? 0
-            if rooms > Limits.Events.sequences {
-                try db.execute(
-                    sql: "DELETE FROM rooms WHERE room IN (SELECT room FROM rooms ORDER BY used LIMIT ?)",
-                    arguments: [rooms - Limits.Events.sequences]
-                )
-            }
-            let oldest = try Int64.fetchOne(db, sql: "SELECT MIN(position) FROM events") ?? 0
-            for name in try String.fetchAll(
-                db,
-                sql: "SELECT name FROM destinations WHERE floor < ?",
-                arguments: [oldest - 1]
-            ) where !destinations.contains(name) {
-                try db.execute(sql: "DELETE FROM positions WHERE destination = ?", arguments: [name])
-                try db.execute(sql: "DELETE FROM destinations WHERE name = ?", arguments: [name])
-            }
-        }
-    }
-
-    private static func usedBytes(_ db: Database) throws -> Int {
-        let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
-        let free = try Int.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0
-        let size = try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 0
-        return (pages - free) * size
     }
 
     func close() throws { try pool.close() }

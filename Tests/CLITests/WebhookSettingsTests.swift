@@ -7,7 +7,9 @@ import Testing
 @Suite struct WebhookSettingsTests {
     private static let secret = "0123456789abcdef0123456789abcdef"
 
-    private func destinations(file: String = "", environment: [String: String] = [:]) throws -> [WebhookDestination] {
+    private func destinations(file: String = "", environment: [String: String] = [:]) throws
+        -> [WebhookDestination]
+    {
         var settings = try Settings.file(file, name: "sfu.yaml")
         settings.overlay(try Settings.environment(environment))
         return try EventSettings(settings).destinations
@@ -41,7 +43,9 @@ import Testing
             "SFU_WEBHOOK_EVENTS": "room.*",
         ])
         #expect(destinations.map(\.url) == ["http://127.0.0.1:9000/hook"])
-        #expect(destinations[0].secrets.count == 2 && destinations[0].types == ["room.started", "room.ended"])
+        #expect(
+            destinations[0].secrets.count == 2 && destinations[0].types == ["room.started", "room.ended"]
+        )
     }
 
     @Test(arguments: [
@@ -53,9 +57,15 @@ import Testing
         ("webhooks: [{url: 'https://a.example/'}]", "one secret is needed"),
         ("webhooks: [{url: 'https://a.example/', secrets: short}]", "at least 32 bytes"),
         ("webhooks: [{url: 'http://a.example/', secrets: SECRET}]", "http:// is for loopback"),
-        ("webhooks: [{url: 'https://a.example/', secrets: SECRET, events: [user.joind]}]", "did you mean \"user.joined\"?"),
+        (
+            "webhooks: [{url: 'https://a.example/', secrets: SECRET, events: [user.joind]}]",
+            "did you mean \"user.joined\"?"
+        ),
         ("webhooks: [{url: 'https://a.example/', secrets: SECRET, events: []}]", "names none"),
-        ("webhooks: [{url: 'https://a.example/', secrets: SECRET, timeout: soon}]", "whole number of seconds"),
+        (
+            "webhooks: [{url: 'https://a.example/', secrets: SECRET, timeout: soon}]",
+            "whole number of seconds"
+        ),
         ("webhooks: [{url: 'https://a.example/', secrets: SECRET, timeout: 61}]", "from 1 to 60"),
         ("webhooks: [{url: 'https://a.example/', secrets: SECRET, allow-http: maybe}]", "true or false"),
         (

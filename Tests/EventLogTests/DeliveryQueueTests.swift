@@ -159,7 +159,8 @@ struct DeliveryQueueTests {
             }
             now = now + .milliseconds(Int64(random.below(3000)))
             for turn in queue.next(at: now) {
-                guard let event = log.first(where: { $0.room == turn.room && $0.position > turn.after }) else {
+                guard let event = log.first(where: { $0.room == turn.room && $0.position > turn.after })
+                else {
                     queue.drained(turn.room)
                     continue
                 }

@@ -13,7 +13,9 @@ struct EventLogTests {
         for number in 1...1200 { log.append(EventDraft("ev_\(number)", room: number % 3 == 0 ? "b" : "a")) }
         await log.flush()
         #expect(try await log.ids(limit: 100) == (1...1200).map { "ev_\($0)" })
-        #expect(try await log.ids(room: "b", limit: 7) == (1...1200).filter { $0 % 3 == 0 }.map { "ev_\($0)" })
+        #expect(
+            try await log.ids(room: "b", limit: 7) == (1...1200).filter { $0 % 3 == 0 }.map { "ev_\($0)" }
+        )
         let events = try await log.events(room: "b")
         #expect(events.map(\.sequence) == (1...400).map { Int64($0) })
         let object = try JSONDecoder().decode(Note.self, from: Data(events[6].json))
@@ -29,7 +31,9 @@ struct EventLogTests {
         log.append(EventDraft("ev_1"))
         await log.flush()
         for file in try FileManager.default.contentsOfDirectory(atPath: place.directory) {
-            let rights = try FileManager.default.attributesOfItem(atPath: place.directory + "/" + file)[.posixPermissions]
+            let rights = try FileManager.default.attributesOfItem(atPath: place.directory + "/" + file)[
+                .posixPermissions
+            ]
             #expect((rights as? NSNumber)?.intValue == 0o600, "\(file)")
         }
         await log.close()
@@ -71,7 +75,11 @@ struct EventLogTests {
         let killed = try place.open()
         for number in 1...700 { killed.append(EventDraft("ev_\(number)")) }
         await killed.flush()
-        killed.note(RoomPosition(position: 5, failingSince: 77), of: PositionKey(destination: "x", room: "standup"), floor: 3)
+        killed.note(
+            RoomPosition(position: 5, failingSince: 77),
+            of: PositionKey(destination: "x", room: "standup"),
+            floor: 3
+        )
         await killed.flush()
         let copy = try LogPlace()
         for suffix in ["", "-wal"] {
@@ -116,7 +124,9 @@ struct EventLogTests {
         let now = Mutex<UInt64>(10_000_000)
         let bounds = EventLogBounds(age: .seconds(3600))
         let log = try place.open(bounds: bounds, now: { now.withLock { $0 } })
-        for number in 1...5 { log.append(EventDraft("ev_\(number)", time: 10_000_000 + UInt64(number) * 1000)) }
+        for number in 1...5 {
+            log.append(EventDraft("ev_\(number)", time: 10_000_000 + UInt64(number) * 1000))
+        }
         await log.flush()
         #expect(try await log.ids().count == 5)
         now.withLock { $0 += 3_600_000 + 3500 }
@@ -130,7 +140,9 @@ struct EventLogTests {
 
     @Test func aFileThatIsTooLargeLosesItsOldest() async throws {
         let place = try LogPlace()
-        let log = try place.open(bounds: EventLogBounds(age: .seconds(1_000_000), count: 2500, bytes: 150_000))
+        let log = try place.open(
+            bounds: EventLogBounds(age: .seconds(1_000_000), count: 2500, bytes: 150_000)
+        )
         for number in 1...3000 { log.append(EventDraft("ev_\(number)")) }
         await log.flush()
         log.append(EventDraft("last"))

@@ -14,8 +14,21 @@ struct Note: Codable, Sendable {
 }
 
 extension EventDraft {
-    init(_ id: String, room: String = "standup", type: String = "note", time: UInt64 = 1000, mark: Mark? = nil) {
-        self.init(id: id, room: room, type: type, time: time, mark: mark, content: Note(id: id, text: "\"{}\\/é"))
+    init(
+        _ id: String,
+        room: String = "standup",
+        type: String = "note",
+        time: UInt64 = 1000,
+        mark: Mark? = nil
+    ) {
+        self.init(
+            id: id,
+            room: room,
+            type: type,
+            time: time,
+            mark: mark,
+            content: Note(id: id, text: "\"{}\\/é")
+        )
     }
 }
 
@@ -47,11 +60,15 @@ extension Logger {
 
 extension EventLog {
     /// All ids behind a cursor, page by page.
-    func ids(after cursor: EventCursor? = nil, room: String? = nil, limit: Int = 1000) async throws -> [String] {
+    func ids(after cursor: EventCursor? = nil, room: String? = nil, limit: Int = 1000) async throws
+        -> [String]
+    {
         try await events(after: cursor, room: room, limit: limit).map(\.id)
     }
 
-    func events(after cursor: EventCursor? = nil, room: String? = nil, limit: Int = 1000) async throws -> [StoredEvent] {
+    func events(after cursor: EventCursor? = nil, room: String? = nil, limit: Int = 1000) async throws
+        -> [StoredEvent]
+    {
         var all: [StoredEvent] = []
         var cursor = cursor
         while true {

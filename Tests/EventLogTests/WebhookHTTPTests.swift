@@ -36,7 +36,9 @@ final class HookServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-                    try channel.pipeline.syncOperations.addHandler(Handler(received: received, decide: decide))
+                    try channel.pipeline.syncOperations.addHandler(
+                        Handler(received: received, decide: decide)
+                    )
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -136,10 +138,14 @@ struct WebhookHTTPTests {
         try result.get()
     }
 
-    private static func id(_ received: HookServer.Received) -> String { received.headers["sfu-event-id"] ?? "" }
+    private static func id(_ received: HookServer.Received) -> String {
+        received.headers["sfu-event-id"] ?? ""
+    }
 
     @Test func aRequestCarriesTheEventAndItsSignature() async throws {
-        try await Self.with { _, _ in .answer(.noContent) } _: { server, log, facts in
+        try await Self.with { _, _ in
+            .answer(.noContent)
+        } _: { server, log, facts in
             WebhookSenderTests.append(1, room: "a", to: log)
             await facts.wait { facts in
                 facts.contains { if case .delivered = $0 { true } else { false } }
@@ -204,7 +210,9 @@ struct WebhookHTTPTests {
     }
 
     @Test func anAnswerThatBreaksOffAfterItsStatusCounts() async throws {
-        try await Self.with { _, _ in .breakOff } _: { server, log, facts in
+        try await Self.with { _, _ in
+            .breakOff
+        } _: { server, log, facts in
             for number in 1...3 { WebhookSenderTests.append(number, room: "a", to: log) }
             await facts.wait { facts in
                 facts.count { if case .delivered = $0 { true } else { false } } == 3

@@ -327,8 +327,10 @@ struct WebhookSenderTests {
 
     @Test(arguments: [
         ("", "not a URL"), ("chat.example", "not a URL"), ("ftp://chat.example/", "https://"),
-        ("http://chat.example/hook", "http:// is for loopback"), ("http://8.8.8.8/", "http:// is for loopback"),
-        ("http://172.32.0.1/", "http:// is for loopback"), ("http://[2001:db8::1]/", "http:// is for loopback"),
+        ("http://chat.example/hook", "http:// is for loopback"),
+        ("http://8.8.8.8/", "http:// is for loopback"),
+        ("http://172.32.0.1/", "http:// is for loopback"),
+        ("http://[2001:db8::1]/", "http:// is for loopback"),
         ("https://user:pass@chat.example/", "user or a password"),
     ])
     func badDestinationsSayWhatIsWrong(url: String, expected: String) {
@@ -342,7 +344,8 @@ struct WebhookSenderTests {
 
     @Test(arguments: [
         "https://chat.example/hook", "http://localhost:9000/", "http://127.0.0.1/", "http://10.1.2.3/",
-        "http://172.16.0.1/", "http://192.168.1.1:80/", "http://[::1]:9000/", "http://[fd00::1]/", "http://chat:9000/x",
+        "http://172.16.0.1/", "http://192.168.1.1:80/", "http://[::1]:9000/", "http://[fd00::1]/",
+        "http://chat:9000/x",
         "http://chat.internal/",
     ])
     func goodDestinations(url: String) throws {
@@ -359,7 +362,12 @@ struct WebhookSenderTests {
             }
         }
         _ = try WebhookDestination(name: "chat", url: url, secrets: [Self.secret, Self.secret])
-        _ = try WebhookDestination(name: nil, url: "http://a.example/", secrets: [Self.secret], allowsPlaintext: true)
+        _ = try WebhookDestination(
+            name: nil,
+            url: "http://a.example/",
+            secrets: [Self.secret],
+            allowsPlaintext: true
+        )
         #expect(throws: WebhookDestinationError.self) {
             _ = try WebhookDestination(name: nil, url: url, secrets: [Self.secret], timeout: .seconds(61))
         }

@@ -1,16 +1,13 @@
 """The example chat server and sfu as two processes: what happens in calls arrives, whatever is killed."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.cookiejar
 import http.server
 import json
-import os
 import re
-import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -18,12 +15,9 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from sfuserver import ROOT, SFUServer, die_with_parent, eventually, free_port
+from chatserver import KEY, SECRET, ChatServer
+from sfuserver import SFUServer, eventually, free_port
 from websockets.sync.client import connect
-
-KEY = "a-key-of-tests-with-enough-bytes-in-it"
-SECRET = "a-secret-of-tests-with-enough-bytes-in-it"
-EXAMPLE = ROOT / "examples/chat-server/chat_server.py"
 
 
 def b64(data):
@@ -67,44 +61,15 @@ class Recorder:
         self.server.server_close()
 
 
-class ChatServer:
-    def __init__(self, directory, sfu_url, port):
-        self.url = f"http://127.0.0.1:{port}"
-        self.database = directory / "chat.db"
-        self.environment = {
-            **os.environ, "CHAT_KEY": KEY, "CHAT_WEBHOOK_SECRETS": SECRET, "CHAT_SFU_URL": sfu_url,
-            "CHAT_LISTEN": f"127.0.0.1:{port}", "CHAT_DATABASE": str(self.database)}
-        self.process = None
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [sys.executable, str(EXAMPLE)], env=self.environment, stdout=subprocess.PIPE, text=True,
-            preexec_fn=die_with_parent)
-        for line in self.process.stdout:
-            if line.startswith("Open "):
-                break
-        else:
-            raise AssertionError(f"the chat server ended with {self.process.wait()}")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def events(self, room):
-        """(id, number) of what it has taken, in the order in which it took them."""
-        with sqlite3.connect(self.database) as db:
-            return db.execute("SELECT id, seq FROM events WHERE room = ? ORDER BY rowid", (room,)).fetchall()
-
-
 class Person:
     """A user of the chat, perhaps with a socket in a call."""
 
-    def __init__(self, chat, name):
+    def __init__(self, chat, name, sockets):
         self.chat = chat
         self.name = name
         self.opener = urllib.request.build_opener(
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+        self.sockets = sockets
         self.socket = None
         self.api("/api/login", {"name": name})
 
@@ -125,7 +90,7 @@ class Person:
     def join(self, identifier):
         ticket = self.api(f"/api/conversations/{identifier}/call", {"ring": True})
         url = ticket["url"].replace("http", "ws", 1) + f"/v1/rooms/{urllib.parse.quote(ticket['room'])}/signal"
-        self.socket = connect(url, subprotocols=["sfu.v1+json"])
+        self.socket = self.sockets.enter_context(connect(url, subprotocols=["sfu.v1+json"], close_timeout=1))
         self.send({"type": "hello", "v": "1.0", "data": {
             "token": ticket["token"], "device": {"did": f"device-of-{self.name}", "kind": "web"}}})
         first = json.loads(self.socket.recv(timeout=10))
@@ -186,9 +151,15 @@ def chat(tmp_path, server, chat_port):
 
 
 @pytest.fixture
-def people(chat):
+def sockets():
+    with contextlib.ExitStack() as open_ones:
+        yield open_ones
+
+
+@pytest.fixture
+def people(chat, sockets):
     """Alice, bob, and a conversation of the two that is alice's."""
-    alice, bob = Person(chat, "alice"), Person(chat, "bob")
+    alice, bob = Person(chat, "alice", sockets), Person(chat, "bob", sockets)
     identifier = alice.api("/api/conversations", {"title": "Friends", "members": ["bob"]})["id"]
     return alice, bob, identifier
 
@@ -344,9 +315,9 @@ def test_the_pull_asks_for_the_scope_and_waits(server, chat, people):
     alice.leave()
 
 
-def test_only_members_get_a_token(chat, people):
+def test_only_members_get_a_token(chat, people, sockets):
     _, _, identifier = people
-    mallory = Person(chat, "mallory")
+    mallory = Person(chat, "mallory", sockets)
     for path, data in ((f"/api/conversations/{identifier}", None), (f"/api/conversations/{identifier}/call", {})):
         with pytest.raises(urllib.error.HTTPError) as refused:
             mallory.api(path, data)

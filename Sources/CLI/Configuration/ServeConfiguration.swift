@@ -62,7 +62,9 @@ struct ServeConfiguration {
             maximumRooms: try settings.whole("limits.rooms", in: 1...1_000_000) ?? Limits.Signaling.rooms,
             maximumParticipantsPerRoom: try settings.whole("limits.participants", in: 1...100_000)
                 ?? Limits.Signaling.participantsPerRoom,
-            returnWithin: try settings.whole("events.return-seconds", in: 1...3600).map { .seconds(Int64($0)) }
+            returnWithin: try settings.whole("events.return-seconds", in: 1...3600).map {
+                .seconds(Int64($0))
+            }
                 ?? Limits.Events.returnWithin
         )
         mediaListen = try settings.list("media.listen").flatMap { text in
@@ -79,7 +81,10 @@ struct ServeConfiguration {
         let socket = settings.text("link.socket")
         socketPath = socket.isEmpty ? dataDirectory + "/media.sock" : socket
         guard role == .everything || socketPath.utf8.count <= Limits.Link.pathBytes else {
-            throw fail("link.socket", "the path \"\(socketPath)\" is longer than \(Limits.Link.pathBytes) bytes")
+            throw fail(
+                "link.socket",
+                "the path \"\(socketPath)\" is longer than \(Limits.Link.pathBytes) bytes"
+            )
         }
         events = try EventSettings(settings)
         let keys = settings.keys

@@ -34,8 +34,10 @@ enum WebhookSettings {
                     throw SettingError("\(place(value, name)): unknown webhook setting \"\(word)\"\(hint)")
                 }
                 let isList = word == "secrets" || word == "events"
-                let texts = value.scalar.map { [$0.string] } ?? value.sequence?.compactMap { $0.scalar?.string }
-                guard let texts, texts.count == (value.sequence?.count ?? 1), isList || value.sequence == nil else {
+                let texts =
+                    value.scalar.map { [$0.string] } ?? value.sequence?.compactMap { $0.scalar?.string }
+                guard let texts, texts.count == (value.sequence?.count ?? 1), isList || value.sequence == nil
+                else {
                     throw SettingError("\(place(value, name)): \(word) has the wrong form")
                 }
                 settings.set("\(key).\(padded(index)).\(word)", to: texts, origin: place(value, name))
@@ -79,7 +81,9 @@ enum WebhookSettings {
     private static func destination(_ fields: [String: Settings.Value]) throws -> WebhookDestination {
         let origin = fields.values.map(\.origin).min() ?? key
         func one(_ field: String) -> String? { fields[field]?.texts.first }
-        guard let url = one("url"), !url.isEmpty else { throw SettingError("\(origin): a webhook needs a url") }
+        guard let url = one("url"), !url.isEmpty else {
+            throw SettingError("\(origin): a webhook needs a url")
+        }
         var timeout = Limits.Events.webhookTimeout
         if let text = one("timeout") {
             guard let seconds = Int64(text), (1...3600).contains(seconds) else {
@@ -114,7 +118,8 @@ enum WebhookSettings {
         var types: Set<String> = []
         for pattern in value.texts {
             let matching =
-                pattern == "*" ? all
+                pattern == "*"
+                ? all
                 : pattern.hasSuffix(".*")
                     ? all.filter { $0.hasPrefix(pattern.dropLast()) } : all.filter { $0 == pattern }
             guard !matching.isEmpty else {

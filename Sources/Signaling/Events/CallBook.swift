@@ -83,7 +83,8 @@ struct CallBook: Sendable {
     }
 
     /// It is in, with what it publishes. Nothing is told of somebody who is in already.
-    mutating func joined(_ pid: ParticipantID, tracks: [RoomEvent.Track] = [], at time: UInt64) -> [RoomEvent] {
+    mutating func joined(_ pid: ParticipantID, tracks: [RoomEvent.Track] = [], at time: UInt64) -> [RoomEvent]
+    {
         guard let arrival = expected.removeValue(forKey: pid) else { return [] }
         let person = arrival.person
         var events: [RoomEvent] = []
@@ -111,7 +112,8 @@ struct CallBook: Sendable {
     // MARK: Publishing
 
     /// What it publishes now.
-    mutating func publish(_ tracks: [RoomEvent.Track], by pid: ParticipantID, at time: UInt64) -> [RoomEvent] {
+    mutating func publish(_ tracks: [RoomEvent.Track], by pid: ParticipantID, at time: UInt64) -> [RoomEvent]
+    {
         guard let entry = people[pid] else { return [] }
         let gone = entry.tracks.filter { old in !tracks.contains { $0.tid == old.tid } }
         let new = tracks.filter { track in !entry.tracks.contains { $0.tid == track.tid } }

@@ -27,7 +27,8 @@ struct CallBookTests {
     /// `type uid-or-pid reason`
     private static func lines(_ events: [RoomEvent]) -> [String] {
         events.map { event in
-            ([event.type.rawValue] + [event.track?.tid ?? event.pid ?? event.uid, event.reason].compactMap { $0 })
+            ([event.type.rawValue]
+                + [event.track?.tid ?? event.pid ?? event.uid, event.reason].compactMap { $0 })
                 .joined(separator: " ")
         }
     }
@@ -62,14 +63,19 @@ struct CallBookTests {
         let third = Self.join(&book, "pa_3", "bob", device: "phone", at: 3000)
         #expect(Self.lines(third) == ["participant.joined pa_3"])
         #expect(third[0].did == "phone")
-        #expect(Self.lines(book.left(ParticipantID("pa_2"), reason: .left, at: 5000)) == ["participant.left pa_2 left"])
+        #expect(
+            Self.lines(book.left(ParticipantID("pa_2"), reason: .left, at: 5000)) == [
+                "participant.left pa_2 left"
+            ]
+        )
         let gone = book.left(ParticipantID("pa_1"), reason: .timeout, at: 6000)
         #expect(Self.lines(gone) == ["participant.left pa_1 timeout", "user.left alice timeout"])
         #expect(gone[1].durationMs == 5000)
         let last = book.left(ParticipantID("pa_3"), reason: .kicked, at: 9000)
         #expect(
             Self.lines(last) == [
-                "participant.left pa_3 kicked", "user.left bob kicked", "room.ended kicked", "call.summary kicked",
+                "participant.left pa_3 kicked", "user.left bob kicked", "room.ended kicked",
+                "call.summary kicked",
             ]
         )
         #expect(last.allSatisfy { $0.call == call })
@@ -112,12 +118,16 @@ struct CallBookTests {
         let joined = book.joined(pid, tracks: [Self.mic], at: 1)
         #expect(Self.lines(joined).last == "track.published tr_1")
         #expect(book.publish([Self.mic], by: pid, at: 2).isEmpty)
-        #expect(Self.lines(book.publish([Self.cam], by: pid, at: 3)) == [
-            "track.unpublished tr_1", "track.published tr_2",
-        ])
-        #expect(Self.lines(book.left(pid, reason: .left, at: 4)).prefix(2) == [
-            "track.unpublished tr_2", "participant.left pa_1 left",
-        ])
+        #expect(
+            Self.lines(book.publish([Self.cam], by: pid, at: 3)) == [
+                "track.unpublished tr_1", "track.published tr_2",
+            ]
+        )
+        #expect(
+            Self.lines(book.left(pid, reason: .left, at: 4)).prefix(2) == [
+                "track.unpublished tr_2", "participant.left pa_1 left",
+            ]
+        )
     }
 
     @Test func aReplacedDeviceDoesNotTakeItsUserAway() {
@@ -138,13 +148,18 @@ struct CallBookTests {
         #expect(book.left(ParticipantID("pa_1"), reason: .replaced, at: 2).isEmpty)
         // A third one replaces the second, and hands on what that one was to replace.
         book.entered(Self.person("pa_3", "alice"), replacing: [ParticipantID("pa_2")])
-        #expect(Self.lines(book.left(ParticipantID("pa_2"), reason: .replaced, at: 3)) == [
-            "participant.aborted pa_2 replaced"
-        ])
-        #expect(Self.lines(book.left(ParticipantID("pa_3"), reason: .media, at: 4)) == [
-            "participant.aborted pa_3 media", "participant.left pa_1 replaced", "user.left alice replaced",
-            "room.ended replaced", "call.summary replaced",
-        ])
+        #expect(
+            Self.lines(book.left(ParticipantID("pa_2"), reason: .replaced, at: 3)) == [
+                "participant.aborted pa_2 replaced"
+            ]
+        )
+        #expect(
+            Self.lines(book.left(ParticipantID("pa_3"), reason: .media, at: 4)) == [
+                "participant.aborted pa_3 media", "participant.left pa_1 replaced",
+                "user.left alice replaced",
+                "room.ended replaced", "call.summary replaced",
+            ]
+        )
         #expect(book.isEmpty)
     }
 
@@ -167,7 +182,9 @@ struct CallBookTests {
         #expect(book.hasAbsent)
         book.entered(Self.person("pa_1", "alice", device: "d1"))
         #expect(book.joined(ParticipantID("pa_1"), tracks: [Self.mic], at: 9000).isEmpty)
-        #expect(Self.lines(book.giveUpAbsent(at: 10_000)) == ["participant.left pa_2 lost", "user.left bob lost"])
+        #expect(
+            Self.lines(book.giveUpAbsent(at: 10_000)) == ["participant.left pa_2 lost", "user.left bob lost"]
+        )
         #expect(book.publish([Self.mic], by: ParticipantID("pa_1"), at: 10_001).isEmpty)
         let end = book.left(ParticipantID("pa_1"), reason: .left, at: 11_000)
         #expect(end.last?.call == events[0].call)
@@ -179,12 +196,18 @@ struct CallBookTests {
     @Test func theSameDeviceUnderANewNameReplacesTheOldOne() {
         var (book, _) = Self.recalled()
         let events = Self.join(&book, "pa_9", "alice", device: "d1", at: 9000)
-        #expect(Self.lines(events) == [
-            "participant.joined pa_9", "track.unpublished tr_1", "participant.left pa_1 replaced",
-        ])
+        #expect(
+            Self.lines(events) == [
+                "participant.joined pa_9", "track.unpublished tr_1", "participant.left pa_1 replaced",
+            ]
+        )
         #expect(events[0].replaces == ["pa_1"])
         // Another device of hers would not have.
-        #expect(Self.lines(Self.join(&book, "pa_10", "bob", device: "new", at: 9100)) == ["participant.joined pa_10"])
+        #expect(
+            Self.lines(Self.join(&book, "pa_10", "bob", device: "new", at: 9100)) == [
+                "participant.joined pa_10"
+            ]
+        )
     }
 
     @Test func nobodyComesBack() {

@@ -56,9 +56,13 @@ struct EventRoutesTests {
             #expect(response.status == 200)
             #expect(response.headers["content-type"] == "application/json")
             #expect(response.headers["cache-control"] == "no-store")
-            #expect(response.body == #"{"events":[{"a":1},{"b":2}],"next":"abc-9","more":true,"gap":true}"# + "\n")
+            #expect(
+                response.body == #"{"events":[{"a":1},{"b":2}],"next":"abc-9","more":true,"gap":true}"# + "\n"
+            )
         }
-        #expect(reader.queries == [EventQuery(start: .after("abc-7"), limit: 2, room: "stand up", wait: .zero)])
+        #expect(
+            reader.queries == [EventQuery(start: .after("abc-7"), limit: 2, room: "stand up", wait: .zero)]
+        )
     }
 
     @Test func defaults() async throws {

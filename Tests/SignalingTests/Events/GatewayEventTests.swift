@@ -30,7 +30,9 @@ struct GatewayEventTests {
         let alice = try await harness.join("alice", did: "d1")
         #expect(log.all.map(\.type) == [.roomStarted, .userJoined, .participantJoined])
         let joined = log.all[2]
-        #expect(joined.pid == alice.pid && joined.uid == "alice" && joined.did == "d1" && joined.kind == "web")
+        #expect(
+            joined.pid == alice.pid && joined.uid == "alice" && joined.did == "d1" && joined.kind == "web"
+        )
         #expect(joined.name == "Alice" && joined.role == .speaker && joined.room == "standup")
         #expect(joined.time > 1_795_000_000_000)
         let bob = try await harness.join("bob")
@@ -46,7 +48,8 @@ struct GatewayEventTests {
         try await alice.request("leave")
         #expect(
             log.take() == [
-                "track.unpublished alice", "track.unpublished alice", "participant.left alice", "user.left alice",
+                "track.unpublished alice", "track.unpublished alice", "participant.left alice",
+                "user.left alice",
                 "room.ended ", "call.summary ",
             ]
         )
