@@ -50,7 +50,9 @@ final class FakeReceiver: WebhookTransport {
         case .refuse:
             throw Lost()
         case .hang:
-            try await Task.sleep(for: .seconds(100_000))
+            let (never, continuation) = AsyncStream<Void>.makeStream()
+            for await _ in never {}
+            continuation.finish()
             throw Lost()
         }
     }
