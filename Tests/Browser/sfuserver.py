@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
@@ -66,6 +67,10 @@ class SFUServer:
         for address in addresses:
             self.command += ["--http", f"{address}:{self.http_port}", "--media", f"{address}:{self.media_port}"]
         self.command += arguments
+        # Of its own, and kept over a kill and another start.
+        self._data = None if "--data" in arguments else tempfile.TemporaryDirectory(prefix="sfu-data-")
+        if self._data:
+            self.command += ["--data", self._data.name]
         self.lines = []
         self.log = log
         self.process = None

@@ -183,6 +183,8 @@ extension Gateway {
         for publication in value(MemberRecord.publicationsKey, as: [Publication].self) ?? [] {
             _ = room.state.put(publication, of: member.id, byOwner: false, at: now)
         }
+        noteEntered(member)
+        noteJoined(member)
         return true
     }
 }

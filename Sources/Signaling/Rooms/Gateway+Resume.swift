@@ -148,6 +148,7 @@ extension Gateway {
         let settles = outcome == .rejoin ? settleTime(at: now) : nil
         sendWelcome(member, on: connection, outcome, seq: 0, pc: pc, settles: settles)
         member.isLive = true
+        noteJoined(member)
         queueSnapshot(member, at: now)
         member.logger.info(
             "\(outcome == .fresh ? "joined" : "joined again")",

@@ -142,6 +142,7 @@ extension Gateway {
                     .versionUnsupported
                 )
             }
+            connection.trace = envelope.trace.flatMap { $0.utf8.count == 55 ? $0 : nil }
             let hello = try envelope.payload(as: Hello.self)
             try Checked.name(hello.device?.did, "device.did")
             try Checked.name(hello.device?.kind, "device.kind")
