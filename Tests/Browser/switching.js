@@ -140,6 +140,11 @@
         return null;
       })();
     },
+    /** The same for spatial layers of one stream: its only encoding is sent in this mode. The last packet is not seen. */
+    expectMode(mode, ms) {
+      const check = async () => (await this.layers())[0]?.mode === mode && now();
+      offs = until(check, ms, mode).catch(() => null);
+    },
     offResult: () => offs,
 
     // Watching.
@@ -198,6 +203,8 @@
     },
     /** Pauses in the picture of more than 150 ms since the last call, and how far apart the sender's clock puts their ends. */
     gaps() { const found = gaps; gaps = []; return found; },
+    /** What the server says of the camera's layers that are sent now, lowest first. */
+    live: () => tile.publication.layers.filter((one) => one.live).map(({ s = 0, w, h, kbps }) => ({ s, w, h, kbps })),
     shown: () => ({ ...newest, layer: tile?.layer ?? null, text: tile?.info()?.text ?? '' }),
   };
 }
