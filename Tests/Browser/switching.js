@@ -203,8 +203,8 @@
     },
     /** Pauses in the picture of more than 150 ms since the last call, and how far apart the sender's clock puts their ends. */
     gaps() { const found = gaps; gaps = []; return found; },
-    /** What the server says of the camera's layers that are sent now, lowest first. */
-    live: () => tile.publication.layers.filter((one) => one.live).map(({ s = 0, w, h, kbps }) => ({ s, w, h, kbps })),
+    /** The widths of the camera's layers that are sent now, as the server says, lowest first. */
+    widths: () => tile.publication.layers.filter((one) => one.live).map((one) => one.width),
     shown: () => ({ ...newest, layer: tile?.layer ?? null, text: tile?.info()?.text ?? '' }),
   };
 }

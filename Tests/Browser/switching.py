@@ -127,6 +127,9 @@ class Stage:
     def shown(self):
         return self.call("shown")
 
+    def widths(self):
+        return self.call("widths")
+
     def close(self):
         raise NotImplementedError
 
