@@ -100,6 +100,20 @@ test('spatial layers that fill no tile are left out, and the others keep their s
   assert.equal(sfu.applyLayers(list, [{ scalabilityMode: 'L3T3' }], [{ active: true, maxW: 99, maxH: 99 }], { size: {} }), false);
 });
 
+test('spatial layers that remain do not take the bits of those that are left out', () => {
+  const after = (maxBitrate, ...tiles) => {
+    const plan = { scalabilityMode: 'L3T3_KEY', ...(maxBitrate ? { maxBitrate } : {}) };
+    const list = [{ ...plan }];
+    return tiles.map((maxW) => {
+      sfu.applyLayers(list, [plan], [{ active: true, maxW, maxH: (maxW * 9) / 16 }], { size: { width: 1280, height: 720 } });
+      return list[0].maxBitrate;
+    });
+  };
+  assert.deepEqual(after(1_700_000, 320, 640, 1280, 320, 1280), [225_000, 750_000, 1_700_000, 225_000, 1_700_000]);
+  assert.deepEqual(after(500_000, 320, 640, 1280), [225_000, 500_000, 500_000]);
+  assert.deepEqual(after(undefined, 320, 1280), [225_000, undefined]);
+});
+
 test('opus options go into the answer of our own sections only', () => {
   const sdp = ['v=0', 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63', 'a=mid:0', 'a=rtpmap:111 opus/48000/2', 'a=fmtp:111 minptime=10;useinbandfec=0',
     'm=audio 9 UDP/TLS/RTP/SAVPF 109', 'a=mid:7', 'a=rtpmap:109 opus/48000/2', 'a=fmtp:109 minptime=10', 'a=sendonly',

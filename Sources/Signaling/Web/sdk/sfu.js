@@ -149,8 +149,12 @@ export function screenEncodings(width, height, { simulcast = true, scalabilityMo
   ];
 }
 
-/** What one stream with spatial layers is sent as for a tile of `maxW` × `maxH`: the layers that remain keep their sizes. */
-function spatialLayers({ scalabilityMode, scaleResolutionDownBy = 1 }, { maxW, maxH }, { width, height }) {
+/**
+ * What one stream with spatial layers is sent as for a tile of `maxW` × `maxH`: the layers that remain keep their sizes.
+ * They would take all the bits of those that go. They get half as many again as in simulcast: with fewer, AV1 leaves out
+ * pictures behind the key frame that the change begins with.
+ */
+function spatialLayers({ scalabilityMode, scaleResolutionDownBy = 1, maxBitrate }, { maxW, maxH }, { width, height }) {
   const [, count, temporal, key = ''] = /^L([23])T([123])(_KEY)?$/.exec(scalabilityMode ?? '') ?? [];
   if (!count || !width || !height) return {};
   const fills = (layers) => {
@@ -159,9 +163,12 @@ function spatialLayers({ scalabilityMode, scaleResolutionDownBy = 1 }, { maxW, m
   };
   let layers = 1;
   while (layers < count && !fills(layers)) layers += 1;
+  const scale = scaleResolutionDownBy * 2 ** (count - layers);
+  const isWhole = layers === Number(count);
   return {
     scalabilityMode: `L${layers}T${temporal}${layers > 1 ? key : ''}`,
-    scaleResolutionDownBy: scaleResolutionDownBy * 2 ** (count - layers),
+    scaleResolutionDownBy: scale,
+    maxBitrate: isWhole ? maxBitrate : Math.min(maxBitrate ?? Infinity, 1.5 * rate(Math.max(width, height) / scale)),
   };
 }
 
@@ -182,7 +189,7 @@ export function applyLayers(encodings, planned, demand, { rates = true, size } =
     if ((encoding.active ?? true) !== active) { encoding.active = active; changed = true; }
     for (const [key, value] of Object.entries(size && active ? spatialLayers(plan, wish, size) : {})) {
       if ((encoding[key] ?? (key === 'scaleResolutionDownBy' ? 1 : undefined)) === value) continue;
-      encoding[key] = value;
+      if (value === undefined) delete encoding[key]; else encoding[key] = value;
       changed = true;
     }
     if (!rates || encoding.maxFramerate === limit) return;
