@@ -375,7 +375,7 @@ export class Signal {
   state = 'idle';
   sid = ''; epoch = ''; lastSeq = 0; rev = 0; rttMs = null; resumes = 0; lostAt = 0; lag = 0;
   #ws = null; #dials = 0; #attempt = 0; #resume = null; #welcomed = false; #renewed = false; #isResuming = false; #renew = false;
-  #lastId = 0; #pending = new Map(); #queue = []; #inflight = MAX_IN_FLIGHT; #upTo = 0; #isReplaying = false; #isSnapshotDone = false;
+  #lastId = 0; #pending = new Map(); #queue = []; #inflight = MAX_IN_FLIGHT; #upTo = 0; #isReplaying = false; #isSnapshotDone = false; #nextEpoch = '';
   #unacked = 0; #unackedBytes = 0; #timers = {}; #heard = 0; #pinged = 0; #ticked = 0; #dialedAt = 0; #stopTicker = null; #bye = null;
 
   /**
@@ -557,18 +557,20 @@ export class Signal {
       return Promise.reject(new SFUError('overloaded', 'Too much waits for the connection to come back.', { retryable: true }));
     }
     const entry = { type, data, key, isOver: false };
+    // Its number is used up once it was sent: the entry stays, so that the server sees no gap after a resume.
+    const giveUp = () => {
+      this.#queue = this.#queue.filter((one) => one !== entry);
+      entry.settle(replaced());
+    };
     entry.promise = new Promise((resolve, reject) => {
       entry.settle = (error, value) => {
         if (entry.isOver) return;
         entry.isOver = true;
+        abort?.removeEventListener('abort', giveUp);
         if (error) reject(error); else resolve(value);
       };
     });
-    // Its number is used up once it was sent: the entry stays, so that the server sees no gap after a resume.
-    abort?.addEventListener('abort', () => {
-      this.#queue = this.#queue.filter((one) => one !== entry);
-      entry.settle(replaced());
-    }, { once: true });
+    abort?.addEventListener('abort', giveUp);
     if (isFirst) this.#queue.unshift(entry); else this.#queue.push(entry);
     this.#flush();
     return entry.promise;
@@ -634,11 +636,21 @@ export class Signal {
     if (type === 'hb') { this.#heartbeat(data); return; }
     if (type === 'replayed') { this.#replayed(data.upTo ?? this.#upTo); return; }
     if (seq !== undefined && !this.#inOrder(seq, bytes)) return;
-    // Of these alone: they tell everything up to their revision, single values do not.
-    if (['roster', 'snapshot', 'delta'].includes(type)) this.rev = Math.max(this.rev, data.rev ?? 0, envelope.rev ?? 0);
-    this.on.event(type, data, envelope);
     const isPaged = (data.page ?? 1) < (data.of ?? 1);
+    if (!isPaged) this.#knows(type, Math.max(data.rev ?? 0, envelope.rev ?? 0));
+    this.on.event(type, data, envelope);
     if ((type === 'snapshot' || type === 'delta') && !isPaged) this.#snapshotDone();
+  }
+
+  /**
+   * Up to which revision, of which epoch, everything is known: rosters and deltas go on from there, a whole snapshot begins. A
+   * single value says nothing of what was before it, and half a snapshot nothing of who has left.
+   */
+  #knows(type, rev) {
+    if (type === 'snapshot') {
+      this.epoch = this.#nextEpoch;
+      this.rev = rev;
+    } else if ((type === 'roster' || type === 'delta') && this.epoch === this.#nextEpoch) this.rev = Math.max(this.rev, rev);
   }
 
   /** Whether an event is the next one. In a replay superseded values are left out, and there alone may numbers be missing. */
@@ -670,9 +682,7 @@ export class Signal {
     const isAgain = this.#welcomed;
     this.sid = data.sid;
     if (outcome !== 'replay') this.lastSeq = data.seq ?? 0;
-    // Revisions of another epoch are other numbers.
-    if (isAnew || (data.room?.epoch ?? '') !== this.epoch) this.rev = 0;
-    this.epoch = data.room?.epoch ?? '';
+    this.#nextEpoch = data.room?.epoch ?? '';
     if (isAgain && !isAnew) this.resumes += 1;
     this.#resume = data.resume?.token ? { token: data.resume.token, windowMs: data.resume.windowMs } : isAnew ? null : this.#resume;
     this.#inflight = Math.min(MAX_IN_FLIGHT, data.limits?.inflight ?? MAX_IN_FLIGHT);
@@ -1001,7 +1011,7 @@ export class Publication {
 /** A stream of ours: what the application wants, and the sender that carries it. */
 export class LocalPublication extends Publication {
   transceiver = null; pending = true; demand = null;
-  #tail = Promise.resolve(); #track = null; #hold = null;
+  #tail = Promise.resolve(); #track = null; #hold = null; #wantsMuted = false;
 
   constructor(participant, track, options) {
     super(participant);
@@ -1059,11 +1069,14 @@ export class LocalPublication extends Publication {
   mute() { return this.setMuted(true); }
   unmute() { return this.setMuted(false); }
 
-  setMuted(muted) {
+  async setMuted(muted) {
     const { room } = this.participant;
     const releases = this.kind === 'video' && this.options.recapture;
+    this.#wantsMuted = muted;
     if (muted) this.#mark(true);
-    return this.#serial(async () => {
+    await this.#serial(async () => {
+      // Whoever changes their mind meanwhile is not unmuted on the way.
+      if (this.#wantsMuted !== muted) return;
       if (!muted && !this.#track && this.options.recapture) {
         const track = await this.options.recapture();
         this.#use(track);
@@ -1078,8 +1091,8 @@ export class LocalPublication extends Publication {
       }
       if (!muted) this.#mark(false);
       room._changed();
-      if (this.tid) await this.#tellMuted();
     });
+    if (this.tid) await this.#tellMuted();
   }
 
   async #tellMuted() {
