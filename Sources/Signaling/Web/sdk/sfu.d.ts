@@ -407,7 +407,7 @@ export interface RoomEvents {
   /** What we may do changed. */
   permissions: { role?: string; grants: any; by: Participant | null };
   /** For those who may admit: who waits now, and what changed. */
-  lobby: { waiting: Waiting[] };
+  lobby: { waiting: Waiting[]; change?: "waiting" | "admitted" | "denied" | "left"; who?: { pid: string; uid?: string; name?: string } };
   /** A moderator muted a publication of ours, or changed whether we may unmute it. */
   forceMuted: { publication: LocalPublication; muted: boolean; locked: boolean; by: Participant | null };
   /** A moderator asks us to unmute. */

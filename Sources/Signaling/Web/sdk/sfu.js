@@ -1969,9 +1969,11 @@ export class Room extends EventTarget {
     this.#permit({ role: data.role, grants: data.grants ?? {} });
     this.#roomObject(data.room ?? {});
     this.#view.sent = '';
+    const wasWaiting = this.waiting;
     this.waiting = data.waiting ?? false;
     if (this.waiting) { this.#arrive(); return; }
     this.#connectMedia(isAnew, data.pc);
+    if (wasWaiting) this._emit('admitted', {});
     if (declares) this.#declare();
     else if (!isAgain) this.#subscribeAsWanted();
   }
@@ -2401,7 +2403,7 @@ export class Room extends EventTarget {
   #lobbyChanged(what, one) {
     if (what === 'waiting') this.lobby.set(one.pid, one);
     else if (!this.lobby.delete(one.pid)) return;
-    this._emit('lobby', { waiting: [...this.lobby.values()], [what]: one });
+    this._emit('lobby', { waiting: [...this.lobby.values()], change: what, who: one });
   }
 
   /** Once, however often the server has to say it: by sender and the sender's own name for it. */
