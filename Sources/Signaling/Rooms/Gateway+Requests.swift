@@ -85,6 +85,8 @@ extension Gateway {
             case .mute: try mute(envelope.payload(), from: member, id, at: now)
             case .subscribe: try subscribe(envelope.payload(), from: member, id, at: now)
             case .view: try view(envelope.payload(), from: member, id, at: now)
+            case .sync: try synchronize(envelope.payload(), from: member, id, at: now)
+            case .refresh: refresh(try envelope.payload(), from: member, id)
             }
         } catch {
             fail(member, id, error, of: envelope.type, at: now)
@@ -155,6 +157,17 @@ extension Gateway {
     private func publish(_ wanted: PublishTrack, from member: Member, _ id: UInt64?, at now: Instant)
         throws(GatewayError)
     {
+        let stored = try put(wanted, of: member, at: now)
+        guard let object = object(stored, of: member) else {
+            throw GatewayError(.notFound, "not in the room any more")
+        }
+        if stored.mid != nil { reconfigure(member) }
+        respond(member, id, TrackResult(track: object), at: now)
+    }
+
+    /// Announces a track, or changes one that is known by its `cid`.
+    @discardableResult
+    func put(_ wanted: PublishTrack, of member: Member, at now: Instant) throws(GatewayError) -> Publication {
         try Checked.name(wanted.cid, "cid")
         try Checked.name(wanted.name, "name")
         let source = wanted.source ?? (wanted.kind == .audio ? .mic : .camera)
@@ -206,11 +219,10 @@ extension Gateway {
             }
             publication.mid = mid
         }
-        guard let stored = member.room.state.put(publication, of: member.id, byOwner: true, at: now),
-            let object = object(stored, of: member)
-        else { throw GatewayError(.notFound, "not in the room any more") }
-        if stored.mid != nil { reconfigure(member) }
-        respond(member, id, TrackResult(track: object), at: now)
+        guard let stored = member.room.state.put(publication, of: member.id, byOwner: true, at: now) else {
+            throw GatewayError(.notFound, "not in the room any more")
+        }
+        return stored
     }
 
     private func unpublish(_ which: TrackSelector, from member: Member, _ id: UInt64?, at now: Instant)
@@ -271,6 +283,12 @@ extension Gateway {
         _ id: UInt64?,
         at now: Instant
     ) throws(GatewayError) {
+        let results = try self.update(update, of: member)
+        refreshWishes(of: member, at: now)
+        respond(member, id, results, at: now)
+    }
+
+    func update(_ update: UpdateSubscriptions, of member: Member) throws(GatewayError) -> SubscriptionResults {
         guard member.claims.grants.subscribe else {
             throw GatewayError(.forbidden, "the token does not allow to receive")
         }
@@ -291,13 +309,19 @@ extension Gateway {
             }
         }
         member.wishing.isAutomatic = update.auto ?? member.wishing.isAutomatic
-        refreshWishes(of: member, at: now)
-        respond(member, id, SubscriptionResults(results: results, auto: member.wishing.isAutomatic), at: now)
+        return SubscriptionResults(results: results, auto: member.wishing.isAutomatic)
     }
 
     private func view(_ update: UpdateView, from member: Member, _ id: UInt64?, at now: Instant)
         throws(GatewayError)
     {
+        try show(update, to: member)
+        refreshWishes(of: member, at: now)
+        askForSlots(member, at: now)
+        respond(member, id, Done(), at: now)
+    }
+
+    func show(_ update: UpdateView, to member: Member) throws(GatewayError) {
         guard update.tiles.count <= Limits.Signaling.wishesPerMessage else {
             throw GatewayError(.tooLarge, "at most \(Limits.Signaling.wishesPerMessage) tiles")
         }
@@ -310,9 +334,6 @@ extension Gateway {
             tiles.append((target, Wishes.Tile(tile)))
         }
         member.wishing.show(tiles)
-        refreshWishes(of: member, at: now)
-        askForSlots(member, at: now)
-        respond(member, id, Done(), at: now)
     }
 }
 
@@ -320,7 +341,7 @@ extension ClientMessage {
     /// Without an id there would be nobody to tell the outcome.
     var needsID: Bool {
         switch self {
-        case .offer, .publish, .unpublish, .mute, .subscribe: true
+        case .offer, .publish, .unpublish, .mute, .subscribe, .sync, .refresh: true
         case .hello, .ack, .ping, .leave, .candidate, .view: false
         }
     }

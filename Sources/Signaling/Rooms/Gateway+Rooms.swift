@@ -14,10 +14,14 @@ extension Gateway {
         connection: Connection? = nil,
         device: String? = nil,
         kind: String,
+        returning ticket: ResumeTicket? = nil,
         at now: Instant
     ) throws(GatewayError) -> Member {
         guard !isDraining else {
             throw GatewayError(.overloaded, "the server is restarting", retryAfterMs: 1000)
+        }
+        guard !isCrowded else {
+            throw GatewayError(.overloaded, "the server is short of memory", retryAfterMs: 5000)
         }
         try Checked.name(name, "room")
         guard !name.isEmpty else { throw GatewayError(.badRequest, "the room has no name") }
@@ -44,25 +48,13 @@ extension Gateway {
         }
         let room = existing ?? Room(RoomState(id: id, epoch: Self.makeName("r_")))
         rooms[id] = room
-        let member = makeMember(room, claims, front, device: device, at: now)
+        let member = makeMember(room, claims, front, device: device, kind: kind, returning: ticket, at: now)
         member.connection = connection
         room.members[member.id] = member
+        if front == .socket { sessions[member.sid] = member }
         if !member.isViewer {
             room.state.join(
-                Participant(
-                    id: member.id,
-                    user: claims.user,
-                    device: device,
-                    name: claims.name,
-                    role: claims.role,
-                    kind: kind,
-                    attributes: claims.attributes,
-                    grants: claims.grants,
-                    connection: member.connectionState(at: now),
-                    joinedAt: wallClock(),
-                    order: 0,
-                    revision: 0
-                ),
+                Participant(member, order: 0, at: now),
                 at: now
             )
         }
@@ -71,11 +63,13 @@ extension Gateway {
         return member
     }
 
-    private func makeMember(
+    func makeMember(
         _ room: Room,
         _ claims: Claims,
         _ front: Member.Front,
         device: String?,
+        kind: String,
+        returning ticket: ResumeTicket?,
         at now: Instant
     ) -> Member {
         let sid = SessionID(Self.makeName("se_", isSecret: true))
@@ -83,16 +77,29 @@ extension Gateway {
         logger[metadataKey: "room"] = "\(room.id)"
         logger[metadataKey: "user"] = "\(claims.user)"
         logger[metadataKey: "sid"] = "\(sid)"
+        // Whoever comes back is who it was, unless somebody has taken its name in the meantime.
+        let known = ticket?.participant
+        let isFree = known.map { room.state.participants[$0] == nil && room.members[$0] == nil } ?? false
+        let stay = min(claims.maxSession, Limits.Signaling.longestMaxSession)
         return Member(
-            id: ParticipantID(Self.makeName("pa_")),
+            id: isFree ? known ?? ParticipantID(Self.makeName("pa_")) : ParticipantID(Self.makeName("pa_")),
             sid: sid,
             room: room,
             claims: claims,
             front: front,
             device: device,
+            kind: kind,
             joinedAt: now,
+            joinedAtWall: ticket?.joinedAt ?? wallClock(),
+            leavesAt: ticket.map { now + until($0.expiresAt) } ?? now + stay,
+            criticalEvents: configuration.criticalEvents,
             logger: logger
         )
+    }
+
+    /// From now to a wall time in milliseconds.
+    func until(_ wall: UInt64) -> Interval {
+        .milliseconds(Int64(clamping: wall) &- Int64(clamping: wallClock()))
     }
 
     /// The same device, the user's other sockets if the token wants that, and the WHIP session that this one follows.
@@ -123,7 +130,10 @@ extension Gateway {
         let room = member.room
         guard room.members.removeValue(forKey: member.id) != nil else { return }
         member.isLive = false
+        member.isWelcomed = false
         detached[member.id] = nil
+        sessions[member.sid] = nil
+        for former in member.formerSessions { sessions[former] = nil }
         statistics.count(shedBy: member.session)
         if let link = member.link {
             endLink(member, GatewayError(.notFound, "the session has ended"))
