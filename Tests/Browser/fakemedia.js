@@ -121,6 +121,7 @@
     /** Who we are for the server, and how often we had to begin anew. */
     async facts() {
       const room = window.sfuRoom;
+      if (!room) return null;
       return {
         sid: room.sid, pid: room.me.pid, did: room.did, peers: peers.length, sockets: sockets.length, resumes: (await room.stats()).resumes,
         open: peers.filter((one) => one.connectionState !== 'closed').length, tids: [...room.publications.values()].map((one) => one.tid).sort(),

@@ -127,8 +127,7 @@ def test_a_duplicated_tab_is_another_device(people):
     # The first one goes on, and does not lose its session to the copy.
     copy.get_by_test_id("name").fill("Copy")
     copy.get_by_test_id("join").click()
-    eventually(lambda: copy.evaluate("async () => (await sfuTest.facts()).pid"), what="the copy joins")
-    theirs = copy.evaluate("async () => await sfuTest.facts()")
+    theirs = eventually(lambda: copy.evaluate("async () => await sfuTest.facts()"), what="the copy joins")
     assert theirs["did"] != before["did"] and theirs["pid"] != before["pid"] and theirs["sid"] != before["sid"]
     olive.expect_live()
     assert facts(olive)["sid"] == before["sid"] and facts(olive)["resumes"] == 0

@@ -294,17 +294,38 @@ test('a reloaded page is the same participant, with a new connection and the old
   const reloaded = await joining;
   t.after(() => reloaded.leave());
   assert.deepEqual([reloaded.me.pid, reloaded.me.hand, reloaded.participants.size], ['pa_me', true, 1]);
-  const first = FakeSocket.last.requests('pc.offer')[0];
-  assert.deepEqual([first.id, first.data.gen], [10, 2]);
   assert.deepEqual(FakeSocket.last.requests('hand'), []);
+  // The first offer waits for what was published before.
+  assert.deepEqual(FakeSocket.last.requests('pc.offer'), []);
   const publishing = reloaded.publish(new FakeTrack('audio'));
   await settle();
-  await answer();
+  const [first] = FakeSocket.last.requests('pc.offer');
+  assert.deepEqual([first.id, first.data.gen, first.data.tracks.map((one) => one.cid)], [10, 2, [mic.cid]]);
   await answer();
   assert.equal((await publishing).cid, mic.cid);
   // Leaving leaves nothing to come back to.
   await reloaded.leave();
   assert.equal([...kept.keys()].some((key) => key.startsWith('sfu.session')), false);
+});
+
+test('a reloaded page that publishes nothing is heard of after a moment', async (t) => {
+  const saved = { token: 's', windowMs: 60_000, sid: 'se_1', attempt: 1, url: 'ws://test/', gen: 3, cids: { mic: 'mic-1' }, at: Date.now() };
+  t.after(() => { delete globalThis.sessionStorage; });
+  globalThis.sessionStorage = { getItem: (key) => (key === 'sfu.session.d' ? JSON.stringify(saved) : null), setItem() {}, removeItem() {} };
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const joining = sfu.connect({ url: 'ws://test/', deviceId: 'd', WebSocket: FakeSocket });
+  await settle();
+  await FakeSocket.last.open();
+  await settle();
+  await back('snapshot', { seq: 3, ackedId: 0 }, snapshot(4, [person('pa_me')]));
+  const room = await joining;
+  t.after(() => room.leave());
+  t.mock.timers.tick(299);
+  await settle();
+  assert.deepEqual(FakeSocket.last.requests('pc.offer'), []);
+  t.mock.timers.tick(1);
+  await settle();
+  assert.deepEqual(FakeSocket.last.requests('pc.offer').map((one) => [one.data.gen, one.data.tracks]), [[4, []]]);
 });
 
 test('an old session is not tried', async (t) => {

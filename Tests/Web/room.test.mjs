@@ -232,6 +232,17 @@ test('the server may ask for a new connection', async (t) => {
   assert.equal(socket.requests('pc.offer').at(-1).data.gen, 2);
 });
 
+test('a connection that is new already is not made anew', async (t) => {
+  const { socket } = await join(t);
+  socket.say({ seq: 2, type: 'pc.restart', data: { mode: 'new', reason: 'forgotten' } });
+  await settle();
+  assert.deepEqual([FakePeer.all.length, socket.requests('pc.offer').length], [1, 1]);
+  await answer();
+  socket.say({ seq: 3, type: 'pc.restart', data: { mode: 'new', reason: 'forgotten' } });
+  await settle();
+  assert.equal(FakePeer.all.length, 2);
+});
+
 test('joining fails with words', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   const joining = sfu.connect({ url: 'ws://test', deviceId: 'd', WebSocket: FakeSocket });

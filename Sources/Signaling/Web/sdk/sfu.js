@@ -21,6 +21,8 @@ const MAX_SEEN_DATA = 1_024;
 const HELLO_BYTES = 15_500;
 /** How long a reloaded page waits for the one before it to be gone. */
 const LOCK_MS = 400;
+/** How long the first offer after a reload waits for what was published before it. */
+const HOLD_MS = 300;
 const DATA_BYTES = 15 * 1_024;
 /** Where a connection that works is called slow, or lossy over five seconds. */
 const SLOW = { lag: 128, rttMs: 1_500, packets: 50, loss: 0.12 };
@@ -789,7 +791,7 @@ export class Signal {
   suspend() {
     this.#stopTicker?.();
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-    if (this.#ws) this.#detach(this.#ws);
+    if (this.#ws) this.#detach(this.#ws, 1000);
   }
 
   /** Dials again after `needsUser`; `hello` is asked for another token. */
@@ -1241,7 +1243,7 @@ function offerExtension(transceiver, uri) {
 class Peer {
   offerId = 0; closed = false; retired = false; connected = false; byMid = new Map();
   #dirty = false; #restart = false; #running = false; #waiters = []; #timer = null; #restarts = 0; #spare = []; #audio = new Map();
-  #abort = new AbortController(); #isMounted = false; #riding = null; #isAnswered = false; needsRestart = false;
+  #abort = new AbortController(); #held = null; #isMounted = false; #riding = null; #isAnswered = false; needsRestart = false;
 
   constructor(room, gen) {
     Object.assign(this, { room, gen });
@@ -1255,6 +1257,8 @@ class Peer {
   }
 
   get over() { return this.closed || this.retired; }
+  /** No offer of it was answered yet. */
+  get isNew() { return !this.#isAnswered; }
   count(kind) { return this.slots.filter((slot) => slot.kind === kind).length; }
 
   addSlots(kind, total) {
@@ -1317,8 +1321,16 @@ class Peer {
     return result;
   }
 
+  /** Offers nothing until it is released, so that what is published in the meantime is in the first offer. */
+  hold(ms) { this.#held = setTimeout(() => this.release(), ms); }
+  release() {
+    clearTimeout(this.#held);
+    this.#held = null;
+    this.#run();
+  }
+
   async #run() {
-    if (this.#running) return;
+    if (this.#running || this.#held !== null) return;
     this.#running = true;
     for (let failures = 0; this.#dirty && !this.over;) {
       this.#dirty = false;
@@ -1504,6 +1516,7 @@ class Peer {
     this.retired = true;
     this.#abort.abort();
     clearTimeout(this.#timer);
+    clearTimeout(this.#held);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(new SFUError('session_lost', 'The connection was replaced.', { retryable: true }));
   }
 
@@ -2065,6 +2078,8 @@ export class Room extends EventTarget {
     this._rebuilding = !!this.#old;
     const peer = new Peer(this, ++this.#gen);
     this.#peer = peer;
+    // After a reload the others go on seeing the same tracks if the first offer has them.
+    if (!before && Object.keys(this.#savedCids).length) peer.hold(HOLD_MS);
     this._note('media', { what: 'new connection', gen: this.#gen });
     this.#save();
     this.slots.clear();
@@ -2138,7 +2153,7 @@ export class Room extends EventTarget {
       case 'track.muted': this.#muted(data); break;
       case 'track.layers': this.#change(data.pid, () => this.#byTid.get(data.tid)?._apply({ codec: data.codec, layers: data.layers })); break;
       case 'pc.need': this.#need(data); break;
-      case 'pc.restart': if (data.mode === 'new') this._newPeer(); else if (this.#peer) this._quietly(this.#peer.negotiate({ iceRestart: true })); break;
+      case 'pc.restart': this.#restartMedia(data); break;
       case 'demand': this.#demand(data); break;
       case 'auth.expiring': this._quietly(this.#refreshToken(data.inMs)); break;
       default: this.#peopleEvent(type, data);
@@ -2330,6 +2345,13 @@ export class Room extends EventTarget {
     }).filter(Boolean);
     this.speakers = { dominant: this.#find(dominant) ?? null, active: speaking };
     this._emit('speakers', this.speakers);
+  }
+
+  #restartMedia({ mode }) {
+    const peer = this.#peer;
+    // It may have been said of the connection before this one, which nothing has come of yet.
+    if (!peer || peer.isNew) return;
+    if (mode === 'new') this._newPeer(); else this._quietly(peer.negotiate({ iceRestart: true }));
   }
 
   #need({ audio = 0, video = 0 }) {
@@ -2604,9 +2626,11 @@ export class Room extends EventTarget {
     const publication = this.#want(track, options);
     this._emit('published', { publication, participant: this.me });
     this._refreshTiles();
-    if (this.#peer) {
-      await this.#peer.send(publication);
-      this._quietly(this.#peer.negotiate());
+    const peer = this.#peer;
+    if (peer) {
+      await peer.send(publication);
+      this._quietly(peer.negotiate());
+      if (!Object.keys(this.#savedCids).length) peer.release();
     }
     return publication.done;
   }
