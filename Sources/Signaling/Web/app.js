@@ -153,11 +153,12 @@ class TileView {
     this.name = make('span');
     this.state = make('em');
     this.note = make('div', { className: 'note', hidden: true });
+    this.hand = make('div', { className: 'raised', hidden: true, ariaHidden: 'true' }, icon('hand'));
     this.info = make('div', { className: 'info' });
     this.pin = make('button', { className: 'pin', type: 'button', onclick: () => call.pin(key) }, icon('pin'));
     this.avatar = make('div', { className: 'avatar', ariaHidden: 'true' });
     this.element = make('div', { className: 'tile new' },
-      this.avatar, this.note, this.info, make('div', { className: 'label' }, icon('mic-off'), this.name, this.state), this.pin);
+      this.avatar, this.note, this.info, this.hand, make('div', { className: 'label' }, icon('mic-off'), this.name, this.state), this.pin);
     Object.assign(this.element.dataset, { testid: 'tile', pid: participant.pid, source, key });
     this.element.ondblclick = () => call.pin(key);
     $('tiles').append(this.element);
@@ -184,7 +185,8 @@ class TileView {
     const screen = source === 'screen';
     const name = participant.isLocal ? 'You' : participant.name;
     setText(this.name, screen ? `${name} — screen` : name);
-    setText(this.state, [participant.hand && !screen && '✋', participant.conn === 'reconnecting' && 'reconnecting…'].filter(Boolean).join(' '));
+    setText(this.state, participant.conn === 'reconnecting' ? 'reconnecting…' : '');
+    this.hand.hidden = screen || !participant.hand;
     element.classList.toggle('away', participant.conn === 'reconnecting');
     paintAvatar(this.avatar, participant.name);
     const mic = participant.microphone;
@@ -262,7 +264,6 @@ class Call {
     const { room } = this;
     const who = (one) => one?.name ?? 'A moderator';
     for (const type of ['lobby', 'permissions', 'room', 'admitted']) on(type, () => this.changed());
-    on('lobby', ({ change, who: one }) => { if (change === 'waiting') toast(`${one.name ?? one.uid} is waiting to come in`); });
     on('reaction', ({ participant, emoji }) => {
       const view = participant && this.views.get(participant.isLocal ? 'me:camera' : `${participant.pid}:camera`);
       showReaction(emoji, view?.element, participant?.name ?? '');
@@ -312,7 +313,7 @@ class Call {
     this.paintButtons();
     const count = room.participants.size + 1;
     for (const element of document.querySelectorAll('#call .count')) setText(element, String(count));
-    $('alone').hidden = others.length > 0 || room.waiting;
+    $('alone').hidden = others.length > 0 || room.waiting || room.lobby.size > 0;
     $('waiting').hidden = !room.waiting;
     if (me.microphone && !me.microphone.muted) $('unmute').hidden = true;
     document.title = `${room.name} (${count}) — sfu`;
@@ -412,7 +413,7 @@ class Call {
         button.title = button.ariaLabel = title;
         if (pressed !== undefined) button.setAttribute('aria-pressed', pressed);
         // What is wanted shows at once, and that the server has not heard of it yet.
-        button.classList.toggle('pending', (waits[action] ?? false) && !['live', 'connecting'].includes(this.room.status.state));
+        button.classList.toggle('pending', (waits[action] ?? false) && ['reconnecting', 'syncing', 'needsUser'].includes(this.room.status.state));
       }
     }
     setText($('more-hand'), me.hand ? 'Lower your hand' : 'Raise your hand');

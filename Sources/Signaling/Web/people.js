@@ -116,7 +116,7 @@ export class PeopleView {
       const avatar = make('span', { className: 'avatar', ariaHidden: 'true' });
       paintAvatar(avatar, one.name ?? one.uid);
       return make('li', {}, avatar, make('span', { className: 'who', textContent: one.name ?? one.uid }),
-        make('button', { type: 'button', className: 'quiet', textContent: 'Let in', onclick: () => this.admit(one, true) }),
+        make('button', { type: 'button', className: 'primary small', textContent: 'Let in', onclick: () => this.admit(one, true) }),
         make('button', { type: 'button', className: 'plain', title: 'Turn away', ariaLabel: `Turn ${one.name ?? one.uid} away`, onclick: () => this.admit(one, false) }, icon('close')));
     }));
   }
@@ -155,7 +155,13 @@ export class PeopleView {
     };
     const row = make('li', { className: one.speaking ? 'speaking' : '' }, avatar, who);
     row.dataset.pid = one.pid;
-    if (one.hand) row.append(make('span', { className: 'hand', textContent: '✋', role: 'img', ariaLabel: 'hand raised' }));
+    if (one.hand) {
+      const hand = icon('hand', 'hand');
+      hand.removeAttribute('aria-hidden');
+      hand.setAttribute('role', 'img');
+      hand.setAttribute('aria-label', 'hand raised');
+      row.append(hand);
+    }
     row.append(state('microphone', 'mic'), state('camera', 'camera'));
     if (!one.isLocal) {
       const button = make('button', { type: 'button', className: 'plain', title: 'More', ariaLabel: `What to do with ${one.name}`, onclick: () => this.open(one) }, icon('more'));
