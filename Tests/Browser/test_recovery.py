@@ -136,6 +136,30 @@ def test_a_duplicated_tab_is_another_device(people):
     copy.close()
 
 
+def test_a_restarted_server_is_found_again(people, server):
+    everybody = ruby, olive = people(RED), people(GREEN)
+    see_and_hear(*everybody)
+    olive.click("camera")
+    eventually(lambda: ruby.look(GREEN)["state"] == "muted")
+    server.stop()
+    eventually(lambda: "Reconnecting" in ruby.evaluate("sfuTest.line()")["text"], what="the page says that the server is away")
+    server.start()
+    for person in everybody:
+        person.expect_live(40)
+    ruby.expect_others(GREEN)
+    olive.expect_others(RED)
+    olive.expect_sees(RED)
+    ruby.expect_hears(GREEN)
+    # What was off is off, and goes on again.
+    assert ruby.look(GREEN)["state"] in ("muted", "empty")
+    olive.click("camera")
+    see_and_hear(*everybody)
+    for person in everybody:
+        assert person.evaluate("sfuTest.line()")["dialogs"] == 0
+        # The browser complains about dials that nobody answered.
+        person.errors.clear()
+
+
 @pytest.fixture
 def sleeper(playwright, server, room):
     """Somebody in a browser of their own, whose computer can be put to sleep."""
