@@ -210,6 +210,22 @@ test('the waiting room survives a lost socket', async (t) => {
   assert.deepEqual([room.waiting, room.participants.size, FakePeer.all.length], [false, 1, 1]);
 });
 
+test('who is turned away is told so', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const { sfu } = await import('./stage.mjs');
+  const joining = sfu.connect({ url: 'ws://test', user: { uid: 'me' }, deviceId: 'd', WebSocket: FakeSocket });
+  await settle();
+  await FakeSocket.last.open();
+  await settle();
+  // A waiting room has a snapshot, too: of nobody.
+  FakeSocket.last.say(welcome({ waiting: true }), snapshot(1, [], { standing: { room: {}, me: { role: 'speaker', grants: {} }, waiting: true } }));
+  const room = await joining;
+  assert.deepEqual([room.waiting, FakePeer.all.length], [true, 0]);
+  FakeSocket.last.say({ seq: 2, type: 'lobby.denied', data: { pid: 'pa_me', uid: 'me' } });
+  FakeSocket.last.drop(4100);
+  assert.deepEqual([room.status.state, room.status.ended.reason, room.status.text], ['ended', 'denied', 'You were not let in.']);
+});
+
 test('the server may ask us to go elsewhere', async (t) => {
   const { room } = await room1(t);
   const seen = heard(room, 'move');

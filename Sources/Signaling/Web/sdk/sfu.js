@@ -1926,7 +1926,8 @@ export class Room extends EventTarget {
     if (this.status.state !== 'ended') this.#signal.leave(reason);
   }
 
-  #ended(ended) {
+  #ended(how) {
+    const ended = this.waiting && how.code === 4100 ? { ...how, reason: 'denied', text: 'You were not let in.' } : how;
     for (const off of this.#unlisten.splice(0)) off();
     clearTimeout(this.#view.timer);
     clearTimeout(this.#hideTimer);
