@@ -208,6 +208,17 @@ test('a hello has 16 KiB: a longer offer follows', async (t) => {
   assert.equal(FakeSocket.last.requests('pc.offer')[0].data.iceRestart, true);
 });
 
+test('a server may take longer hellos', async (t) => {
+  const { socket } = await join(t, [], {}, { resume: resume(), limits: { inflight: 64, hello: 65_536 } });
+  await answer();
+  const [peer] = FakePeer.all;
+  peer.ice('connected');
+  peer.createOffer = async () => ({ type: 'offer', sdp: 'x'.repeat(30_000) });
+  peer.ice('disconnected');
+  assert.equal((await cut(t)).pc.sdp.length, 30_000);
+  assert.equal(socket.requests('pc.offer').length, 1);
+});
+
 test('an offer that was under way is sent again under its number, and once', async (t) => {
   const { room, socket } = await live(t);
   const publishing = room.publish(new FakeTrack('audio'));
@@ -348,6 +359,9 @@ test('what happened is kept, and not without end', async (t) => {
   await replay();
   const since = room.timeline.slice(before).map((one) => one.what);
   for (const what of ['closed', 'welcome', 'resumed', 'status']) assert.ok(since.includes(what), what);
+  const kinds = ['welcome', 'status', 'media', 'closed', 'resumed'];
+  for (const one of room.timeline) assert.ok(kinds.includes(one.what), one.what);
+  assert.deepEqual(room.timeline.filter((one) => one.what === 'status').at(-3), { ...room.timeline.filter((one) => one.what === 'status').at(-3), state: 'reconnecting', part: 'signal' });
   for (let i = 0; i < 400; i++) room._note('test', { i });
   assert.equal(room.timeline.length, 256);
   assert.equal(room.timeline.at(-1).i, 399);

@@ -17,8 +17,8 @@ const MAX_QUEUE = 512;
 const MAX_RULES = 512;
 const MAX_TIMELINE = 256;
 const MAX_SEEN_DATA = 1_024;
-/** A first message may have 16 KiB; an offer that makes it longer follows by itself. */
-const HELLO_BYTES = 15_500;
+/** What a first message may have where the server says nothing else; an offer that makes it longer follows by itself. */
+const HELLO_BYTES = 16 * 1_024;
 /** How long a reloaded page waits for the one before it to be gone. */
 const LOCK_MS = 400;
 /** How long the first offer after a reload waits for what was published before it. */
@@ -1499,7 +1499,7 @@ class Peer {
       if (answer?.answer && (answer.offerId ?? this.offerId) === this.offerId) {
         this.needsRestart = false;
         try { await this.#take(answer, riding); } catch (error) { this.needsRestart = true; this.room._warn(error); }
-        this.room._note('media', { what: 'ICE restarted with the hello' });
+        this.room._note('media', { about: 'ICE restarted with the hello' });
       }
       await this.dismount();
     }
@@ -1824,7 +1824,8 @@ export class Room extends EventTarget {
       const pc = await this.#restartOffer();
       if (!pc) return hello;
       const whole = { ...hello, pc };
-      if (new TextEncoder().encode(JSON.stringify(whole)).length < HELLO_BYTES) return whole;
+      const bytes = new TextEncoder().encode(JSON.stringify({ type: 'hello', v: '1.0', data: whole })).length;
+      if (bytes <= (this.limits.hello ?? HELLO_BYTES)) return whole;
       await this.#peer.dismount();
       return hello;
     }
@@ -1950,7 +1951,7 @@ export class Room extends EventTarget {
     const now = this.status;
     if (now.state === next.state && now.what === next.what && now.text === next.text) return;
     this.status = { since: Date.now(), ...next };
-    this._note('status', { state: next.state, ...(next.what ? { what: next.what } : {}) });
+    this._note('status', { state: next.state, ...(next.what ? { part: next.what } : {}) });
     this._emit('status', this.status);
   }
 
@@ -2034,7 +2035,7 @@ export class Room extends EventTarget {
     try {
       const { tracks = [], missing = [] } = await this.#signal.request('sync', { desired: this.desired }, { isFirst: true });
       for (const object of tracks) this.publications.get(object.cid)?._apply(object);
-      if (missing.length) this._note('media', { what: 'to be offered', cids: missing });
+      if (missing.length) this._note('media', { about: 'to be offered', cids: missing });
     } catch (error) {
       if (error.code !== 'session_lost') this._warn(error);
     }
@@ -2081,7 +2082,7 @@ export class Room extends EventTarget {
     this.#peer = peer;
     // After a reload the others go on seeing the same tracks if the first offer has them.
     if (!before && Object.keys(this.#savedCids).length) peer.hold(HOLD_MS);
-    this._note('media', { what: 'new connection', gen: this.#gen });
+    this._note('media', { about: 'new connection', gen: this.#gen });
     this.#save();
     this.slots.clear();
     this.#demands.clear();
