@@ -200,7 +200,7 @@ test('an offer whose hello is lost is taken back, and made again for the next', 
 test('a hello has 16 KiB: a longer offer follows', async (t) => {
   await live(t);
   const [peer] = FakePeer.all;
-  peer.createOffer = async ({ iceRestart }) => ({ type: 'offer', sdp: `${iceRestart ? 'restart' : 'offer'}${'x'.repeat(16_000)}` });
+  peer.createOffer = async ({ iceRestart }) => ({ type: 'offer', sdp: `${iceRestart ? 'restart' : 'offer'}${'x'.repeat(16_300)}` });
   peer.ice('disconnected');
   assert.equal((await cut(t)).pc, undefined);
   assert.equal(peer.signalingState, 'stable');
