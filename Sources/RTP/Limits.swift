@@ -119,7 +119,7 @@ public enum Limits {
     /// WebSocket sessions and rooms.
     public enum Signaling {
         /// Longest first message of a connection, before it is authenticated, bytes.
-        public static let greetingBytes = 16 * 1024
+        public static let greetingBytes = 64 * 1024
         /// Longest wait for the first message.
         public static let greetingTimeout = Interval.seconds(5)
         /// Longest client message, bytes.

@@ -105,6 +105,11 @@ class SFUServer:
             self.kill()
             raise AssertionError(f"the server did not start: {' '.join(self.command)}\n{self.text}")
 
+    def token(self, room, who, *options):
+        """A token of the development key; `options` as `sfu token` knows them."""
+        command = [self.command[0], "token", "--dev", "--room", room, "--user", who.name.lower(), "--name", who.name, *options]
+        return subprocess.run(command, env=environment(), check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
+
     def _read(self):
         with open(self.log, "a", encoding="utf-8") if self.log else open(os.devnull, "w") as log:
             for line in self.process.stdout:

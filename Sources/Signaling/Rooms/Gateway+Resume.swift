@@ -230,6 +230,7 @@ extension Gateway {
             role: member.claims.role,
             grants: member.claims.grants,
             limits: Welcome.Bounds(
+                hello: Limits.Signaling.greetingBytes,
                 message: Limits.Signaling.messageBytes,
                 offer: Limits.Signaling.offerMessageBytes,
                 inflight: Limits.Signaling.requestsInFlight,

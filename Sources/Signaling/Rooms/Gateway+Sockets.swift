@@ -130,7 +130,7 @@ extension Gateway {
         do throws(GatewayError) {
             guard case .envelopes(let lines) = InboundFraming.split(text, authenticated: false),
                 let line = lines.first
-            else { throw GatewayError(.tooLarge, "the first message is one hello of at most 16 KiB") }
+            else { throw GatewayError(.tooLarge, "the first message is one hello of at most \(Limits.Signaling.greetingBytes / 1024) KiB") }
             let envelope = try InboundEnvelope(parsing: line)
             guard envelope.type == ClientMessage.hello.rawValue else {
                 throw GatewayError(.badRequest, "the first message is hello")

@@ -297,7 +297,8 @@ public actor Gateway {
                 remove(member, reason: .expired, at: now)
             }
             for member in room.members.values where member.link == nil {
-                guard let lostAt = member.mediaLostAt, now - lostAt >= configuration.detachGrace else {
+                let grace = member.isPageClosed ? Limits.Signaling.closedGrace : configuration.detachGrace
+                guard let lostAt = member.mediaLostAt, now - lostAt >= grace else {
                     continue
                 }
                 // Its tracks were kept in the roster for as long as it might have come back.
