@@ -27,7 +27,7 @@ public final class SignalingServer: Service {
 
     /// - Parameters:
     ///   - gateway: its event loop is the one that everything runs on.
-    ///   - tokens: verifies bearer tokens of WHIP and WHEP.
+    ///   - tokens: verifies bearer tokens of WHIP and WHEP, and of the REST API if it is a `ServerTokenVerifier`.
     ///   - mediaCounters: shown by `/metrics`.
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
     /// - Throws: what is wrong with the certificate files.
@@ -44,9 +44,11 @@ public final class SignalingServer: Service {
             sockets: GatewaySockets(gateway: gateway),
             whip: gateway,
             tokens: tokens,
-            unreadiness: unreadiness,
+            unreadiness: { await gateway.isDrained ? "the server is draining" : await unreadiness() },
             statistics: { await gateway.readStatistics() },
-            shutdown: { await gateway.shutdown() }
+            shutdown: { await gateway.shutdown() },
+            administration: gateway,
+            serverTokens: tokens as? any ServerTokenVerifier
         )
         try self.init(
             configuration: configuration,
@@ -76,7 +78,7 @@ public final class SignalingServer: Service {
         certificate = try configuration.tls.map {
             try TLSCertificate(files: $0, metrics: registry, logger: logger)
         }
-        let router = Self.router(configuration, backend, registry, mediaCounters, draining)
+        let router = try Self.router(configuration, backend, registry, mediaCounters, draining)
         let dispatcher = RequestDispatcher(
             router: router,
             proxies: ProxyPolicy(trusted: configuration.trustedProxies),
@@ -214,7 +216,7 @@ public final class SignalingServer: Service {
         _ registry: PrometheusRegistry,
         _ mediaCounters: MediaCounters,
         _ draining: DrainingFlag
-    ) -> Router<RequestScope> {
+    ) throws -> Router<RequestScope> {
         let isDevelopment = configuration.isDevelopment
         let router = Router(context: RequestScope.self)
         router.add(
@@ -237,16 +239,29 @@ public final class SignalingServer: Service {
             isDraining: { draining.isSet }
         ).add(to: router)
         let rate = configuration.requestsPerSecond
+        let burst = rate * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
         WhipRoutes(
             gateway: backend.whip,
             tokens: backend.tokens,
             isDevelopment: isDevelopment,
-            rate: RateLimiter(
-                perSecond: rate,
-                burst: rate * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
-            ),
+            rate: RateLimiter(perSecond: rate, burst: burst),
             isDraining: { draining.isSet }
         ).add(to: router)
+        if let rooms = backend.administration, let tokens = backend.serverTokens {
+            let operations = RESTOperations(
+                rooms: rooms,
+                tokens: tokens,
+                mintsTokens: configuration.mintsTokens
+            ).all
+            RESTRoutes(
+                operations: operations,
+                tokens: tokens,
+                isDevelopment: isDevelopment,
+                rate: RateLimiter(perSecond: rate, burst: burst),
+                isDraining: { draining.isSet }
+            ).add(to: router)
+            OpenAPI.add(try OpenAPI.text(of: operations), to: router)
+        }
         return router
     }
 }
@@ -259,6 +274,9 @@ struct SignalingBackend: Sendable {
     var unreadiness: @Sendable () async -> String?
     var statistics: @Sendable () async -> GatewayStatistics
     var shutdown: @Sendable () async -> Void
+    /// nil, or no tokens of servers: there is no REST API.
+    var administration: (any RoomAdministration)?
+    var serverTokens: (any ServerTokenVerifier)?
 }
 
 /// Set once, when shutdown begins.

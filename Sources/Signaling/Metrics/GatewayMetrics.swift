@@ -14,6 +14,7 @@ extension GatewayStatistics {
             (MetricCatalog.overflows, overflows),
             (MetricCatalog.mediaEventsDropped, mediaEventsDropped),
             (MetricCatalog.commandsDropped, commandsDropped),
+            (MetricCatalog.diagnosisReports, diagnosisReports),
         ] {
             text.begin(metric.name, metric.kind, help: metric.help)
             text.sample(metric.name, [], value)

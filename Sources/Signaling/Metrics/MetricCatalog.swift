@@ -124,9 +124,14 @@ public enum MetricCatalog {
         .counter,
         "Commands to the media plane that found the backlog full."
     )
+    static let diagnosisReports = MetricDescription(
+        "sfu_signal_diagnosis_reports_total",
+        .counter,
+        "Reports of clients about their own connection."
+    )
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
-        mediaEventsDropped, commandsDropped,
+        mediaEventsDropped, commandsDropped, diagnosisReports,
     ]
 
     /// What the signaling process counts itself.

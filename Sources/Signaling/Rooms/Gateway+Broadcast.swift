@@ -98,7 +98,7 @@ extension Gateway {
         guard let body = EventBody(type, revision: room.state.revision, timestamp: wallClock(), payload)
         else { return }
         let key = StateKey(type: type, value: key)
-        for member in room.members.values where member.isLive && member !== except {
+        for member in room.members.values where member.hears && member !== except {
             member.session.queue(state: body, key: key, at: now)
             markDirty(member)
         }
@@ -106,7 +106,7 @@ extension Gateway {
 
     func tellLevels(of room: Room, _ levels: AudioLevels, at now: Instant) {
         guard let body = EventBody(.levels, timestamp: wallClock(), levels) else { return }
-        for member in room.members.values where member.isLive {
+        for member in room.members.values where member.hears {
             member.session.queue(ephemeral: body, at: now)
             markDirty(member)
         }
@@ -128,7 +128,7 @@ extension Gateway {
         let change = RosterChange(batch, in: room.state)
         let timestamp = wallClock()
         let shared = change.bodies(revision: batch.revision, timestamp: timestamp)
-        for member in room.members.values where member.isLive {
+        for member in room.members.values where member.hears {
             let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
             var bodies = shared
             if knowsOwn || member.snapshotRevision >= change.oldestRevision {
@@ -150,14 +150,18 @@ extension Gateway {
     func queueSnapshot(_ member: Member, at now: Instant) {
         let room = member.room
         member.snapshotRevision = room.state.revision
+        let missed = missedRelay(of: member, at: now)
         let pages = SnapshotPages.make(
-            participants: room.state.visible.map { $0.object(for: member.id) },
+            participants: member.isWaiting ? [] : room.state.visible.map { $0.object(for: member.id) },
             slots: member.link.map { $0.slots.values.sorted { $0.mid < $1.mid } } ?? [],
-            speakers: room.speakers,
+            speakers: member.isWaiting ? nil : room.speakers,
+            standing: standing(of: member),
+            relay: missed?.report,
             revision: room.state.revision,
             timestamp: wallClock()
         )
         member.session.queue(snapshot: pages, at: now)
+        for message in missed?.messages ?? [] { member.session.queue(critical: message, at: now) }
         member.askedSlots = 0
         askForSlots(member, at: now)
         repeatDemands(to: member, at: now)
@@ -174,6 +178,8 @@ enum SnapshotPages {
         participants: [ParticipantObject],
         slots: [SlotObject],
         speakers: Speakers?,
+        standing: Standing? = nil,
+        relay: RelayReport? = nil,
         revision: UInt64,
         timestamp: UInt64,
         perPage: Int = participantsPerPage
@@ -187,7 +193,9 @@ enum SnapshotPages {
                 rev: revision,
                 participants: Array(participants.dropFirst(index * perPage).prefix(perPage)),
                 slots: index == 0 ? slots : nil,
-                speakers: index == 0 ? speakers : nil
+                speakers: index == 0 ? speakers : nil,
+                standing: index == 0 ? standing : nil,
+                relay: index == 0 ? relay : nil
             )
             guard let body = EventBody(.snapshot, revision: revision, timestamp: timestamp, page) else {
                 continue
@@ -197,6 +205,8 @@ enum SnapshotPages {
                     participants: participants,
                     slots: slots,
                     speakers: speakers,
+                    standing: standing,
+                    relay: relay,
                     revision: revision,
                     timestamp: timestamp,
                     perPage: max(1, perPage / 4)

@@ -72,6 +72,9 @@ extension Gateway {
                 guard id != nil else { return }
                 throw GatewayError(.unsupported, "this server knows no \(envelope.type.prefix(64))")
             }
+            if member.isWaiting, !type.worksWhileWaiting {
+                throw GatewayError(.notReady, "you wait to be admitted")
+            }
             if id == nil, type.needsID { throw GatewayError(.badRequest, "\(type.rawValue) needs an id") }
             switch type {
             case .hello: throw GatewayError(.badRequest, "hello comes once")
@@ -85,6 +88,10 @@ extension Gateway {
             case .mute: try mute(envelope.payload(), from: member, id, at: now)
             case .subscribe: try subscribe(envelope.payload(), from: member, id, at: now)
             case .view: try view(envelope.payload(), from: member, id, at: now)
+            default:
+                guard try executePeople(type, envelope, from: member, id, at: now) else {
+                    throw GatewayError(.unsupported, "this server knows no \(type.rawValue)")
+                }
             }
         } catch {
             fail(member, id, error, of: envelope.type, at: now)
@@ -226,6 +233,10 @@ extension Gateway {
         throws(GatewayError)
     {
         let publication = try own(which.tid, which.cid, of: member)
+        guard which.muted || !publication.locked else {
+            throw GatewayError(.locked, "a moderator has muted this track; ask to speak")
+        }
+        member.conduct.unmuteRequests[publication.source] = nil
         if let changed = member.room.state.setMuted(which.muted, publication.id) {
             if changed.mid != nil { order(.mute(changed.id, changed.muted)) }
             tellMuted(changed, of: member, Origin(pid: member.id.rawValue, id: id), at: now)
@@ -271,6 +282,13 @@ extension Gateway {
         _ id: UInt64?,
         at now: Instant
     ) throws(GatewayError) {
+        respond(member, id, try subscribe(update, for: member, at: now), at: now)
+    }
+
+    /// Not all of it need succeed.
+    func subscribe(_ update: UpdateSubscriptions, for member: Member, at now: Instant)
+        throws(GatewayError) -> SubscriptionResults
+    {
         guard member.claims.grants.subscribe else {
             throw GatewayError(.forbidden, "the token does not allow to receive")
         }
@@ -292,7 +310,7 @@ extension Gateway {
         }
         member.wishing.isAutomatic = update.auto ?? member.wishing.isAutomatic
         refreshWishes(of: member, at: now)
-        respond(member, id, SubscriptionResults(results: results, auto: member.wishing.isAutomatic), at: now)
+        return SubscriptionResults(results: results, auto: member.wishing.isAutomatic)
     }
 
     private func view(_ update: UpdateView, from member: Member, _ id: UInt64?, at now: Instant)
@@ -320,8 +338,8 @@ extension ClientMessage {
     /// Without an id there would be nobody to tell the outcome.
     var needsID: Bool {
         switch self {
-        case .offer, .publish, .unpublish, .mute, .subscribe: true
-        case .hello, .ack, .ping, .leave, .candidate, .view: false
+        case .hello, .ack, .ping, .leave, .candidate, .view, .reaction, .sendData, .reportDiagnosis: false
+        default: true
         }
     }
 }

@@ -19,10 +19,14 @@ extension Gateway {
         guard !isDraining else {
             throw GatewayError(.overloaded, "the server is restarting", retryAfterMs: 1000)
         }
+        guard !admitsNobody else {
+            throw GatewayError(.overloaded, "the server will restart soon", retryAfterMs: 5000)
+        }
         try Checked.name(name, "room")
         guard !name.isEmpty else { throw GatewayError(.badRequest, "the room has no name") }
         guard claims.room == name else { throw GatewayError(.forbidden, "the token is for another room") }
         let id = RoomID(name)
+        try checkBan(claims.user, id, at: now)
         let device = claims.device ?? device
         let existing = rooms[id]
         guard existing != nil || rooms.count < configuration.maximumRooms else {
@@ -38,37 +42,35 @@ extension Gateway {
             {
                 throw GatewayError(.conflict, "this user is in the room already")
             }
-            guard existing.members.count - replaced.count < configuration.maximumParticipantsPerRoom else {
+            let most = min(
+                configuration.maximumParticipantsPerRoom,
+                existing.state.settings.maxParticipants ?? .max
+            )
+            guard existing.members.count - replaced.count < most else {
                 throw GatewayError(.full, "the room is full", retryAfterMs: 10_000)
             }
         }
-        let room = existing ?? Room(RoomState(id: id, epoch: Self.makeName("r_")))
+        let waiting = try waiting(of: claims, front: front, in: existing)
+        let room: Room
+        if let existing { room = existing } else { room = try makeRoom(id, claims.roomConfig) }
         rooms[id] = room
+        room.emptySince = nil
         let member = makeMember(room, claims, front, device: device, at: now)
         member.connection = connection
+        member.conduct.kind = kind
+        member.conduct.waiting = waiting
         room.members[member.id] = member
-        if !member.isViewer {
-            room.state.join(
-                Participant(
-                    id: member.id,
-                    user: claims.user,
-                    device: device,
-                    name: claims.name,
-                    role: claims.role,
-                    kind: kind,
-                    attributes: claims.attributes,
-                    grants: claims.grants,
-                    connection: member.connectionState(at: now),
-                    joinedAt: wallClock(),
-                    order: 0,
-                    revision: 0
-                ),
-                at: now
-            )
-        }
+        if member.isWaiting { wait(member, at: now) } else { appear(member, at: now) }
         for other in replaced { replace(other, at: now) }
         statistics.joins += 1
         return member
+    }
+
+    /// Not among the rooms yet.
+    func makeRoom(_ id: RoomID, _ config: RoomConfig?) throws(GatewayError) -> Room {
+        var state = RoomState(id: id, epoch: Self.makeName("r_"))
+        if let config { _ = state.set(try RoomSettings(config)) }
+        return Room(state)
     }
 
     private func makeMember(
@@ -129,12 +131,16 @@ extension Gateway {
             endLink(member, GatewayError(.notFound, "the session has ended"))
             order(.close(link.session))
         }
+        leaveLobby(member, at: now)
         let left = room.state.leave(member.id, reason: reason, at: now)
         if let left {
             for other in room.members.values { other.wishing.forget(left) }
+            forgetSpotlight(of: left.id, in: room, at: now)
         }
         member.logger.info("left", metadata: ["pid": "\(member.id)", "reason": "\(reason.rawValue)"])
-        if room.members.isEmpty { rooms[room.id] = nil }
+        guard room.members.isEmpty else { return }
+        room.emptySince = now
+        if !room.isKept { rooms[room.id] = nil }
     }
 
     /// Tells the others where it changed.

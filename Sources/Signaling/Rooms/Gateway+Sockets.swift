@@ -204,7 +204,7 @@ extension Gateway {
             case .overloaded, .rateLimited: .overloaded
             default: .protocolError
             }
-        close(connection, code ?? fitting, error.message, afterMs: error.retryAfterMs)
+        close(connection, code ?? error.close ?? fitting, error.message, afterMs: error.retryAfterMs)
     }
 
     // MARK: Joining
@@ -229,6 +229,10 @@ extension Gateway {
             connection.isBatching = hello.caps?.contains("batch") ?? false
             connection.state = .member(member)
             guard let offer, let pc = hello.pc else { return welcome(member, pc: nil, at: now) }
+            guard !member.isWaiting else {
+                let error = GatewayError(.notReady, "you wait to be admitted")
+                return welcome(member, pc: Answering(.failure(error), to: pc), at: now)
+            }
             negotiate(
                 member,
                 .offer(offer, tracks: pc.tracks ?? [], generation: pc.gen),
@@ -252,7 +256,7 @@ extension Gateway {
                 sid: member.sid.rawValue,
                 pid: member.id.rawValue,
                 uid: member.claims.user.rawValue,
-                room: RoomObject(id: room.id.rawValue, rev: room.state.revision, epoch: room.state.epoch),
+                room: RoomObject(room.state),
                 role: member.claims.role,
                 grants: member.claims.grants,
                 limits: Welcome.Bounds(
@@ -262,6 +266,7 @@ extension Gateway {
                     rate: Limits.Signaling.messagesPerSecond
                 ),
                 hb: Limits.Signaling.heartbeatInterval.milliseconds,
+                waiting: member.isWaiting ? true : nil,
                 pc: pc,
                 serverTime: wallClock()
             )

@@ -56,6 +56,8 @@ public struct GatewayStatistics: Sendable, Equatable {
     public var mediaEventsDropped: UInt64 = 0
     /// Commands that found the backlog full.
     public var commandsDropped: UInt64 = 0
+    /// Reports of clients about themselves.
+    public var diagnosisReports: UInt64 = 0
 }
 
 public actor Gateway {
@@ -90,6 +92,9 @@ public actor Gateway {
     /// Commands that the media plane had no room for yet.
     var backlog = Fifo<Command>()
     var isDraining = false
+    /// Nobody new comes in: the server is to be restarted soon.
+    var admitsNobody = false
+    var bans = BanList()
     /// Sockets that were told to close and have not closed yet.
     var closing: Set<ConnectionID> = []
     private var lastConnection: UInt64 = 0
@@ -244,6 +249,7 @@ public actor Gateway {
                 remove(member, reason: .expired, at: now)
             }
         }
+        sweepRooms(at: now)
     }
 
     private func advanceDetached(_ member: Member, at now: Instant) {

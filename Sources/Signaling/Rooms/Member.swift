@@ -63,7 +63,8 @@ final class Member {
     /// The signaling session, and the first media session.
     let sid: SessionID
     let room: Room
-    let claims: Claims
+    /// Moderators and renewed tokens change what it may do.
+    var claims: Claims
     let front: Front
     let device: String?
     let joinedAt: Instant
@@ -86,6 +87,7 @@ final class Member {
     var sentWishes: Wishes?
     /// Video slots that `pc.need` asked for since the last offer.
     var askedSlots = 0
+    var conduct = MemberConduct()
 
     init(
         id: ParticipantID,
@@ -130,6 +132,12 @@ final class Room {
     var speakers: Speakers?
     var levelsSentAt: Instant?
     var waitingLevels: AudioLevels?
+    var relay = RelayLog()
+    /// Users that were admitted, or came without waiting: they need not wait again.
+    var admitted: Set<UserID> = []
+    /// Made on purpose: it stays while it is empty, until then.
+    var isKept = false
+    var emptySince: Instant?
 
     init(_ state: RoomState) { self.state = state }
 
