@@ -139,8 +139,15 @@ struct GatewayRelayTests {
         ] {
             #expect(try await bob.request("data.send", data).string("error", "code") == code, "\(code)")
         }
+        // As deep as the parser allows, and deeper; whatever it says, it says it.
+        for depth in [400, 5000] {
+            let deep = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+            await bob.send(#"{"type":"data.send","data":{"topic":"t","payload":\#(deep)}}"#)
+            if bob.closed != nil { break }
+        }
+        let carol = try await harness.join("carol")
         let fits = String(repeating: "x", count: Limits.Relay.payloadBytes - 2)
-        let accepted = try await bob.request("data.send", #"{"topic":"t","payload":"\#(fits)"}"#)
+        let accepted = try await carol.request("data.send", #"{"topic":"t","payload":"\#(fits)"}"#)
         #expect(accepted.bool("data", "accepted") == true)
     }
 

@@ -6,6 +6,7 @@ import NIOPosix
 import RTP
 import Seam
 import ServiceLifecycle
+import Synchronization
 import Testing
 
 @testable import Signaling
@@ -28,6 +29,7 @@ struct RESTTestServer: Sendable {
     let gateway: Gateway
     let media: FakeMediaPlane
     let tokens: TokenService
+    let guests = GuestBook()
 
     static func with(
         isDevelopment: Bool = false,
@@ -74,14 +76,14 @@ struct RESTTestServer: Sendable {
         let running = Task { try await services.run() }
         let address = try await server.boundAddresses[0]
         let result: Result<Void, any Error>
+        let tested = RESTTestServer(address: address, gateway: gateway, media: media, tokens: tokens)
         do {
-            try await body(
-                RESTTestServer(address: address, gateway: gateway, media: media, tokens: tokens)
-            )
+            try await body(tested)
             result = .success(())
         } catch {
             result = .failure(error)
         }
+        for guest in tested.guests.all { await gateway.closed(guest) }
         await services.triggerGracefulShutdown()
         _ = try? await running.value
         try await group.shutdownGracefully()
@@ -142,8 +144,16 @@ struct RESTTestServer: Sendable {
             keyID: await gateway.configuration.isDevelopment ? TokenService.developmentKeyID : "chat",
             lifetime: .seconds(60)
         )
-        return try await Guest.join(token, room: room, gateway)
+        return try await Guest.join(token, room: room, gateway, guests)
     }
+}
+
+/// Whose sockets have to close at the end.
+final class GuestBook: Sendable {
+    private let ids = Mutex<[ConnectionID]>([])
+
+    var all: [ConnectionID] { ids.withLock { $0 } }
+    func add(_ id: ConnectionID) { ids.withLock { $0.append(id) } }
 }
 
 /// A participant of a gateway that runs by itself.
@@ -158,10 +168,13 @@ final class Guest: Sendable {
         self.pid = pid
     }
 
-    static func join(_ token: String, room: String, _ gateway: Gateway) async throws -> Guest {
+    static func join(_ token: String, room: String, _ gateway: Gateway, _ book: GuestBook) async throws
+        -> Guest
+    {
         let socket = FakeSocket()
         let request = SignalingRequest(room: room, remoteAddress: "192.0.2.9")
         let id = await gateway.opened(socket, request: request)
+        book.add(id)
         await gateway.received(
             ByteBuffer(string: #"{"type":"hello","data":{"token":"\#(token)"}}"#),
             on: id

@@ -190,11 +190,11 @@ struct RESTTests {
                 lifetime: .seconds(60)
             )
             await #expect(throws: (any Error).self) {
-                try await Guest.join(refused, room: "standup", server.gateway)
+                try await Guest.join(refused, room: "standup", server.gateway, server.guests)
             }
             _ = try await server.call("PUT", "/v1/rooms/standup", #"{"maxParticipants":1}"#)
             await #expect(throws: (any Error).self) {
-                try await Guest.join(refused, room: "standup", server.gateway)
+                try await Guest.join(refused, room: "standup", server.gateway, server.guests)
             }
         }
     }
@@ -311,7 +311,7 @@ struct RESTTests {
             let event = try await alice.message("room.move", server.gateway)
             #expect(event.string("data", "room") == "breakout")
             let token = try #require(event.string("data", "token"))
-            let there = try await Guest.join(token, room: "breakout", server.gateway)
+            let there = try await Guest.join(token, room: "breakout", server.gateway, server.guests)
             #expect(!there.pid.isEmpty)
             #expect(
                 try await server.call("POST", "/v1/rooms/standup/move", #"{"to":"standup"}"#).status == 400
