@@ -10,13 +10,15 @@ struct RESTOperations: Sendable {
     /// Whether anybody may have join tokens minted.
     let mintsTokens: Bool
 
-    var all: [RESTOperation] { ofRooms + ofParticipants + ofTheCall + ofTheServer }
+    var all: [RESTOperation] {
+        ofRooms + ofPresence + ofParticipants + ofOneParticipant + ofTheCall + ofTheServer
+    }
 
-    private static let page: [RESTOperation.Query] = [
+    static let page: [RESTOperation.Query] = [
         .init(name: "after", schema: ["type": "string"], summary: "`next` of the page before."),
         .init(name: "limit", schema: ["type": "integer", "minimum": 1, "maximum": 500], summary: "At most."),
     ]
-    private var preconditionFailed: String { "The entity tag is another one." }
+    static let preconditionFailed = "The entity tag is another one."
 
     // MARK: Rooms
 
@@ -60,7 +62,7 @@ struct RESTOperations: Sendable {
                 body: RoomConfig.self,
                 result: RoomObject.self,
                 isConditional: true,
-                failures: [201: "It is new.", 412: preconditionFailed, 503: "There are too many rooms."]
+                failures: [201: "It is new.", 412: Self.preconditionFailed, 503: "There are too many rooms."]
             ) { request in
                 let name = try request.scope.name("room")
                 let config: RoomConfig = try request.payload()
@@ -79,7 +81,7 @@ struct RESTOperations: Sendable {
                 query: [.init(name: "reason", schema: ["type": "string"], summary: "Shown to them.")],
                 status: 204,
                 isConditional: true,
-                failures: [412: preconditionFailed]
+                failures: [412: Self.preconditionFailed]
             ) { request in
                 let name = try request.scope.name("room")
                 let reason = try request.query("reason")
@@ -88,6 +90,11 @@ struct RESTOperations: Sendable {
                 }
                 return .noContent
             },
+        ]
+    }
+
+    private var ofPresence: [RESTOperation] {
+        [
             RESTOperation(
                 id: "listUsers",
                 method: .get,
@@ -126,7 +133,7 @@ struct RESTOperations: Sendable {
     }
 
     /// A `.conflict` of a request with a condition is a failed precondition.
-    private static func conditionally<Value>(
+    static func conditionally<Value>(
         _ work: () async throws(GatewayError) -> Value
     ) async throws -> Value {
         do {
@@ -134,187 +141,6 @@ struct RESTOperations: Sendable {
         } catch {
             guard error.code == .conflict, error.message.hasPrefix(Precondition.failure) else { throw error }
             throw Problem(.preconditionFailed, error.message, code: .conflict)
-        }
-    }
-
-    // MARK: Participants
-
-    private var ofParticipants: [RESTOperation] {
-        [
-            RESTOperation(
-                id: "listParticipants",
-                method: .get,
-                path: "/v1/rooms/{room}/participants",
-                access: .readRooms,
-                summary: "The roster, in the order in which they joined.",
-                query: Self.page + [
-                    .init(name: "user", schema: ["type": "string"], summary: "Only this user's.")
-                ],
-                result: RosterPage.self
-            ) { request in
-                let query = RosterQuery(
-                    after: try request.query("after"),
-                    limit: try request.number(
-                        "limit",
-                        default: Limits.Rooms.rosterPageDefault,
-                        most: Limits.Rooms.rosterPage
-                    ),
-                    filter: try request.query("user").map { RosterQuery.Filter(uid: $0) }
-                )
-                return try .json(try await rooms.listParticipants(try request.scope.name("room"), query))
-            },
-            RESTOperation(
-                id: "getParticipant",
-                method: .get,
-                path: "/v1/rooms/{room}/participants/{participant}",
-                access: .readRooms,
-                summary: "One participant; `ETag` is its revision.",
-                result: ParticipantObject.self,
-                isConditional: true
-            ) { request in
-                let participant = try await rooms.readParticipant(
-                    try request.scope.name("room"),
-                    try request.scope.name("participant")
-                )
-                return try .json(participant, tag: participant.tag, for: request)
-            },
-            RESTOperation(
-                id: "patchParticipant",
-                method: .patch,
-                path: "/v1/rooms/{room}/participants/{participant}",
-                access: .writeRooms,
-                summary: "Changes name, attributes, role or grants at once; admits who waits.",
-                body: PatchParticipant.self,
-                result: ParticipantObject.self,
-                isConditional: true,
-                failures: [412: preconditionFailed]
-            ) { request in
-                let room = try request.scope.name("room")
-                let pid = try request.scope.name("participant")
-                let patch: PatchParticipant = try request.payload()
-                let participant = try await Self.conditionally { () async throws(GatewayError) in
-                    try await rooms.patchParticipant(room, pid, patch, request.condition)
-                }
-                return try .json(participant, tag: participant.tag)
-            },
-            RESTOperation(
-                id: "removeParticipant",
-                method: .delete,
-                path: "/v1/rooms/{room}/participants/{participant}",
-                access: .writeRooms,
-                summary: "Puts somebody out (4100), with `banSec` its user for so long (4104).",
-                query: [
-                    .init(name: "reason", schema: ["type": "string"], summary: "Shown to them."),
-                    .init(
-                        name: "banSec",
-                        schema: ["type": "integer", "minimum": 1],
-                        summary: "Seconds; at most 30 days count."
-                    ),
-                ],
-                result: Removal.self
-            ) { request in
-                let seconds = try request.number("banSec", default: 0, most: .max)
-                let kick = Kick(
-                    pid: try request.scope.name("participant"),
-                    reason: try request.query("reason"),
-                    banSec: Int64(seconds)
-                )
-                return try .json(try await rooms.removeParticipant(try request.scope.name("room"), kick))
-            },
-            RESTOperation(
-                id: "setSubscriptions",
-                method: .post,
-                path: "/v1/rooms/{room}/participants/{participant}/subscriptions",
-                access: .writeRooms,
-                summary: "What this participant receives, as its own `sub.update` would say.",
-                body: UpdateSubscriptions.self,
-                result: SubscriptionResults.self
-            ) { request in
-                try .json(
-                    try await rooms.subscribe(
-                        try request.scope.name("room"),
-                        try request.scope.name("participant"),
-                        try request.payload()
-                    )
-                )
-            },
-        ]
-    }
-
-    // MARK: The call
-
-    private var ofTheCall: [RESTOperation] {
-        [
-            RESTOperation(
-                id: "muteTrack",
-                method: .post,
-                path: "/v1/rooms/{room}/tracks/{track}/mute",
-                access: .writeRooms,
-                summary: "Mutes a track, or asks its publisher to unmute it.",
-                body: MuteBody.self,
-                result: TrackObject.self,
-                failures: [409: "Its publisher may not publish it any more."]
-            ) { request in
-                try .json(
-                    try await rooms.muteTrack(
-                        try request.scope.name("room"),
-                        try request.scope.name("track"),
-                        try request.payload()
-                    )
-                )
-            },
-            RESTOperation(
-                id: "sendData",
-                method: .post,
-                path: "/v1/rooms/{room}/data",
-                access: .writeRooms,
-                summary: "Sends a message of the application to everybody, or to those named in `to`.",
-                body: SendData.self,
-                result: DataReceipt.self
-            ) { request in
-                try .json(
-                    try await rooms.sendData(try request.scope.name("room"), try request.payload())
-                )
-            },
-            RESTOperation(
-                id: "moveParticipants",
-                method: .post,
-                path: "/v1/rooms/{room}/move",
-                access: .writeRooms,
-                summary: "Asks people to go to another room, with a token for it each.",
-                body: MoveBody.self,
-                result: MoveResult.self
-            ) { request in
-                let room = try request.scope.name("room")
-                let body: MoveBody = try request.payload()
-                try request.claims.check(.writeRooms, room: request.claims.room == nil ? nil : body.to)
-                var minted: [ParticipantID: String] = [:]
-                for (id, claims) in try await rooms.movable(room, body) {
-                    minted[id] = try await tokens.mintJoin(
-                        claims,
-                        keyID: request.claims.keyID,
-                        lifetime: Limits.Rooms.moveTokenLifetime
-                    )
-                }
-                return try .json(try await rooms.move(room, minted, body))
-            },
-            recordings("listRecordings", .get, .readRooms),
-            recordings("startRecording", .post, .writeRooms),
-        ]
-    }
-
-    /// The place is taken; there is nothing behind it yet.
-    private func recordings(_ id: String, _ method: HTTPRequest.Method, _ scope: ServerScope) -> RESTOperation
-    {
-        RESTOperation(
-            id: id,
-            method: method,
-            path: "/v1/rooms/{room}/recordings",
-            access: scope,
-            summary: "Not there yet: answers 501.",
-            status: 501
-        ) { _ in
-            throw Problem(.notImplemented, "this server does not record yet", code: .unsupported)
         }
     }
 
