@@ -160,8 +160,27 @@ public enum Limits {
         public static let heartbeatInterval = Interval.seconds(10)
         /// Longest time that a socket may take no bytes, or a cleared lane wait for its snapshot.
         public static let slowConsumerTimeout = Interval.seconds(10)
-        /// How long a participant without a socket stays in the room.
-        public static let detachGrace = Interval.seconds(5)
+        /// How long a participant whose socket and media are gone stays in the room, and can resume.
+        public static let detachGrace = Interval.seconds(60)
+        /// The same where its page was closed: its media session ended in order.
+        public static let closedGrace = Interval.seconds(5)
+        /// Longest resume token, bytes.
+        public static let resumeTokenBytes = 16 * 1024
+        /// Age at which the key that seals resume tokens is followed by a new one.
+        public static let sealKeyAge = Interval.seconds(30 * 24 * 3600)
+        /// Sealing keys that are kept: tokens of the older ones are still opened.
+        public static let sealKeys = 3
+        /// Departures that a room remembers for those who come back.
+        public static let departures = 4096
+        /// Oldest departure that is remembered.
+        public static let departureAge = Interval.seconds(600)
+        /// How long after a start those who were in a room before may still come back.
+        public static let settleTime = Interval.seconds(15)
+        /// What all sessions may hold in memory, bytes. Above 80 % the largest give up what waits for a snapshot, above
+        /// 95 % they are closed, and nobody joins.
+        public static let sessionMemory = 1024 * 1024 * 1024
+        /// Before the end of a stay the client is asked for a new token so long.
+        public static let expiryNotice = Interval.seconds(60)
         /// How long a participant without a socket is still shown as connected.
         public static let detachHidden = Interval.seconds(2)
         /// Longest wait for the media plane's answer to a command.

@@ -83,6 +83,23 @@ public struct NegotiatedSession: Sendable, Hashable {
     /// One for every m-line of the offer, in its order.
     public var sections: [NegotiatedSection]
 
+    /// The sections that are in force, without what only their offer said: what `previous` needs.
+    public init(accepting media: [MediaSection]) {
+        sections = media.map { section in
+            let isSent = section.slot != nil
+            let isReceived = !section.receive.isEmpty
+            let accepted = AcceptedSection(
+                media: section,
+                direction: isSent ? isReceived ? .sendrecv : .sendonly : isReceived ? .recvonly : .inactive,
+                rids: [],
+                extensionDirections: [:]
+            )
+            return NegotiatedSection(mid: section.mid, outcome: .accepted(accepted))
+        }
+    }
+
+    init(sections: [NegotiatedSection]) { self.sections = sections }
+
     /// The accepted sections: what the media plane is configured with, and the next `previous`.
     public var media: [MediaSection] { sections.compactMap { $0.media } }
 }

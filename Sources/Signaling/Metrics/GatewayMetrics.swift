@@ -5,6 +5,8 @@ extension GatewayStatistics {
         for (metric, value) in [
             (MetricCatalog.rooms, rooms), (MetricCatalog.participants, participants),
             (MetricCatalog.publications, publications), (MetricCatalog.mediaSessions, mediaSessions),
+            (MetricCatalog.sessions, sessions), (MetricCatalog.detachedSessions, detachedSessions),
+            (MetricCatalog.sessionBytes, sessionBytes),
         ] {
             text.begin(metric.name, metric.kind, help: metric.help)
             text.sample(metric.name, [], value)
@@ -15,12 +17,14 @@ extension GatewayStatistics {
             (MetricCatalog.mediaEventsDropped, mediaEventsDropped),
             (MetricCatalog.commandsDropped, commandsDropped),
             (MetricCatalog.diagnosisReports, diagnosisReports),
+            (MetricCatalog.resumesRefused, resumesRefused),
         ] {
             text.begin(metric.name, metric.kind, help: metric.help)
             text.sample(metric.name, [], value)
         }
         Self.write(MetricCatalog.errors, "code", errors.map { ($0.key.rawValue, $0.value) }, to: &text)
         Self.write(MetricCatalog.closes, "code", closes.map { ("\($0.key.rawValue)", $0.value) }, to: &text)
+        Self.write(MetricCatalog.resumes, "outcome", resumes.map { ($0.key.rawValue, $0.value) }, to: &text)
         Self.write(MetricCatalog.shed, "type", shed.map { ($0.key.rawValue, $0.value) }, to: &text)
     }
 

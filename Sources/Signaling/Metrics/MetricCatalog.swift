@@ -103,6 +103,32 @@ public enum MetricCatalog {
         "Sockets that the gateway closed, by close code.",
         labels: ["code"]
     )
+    static let resumes = MetricDescription(
+        "sfu_signal_resumes_total",
+        .counter,
+        "Sessions that came back, by outcome: replay, delta, snapshot, rejoin.",
+        labels: ["outcome"]
+    )
+    static let resumesRefused = MetricDescription(
+        "sfu_signal_resumes_refused_total",
+        .counter,
+        "Resume tokens that were refused."
+    )
+    static let sessions = MetricDescription(
+        "sfu_signal_sessions",
+        .gauge,
+        "Signaling sessions, those that wait for their client to come back included."
+    )
+    static let detachedSessions = MetricDescription(
+        "sfu_signal_detached_sessions",
+        .gauge,
+        "Signaling sessions without a socket."
+    )
+    static let sessionBytes = MetricDescription(
+        "sfu_signal_session_bytes",
+        .gauge,
+        "Bytes that signaling sessions hold for clients that have not acknowledged them."
+    )
     static let overflows = MetricDescription(
         "sfu_signal_overflows_total",
         .counter,
@@ -131,7 +157,8 @@ public enum MetricCatalog {
     )
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
-        mediaEventsDropped, commandsDropped, diagnosisReports,
+        mediaEventsDropped, commandsDropped, diagnosisReports, resumes, resumesRefused, sessions,
+        detachedSessions, sessionBytes,
     ]
 
     /// What the signaling process counts itself.

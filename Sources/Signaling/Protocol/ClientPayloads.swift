@@ -13,6 +13,17 @@ public struct Hello: Codable, Sendable, Equatable {
         public var kind: String?
         public var name: String?
     }
+    public struct Resume: Codable, Sendable, Equatable {
+        /// The newest `welcome.resume.token`.
+        public var token: String
+        /// Raised with each hello: the highest one has the session.
+        public var attempt: UInt64
+        /// The newest event that was applied.
+        public var lastSeq: UInt64
+        /// The newest room revision that was applied, of the epoch of the last welcome.
+        public var rev: UInt64?
+        public var epoch: String?
+    }
     public struct Client: Codable, Sendable, Equatable {
         public var sdk: String?
         public var ver: String?
@@ -22,6 +33,8 @@ public struct Hello: Codable, Sendable, Equatable {
     }
 
     public var token: String?
+    /// To come back to a session. With a `token` as well, a resume that is refused becomes a new join.
+    public var resume: Resume?
     /// Only in development, instead of a token.
     public var user: User?
     public var device: Device?
@@ -172,4 +185,37 @@ public struct UpdateView: Codable, Sendable, Equatable {
     }
 
     public var tiles: [Tile]
+}
+
+/// What the client wants, whatever became of its session.
+public struct Synchronize: Codable, Sendable, Equatable {
+    public struct Desired: Codable, Sendable, Equatable {
+        /// All tracks of the client; those that are not listed end.
+        public var publications: [PublishTrack]?
+        /// All rules; those that are not listed are forgotten.
+        public var subscriptions: UpdateSubscriptions?
+        public var view: UpdateView?
+        public var hand: Bool?
+        /// All attributes; those that are not listed are removed.
+        public var attrs: [String: String]?
+    }
+
+    public var desired: Desired
+}
+
+public struct Synchronized: Codable, Sendable, Equatable {
+    public var tracks: [TrackObject]
+    /// `cid`s of tracks that have no m-section: the next offer has to carry them.
+    public var missing: [String]
+}
+
+public struct RefreshToken: Codable, Sendable, Equatable {
+    public var token: String
+}
+
+public struct Refreshed: Codable, Sendable, Equatable {
+    /// How long the participant may stay from now on, milliseconds.
+    public var stayMs: Int64
+    public var role: Role
+    public var grants: Grants
 }

@@ -29,6 +29,8 @@ public struct Diagnosis: Codable, Sendable, Equatable {
         public var shed: [String: UInt64]
         public var overflows: Int
         public var badFrames: Int
+        /// Times that the session came back on another socket.
+        public var resumes: Int
     }
     public struct Media: Codable, Sendable, Equatable {
         public var transport: TransportState

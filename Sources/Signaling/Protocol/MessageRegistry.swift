@@ -26,11 +26,14 @@ public enum ClientMessage: String, Codable, Sendable, CaseIterable {
     case sendData = "data.send"
     case diagnose = "diag.get"
     case reportDiagnosis = "diag.report"
+    case sync
+    case refresh = "auth.refresh"
 }
 
 /// What the server sends, apart from responses.
 public enum ServerMessage: String, Codable, Sendable, CaseIterable {
-    case welcome, snapshot, roster, slots, demand, speakers, levels, conn, hb, pong, bye, error
+    case welcome, snapshot, delta, replayed, roster, slots, demand, speakers, levels, conn, hb, pong, bye,
+        error
     case muted = "track.muted"
     case layers = "track.layers"
     case need = "pc.need"
@@ -46,6 +49,7 @@ public enum ServerMessage: String, Codable, Sendable, CaseIterable {
     case lobbyAdmitted = "lobby.admitted"
     case lobbyDenied = "lobby.denied"
     case lobbyLeft = "lobby.left"
+    case expiring = "auth.expiring"
 
     public var delivery: Delivery { descriptor.delivery }
     public var descriptor: MessageDescriptor { Self.table[self] ?? Self.undescribed }
@@ -180,6 +184,20 @@ public struct MessageDescriptor: Sendable {
             result: Done.self,
             "The tiles on the screen; the last one wins."
         ),
+        .init(
+            .sync,
+            .request,
+            Synchronize.self,
+            result: Synchronized.self,
+            "The whole of what the client wants, after it lost its session; declarative and idempotent."
+        ),
+        .init(
+            .refresh,
+            .request,
+            RefreshToken.self,
+            result: Refreshed.self,
+            "Another token of the same user and room, before the stay ends."
+        ),
     ]
 
     private static let toClient: [MessageDescriptor] = [
@@ -191,6 +209,14 @@ public struct MessageDescriptor: Sendable {
             Snapshot.self,
             "The whole room in pages; replaces what the client knew."
         ),
+        .init(
+            .delta,
+            .critical,
+            recovery: .state,
+            Delta.self,
+            "What changed since the revision that the client had."
+        ),
+        .init(.replayed, .control, Replayed.self, "Ends a replay."),
         .init(.roster, .critical, recovery: .state, RosterChange.self, "Who joined, changed or left."),
         .init(
             .need,
@@ -205,6 +231,13 @@ public struct MessageDescriptor: Sendable {
             recovery: .keyed,
             RestartNeeded.self,
             "The server wants an ICE restart or a new PeerConnection."
+        ),
+        .init(
+            .expiring,
+            .critical,
+            recovery: .keyed,
+            Expiring.self,
+            "The stay ends soon: another token is needed."
         ),
         .init(.muted, .state, key: ["tid"], TrackMuted.self, "A track was muted or unmuted."),
         .init(.layers, .state, key: ["tid"], TrackLayers.self, "What a track sends at the moment."),

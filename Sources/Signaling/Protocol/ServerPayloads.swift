@@ -6,6 +6,20 @@ public struct Welcome: Codable, Sendable, Equatable {
     public enum Outcome: String, Codable, Sendable, CaseIterable {
         /// A new session: a snapshot follows.
         case fresh
+        /// What was missed follows, then `replayed`.
+        case replay
+        /// A `delta` follows: what changed in the room.
+        case delta
+        /// A snapshot follows; media and session are as they were.
+        case snapshot
+        /// The session is gone and another one was made: a new PeerConnection is needed. A snapshot follows.
+        case rejoin
+    }
+    public struct Resume: Codable, Sendable, Equatable {
+        /// Opaque; another one with each welcome.
+        public var token: String
+        /// How long the session waits for it without socket and media, milliseconds.
+        public var windowMs: Int64
     }
     public struct Bounds: Codable, Sendable, Equatable {
         /// Largest client message, bytes.
@@ -22,6 +36,15 @@ public struct Welcome: Codable, Sendable, Equatable {
     public var sid: String
     public var pid: String
     public var uid: String
+    public var resume: Resume?
+    /// The next event has the number after this one; with `replay` the client's own.
+    public var seq: UInt64
+    /// With `replay`: up to here numbers may be missing, of states that newer ones have replaced.
+    public var upTo: UInt64?
+    /// The highest request id that was executed in this session.
+    public var ackedId: UInt64
+    /// The server has just restarted: whoever is missing may still come back for so long, milliseconds.
+    public var settleMs: Int64?
     public var room: RoomObject
     public var role: Role
     public var grants: Grants
@@ -49,6 +72,35 @@ public struct Snapshot: Codable, Sendable, Equatable {
     public var standing: Standing?
     /// What of the relay follows and what is lost; on the first page, absent where nothing was missed.
     public var relay: RelayReport?
+}
+
+/// What changed in the room while the client was away.
+public struct Delta: Codable, Sendable, Equatable {
+    /// From 1.
+    public var page: Int
+    public var of: Int
+    public var fromRev: UInt64
+    public var rev: UInt64
+    /// Whoever joined or changed.
+    public var changed: [ParticipantObject]
+    public var left: [RosterChange.Left]
+    /// The client's own receive sections; in the first page.
+    public var slots: [SlotObject]?
+    public var speakers: Speakers?
+    /// On the first page.
+    public var standing: Standing?
+    /// As in a snapshot.
+    public var relay: RelayReport?
+}
+
+/// Ends a replay: from here on no number is missing.
+public struct Replayed: Codable, Sendable, Equatable {
+    public var upTo: UInt64
+}
+
+/// The stay ends soon unless `auth.refresh` brings another token.
+public struct Expiring: Codable, Sendable, Equatable {
+    public var inMs: Int64
 }
 
 public struct RosterChange: Codable, Sendable, Equatable {

@@ -239,7 +239,10 @@ extension Gateway: RoomAdministration {
     {
         let now = clock()
         defer { flush(at: now) }
-        return try subscribe(update, for: try member(pid, in: try known(room)), at: now)
+        let member = try member(pid, in: try known(room))
+        let results = try self.update(update, of: member)
+        refreshWishes(of: member, at: now)
+        return results
     }
 
     func sendData(_ room: String, _ data: SendData) throws(GatewayError) -> DataReceipt {

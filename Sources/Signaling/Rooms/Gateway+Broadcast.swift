@@ -44,7 +44,7 @@ extension Gateway {
     func flush(at now: Instant) {
         while let member = dirty.popLast() {
             member.isDirty = false
-            guard let connection = member.connection else { continue }
+            guard let connection = member.connection, member.isWelcomed else { continue }
             drain(member, into: connection, at: now)
         }
     }
@@ -77,6 +77,7 @@ extension Gateway {
                 if batch?.readableBytes ?? 0 >= Limits.Signaling.batchBytes { sendBatch() }
             case .snapshot:
                 queueSnapshot(member, at: now)
+                repeatKeyed(to: member, at: now)
             case .idle:
                 return sendBatch()
             }
@@ -151,17 +152,76 @@ extension Gateway {
         let room = member.room
         member.snapshotRevision = room.state.revision
         let missed = missedRelay(of: member, at: now)
-        let pages = SnapshotPages.make(
+        let standing = standing(of: member)
+        let slots = slots(of: member)
+        let speakers = member.isWaiting ? nil : room.speakers
+        let revision = room.state.revision
+        let pages = Pages.make(
+            .snapshot,
             participants: member.isWaiting ? [] : room.state.visible.map { $0.object(for: member.id) },
-            slots: member.link.map { $0.slots.values.sorted { $0.mid < $1.mid } } ?? [],
-            speakers: member.isWaiting ? nil : room.speakers,
-            standing: standing(of: member),
-            relay: missed?.report,
-            revision: room.state.revision,
+            revision: revision,
             timestamp: wallClock()
-        )
+        ) { page, of, participants in
+            Snapshot(
+                page: page,
+                of: of,
+                rev: revision,
+                participants: participants,
+                slots: page == 1 ? slots : nil,
+                speakers: page == 1 ? speakers : nil,
+                standing: page == 1 ? standing : nil,
+                relay: page == 1 ? missed?.report : nil
+            )
+        }
+        queue(pages, missed?.messages ?? [], to: member, at: now)
+    }
+
+    /// What has changed since `revision`, as `member` may see it.
+    func queueDelta(
+        _ member: Member,
+        since revision: UInt64,
+        _ changes: (changed: [Participant], left: [RoomState.Departure]),
+        at now: Instant
+    ) {
+        let room = member.room
+        let slots = slots(of: member)
+        let missed = missedRelay(of: member, at: now)
+        let standing = standing(of: member)
+        let newest = room.state.revision
+        let left = changes.left.map {
+            RosterChange.Left(pid: $0.id.rawValue, reason: $0.reason, rev: $0.revision)
+        }
+        member.snapshotRevision = newest
+        let pages = Pages.make(
+            .delta,
+            participants: changes.changed.map { $0.object(for: member.id) },
+            revision: newest,
+            timestamp: wallClock()
+        ) { page, of, participants in
+            Delta(
+                page: page,
+                of: of,
+                fromRev: revision,
+                rev: newest,
+                changed: participants,
+                left: page == of ? left : [],
+                slots: page == 1 ? slots : nil,
+                speakers: page == 1 ? room.speakers : nil,
+                standing: page == 1 ? standing : nil,
+                relay: page == 1 ? missed?.report : nil
+            )
+        }
+        queue(pages, missed?.messages ?? [], to: member, at: now)
+    }
+
+    private func slots(of member: Member) -> [SlotObject] {
+        member.link.map { $0.slots.values.sorted { $0.mid < $1.mid } } ?? []
+    }
+
+    /// And the messages of the relay that the client may have missed.
+    private func queue(_ pages: [EventBody], _ messages: [EventBody], to member: Member, at now: Instant) {
         member.session.queue(snapshot: pages, at: now)
-        for message in missed?.messages ?? [] { member.session.queue(critical: message, at: now) }
+        for message in messages { member.session.queue(critical: message, at: now) }
         member.askedSlots = 0
         askForSlots(member, at: now)
         repeatDemands(to: member, at: now)
@@ -169,47 +229,36 @@ extension Gateway {
     }
 }
 
-/// A snapshot in messages that are not too large.
-enum SnapshotPages {
+/// Participants in messages that are not too large.
+enum Pages {
     /// A track or participant takes well below a kilobyte unless its names are as long as they may be.
     static let participantsPerPage = 100
 
+    /// - Parameter page: makes one of the pages from its number, how many there are, and its participants.
     static func make(
+        _ type: ServerMessage,
         participants: [ParticipantObject],
-        slots: [SlotObject],
-        speakers: Speakers?,
-        standing: Standing? = nil,
-        relay: RelayReport? = nil,
         revision: UInt64,
         timestamp: UInt64,
-        perPage: Int = participantsPerPage
+        perPage: Int = participantsPerPage,
+        page: (Int, Int, [ParticipantObject]) -> some Encodable
     ) -> [EventBody] {
         let count = max(1, (participants.count + perPage - 1) / perPage)
         var pages: [EventBody] = []
         for index in 0..<count {
-            let page = Snapshot(
-                page: index + 1,
-                of: count,
-                rev: revision,
-                participants: Array(participants.dropFirst(index * perPage).prefix(perPage)),
-                slots: index == 0 ? slots : nil,
-                speakers: index == 0 ? speakers : nil,
-                standing: index == 0 ? standing : nil,
-                relay: index == 0 ? relay : nil
-            )
-            guard let body = EventBody(.snapshot, revision: revision, timestamp: timestamp, page) else {
+            let part = Array(participants.dropFirst(index * perPage).prefix(perPage))
+            let content = page(index + 1, count, part)
+            guard let body = EventBody(type, revision: revision, timestamp: timestamp, content) else {
                 continue
             }
             guard body.count <= Limits.Signaling.serverMessageBytes || perPage == 1 else {
                 return make(
+                    type,
                     participants: participants,
-                    slots: slots,
-                    speakers: speakers,
-                    standing: standing,
-                    relay: relay,
                     revision: revision,
                     timestamp: timestamp,
-                    perPage: max(1, perPage / 4)
+                    perPage: max(1, perPage / 4),
+                    page: page
                 )
             }
             pages.append(body)

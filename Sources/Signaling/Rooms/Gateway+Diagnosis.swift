@@ -15,7 +15,7 @@ extension Gateway {
         }
         let isNamed = question.tid != nil || question.pid != nil
         return Diagnosis(
-            signal: Diagnosis.Signal(member.session),
+            signal: Diagnosis.Signal(member.session, resumes: member.resumes),
             media: member.link.map { Diagnosis.Media($0) },
             slots: member.link.map { $0.slots.values.sorted { $0.mid < $1.mid } } ?? [],
             permissions: member.permissions,
@@ -224,7 +224,7 @@ private struct DiagnosisChain {
 }
 
 extension Diagnosis.Signal {
-    init(_ session: SignalSession) {
+    init(_ session: SignalSession, resumes: Int) {
         self.init(
             seq: session.lastSequence,
             ack: session.acknowledged,
@@ -236,7 +236,8 @@ extension Diagnosis.Signal {
             unanswered: session.unanswered,
             shed: Dictionary(uniqueKeysWithValues: session.shed.map { ($0.key.rawValue, $0.value) }),
             overflows: session.overflows,
-            badFrames: session.badFrames
+            badFrames: session.badFrames,
+            resumes: resumes
         )
     }
 }

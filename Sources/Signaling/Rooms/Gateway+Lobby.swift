@@ -43,26 +43,12 @@ extension Gateway {
 
     /// It is in the room, for everybody to see.
     func appear(_ member: Member, at now: Instant) {
-        let claims = member.claims
         let room = member.room
         member.conduct.relayAtJoin = room.relay.lastSequence
         guard !member.isViewer else { return }
-        if room.admitted.count < Limits.Rooms.admitted { room.admitted.insert(claims.user) }
+        if room.admitted.count < Limits.Rooms.admitted { room.admitted.insert(member.claims.user) }
         room.state.join(
-            Participant(
-                id: member.id,
-                user: claims.user,
-                device: member.device,
-                name: claims.name,
-                role: claims.role,
-                kind: member.conduct.kind,
-                attributes: claims.attributes,
-                grants: claims.grants,
-                connection: member.connectionState(at: now),
-                joinedAt: wallClock(),
-                order: 0,
-                revision: 0
-            ),
+            Participant(member, order: 0, at: now),
             at: now
         )
     }
@@ -122,16 +108,17 @@ extension Gateway {
 
     func letIn(_ member: Member, by moderator: Moderator, at now: Instant) {
         guard member.isWaiting else { return }
+        let room = member.room
         tellResolved(member, .lobbyAdmitted, by: moderator, at: now)
         member.conduct.waiting = nil
         appear(member, at: now)
-        queueCritical(
-            member,
-            .lobbyAdmitted,
-            LobbyResolved(pid: member.id.rawValue, uid: member.claims.user.rawValue, by: moderator.by),
-            at: now
-        )
-        if member.isLive { queueSnapshot(member, at: now) }
+        member.conduct.admittedRevision = room.state.revision
+        let event = LobbyResolved(pid: member.id.rawValue, uid: member.claims.user.rawValue, by: moderator.by)
+        // Without the room's revision: the client knows nothing of the room before the snapshot that follows.
+        if member.isLive, let body = EventBody(.lobbyAdmitted, timestamp: wallClock(), event) {
+            member.session.queue(critical: body, at: now)
+            queueSnapshot(member, at: now)
+        }
         member.logger.info("admitted", metadata: ["by": "\(moderator.name)"])
     }
 

@@ -42,16 +42,22 @@ extension Gateway {
             speakersChanged(report, at: now)
         case .counters(let counters):
             self.counters(counters)
-        case .state:
-            // Answers `Command.reportState`, which this gateway does not send.
-            break
+        case .state(let state):
+            reconcile(with: state, at: now)
         }
     }
 
     // MARK: Transport
 
-    private func transportChanged(_ member: Member, _ state: TransportState, at now: Instant) {
+    func transportChanged(_ member: Member, _ state: TransportState, at now: Instant) {
         member.link?.transport = state
+        switch state {
+        case .connected:
+            member.mediaLostAt = nil
+            member.isPageClosed = false
+        case .disconnected, .failed: member.mediaLostAt = member.mediaLostAt ?? now
+        case .new, .connecting: break
+        }
         refreshConnectionState(of: member, at: now)
         if state == .failed, member.front == .socket {
             queueCritical(member, .restart, RestartNeeded(mode: .ice, reason: "failed"), at: now)
@@ -64,10 +70,14 @@ extension Gateway {
             member,
             GatewayError(.notReady, "the media session closed: \(reason.rawValue)", retryAfterMs: 500)
         )
-        guard member.front == .socket, member.detachedAt == nil else {
+        guard member.front == .socket else {
             return remove(member, reason: reason == .shutdown ? .shutdown : .media, at: now)
         }
-        endPublications(of: member, byOwner: false, at: now)
+        member.mediaLostAt = now
+        member.isPageClosed = reason == .peerClosed
+        // Whoever lost its media with the server, or loads its page anew, may be back in a moment.
+        let mayReturn = reason == .shutdown || (reason == .peerClosed && member.detachedAt != nil)
+        if !mayReturn { endPublications(of: member, byOwner: false, at: now) }
         refreshConnectionState(of: member, at: now)
         queueCritical(member, .restart, RestartNeeded(mode: .new, reason: reason.rawValue), at: now)
     }

@@ -226,7 +226,7 @@ extension Gateway {
         _ reason: LeaveReason,
         at now: Instant
     ) {
-        bans.expel(member.sid)
+        for session in [member.sid] + member.formerSessions { bans.expel(session) }
         if let connection = member.connection {
             close(connection, code, words)
         }

@@ -104,7 +104,7 @@ extension ClientMessage {
     /// What somebody may ask who waits to be admitted.
     var worksWhileWaiting: Bool {
         switch self {
-        case .hello, .ack, .ping, .leave, .candidate, .diagnose, .reportDiagnosis: true
+        case .hello, .ack, .ping, .leave, .candidate, .refresh, .diagnose, .reportDiagnosis: true
         default: false
         }
     }

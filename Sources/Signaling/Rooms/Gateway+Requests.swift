@@ -47,7 +47,8 @@ extension Gateway {
 
     func respond(_ member: Member, _ id: UInt64?, _ result: some Encodable, at now: Instant) {
         guard let id else { return }
-        let text = OutboundText.response(to: id, revision: member.room.state.revision, result)
+        let revision = member.isWaiting ? nil : member.room.state.revision
+        let text = OutboundText.response(to: id, revision: revision, result)
         member.session.respond(to: id, with: text, at: now)
         markDirty(member)
     }
@@ -88,6 +89,8 @@ extension Gateway {
             case .mute: try mute(envelope.payload(), from: member, id, at: now)
             case .subscribe: try subscribe(envelope.payload(), from: member, id, at: now)
             case .view: try view(envelope.payload(), from: member, id, at: now)
+            case .sync: try synchronize(envelope.payload(), from: member, id, at: now)
+            case .refresh: refresh(try envelope.payload(), from: member, id)
             default:
                 guard try executePeople(type, envelope, from: member, id, at: now) else {
                     throw GatewayError(.unsupported, "this server knows no \(type.rawValue)")
@@ -162,6 +165,17 @@ extension Gateway {
     private func publish(_ wanted: PublishTrack, from member: Member, _ id: UInt64?, at now: Instant)
         throws(GatewayError)
     {
+        let stored = try put(wanted, of: member, at: now)
+        guard let object = object(stored, of: member) else {
+            throw GatewayError(.notFound, "not in the room any more")
+        }
+        if stored.mid != nil { reconfigure(member) }
+        respond(member, id, TrackResult(track: object), at: now)
+    }
+
+    /// Announces a track, or changes one that is known by its `cid`.
+    @discardableResult
+    func put(_ wanted: PublishTrack, of member: Member, at now: Instant) throws(GatewayError) -> Publication {
         try Checked.name(wanted.cid, "cid")
         try Checked.name(wanted.name, "name")
         let source = wanted.source ?? (wanted.kind == .audio ? .mic : .camera)
@@ -213,11 +227,10 @@ extension Gateway {
             }
             publication.mid = mid
         }
-        guard let stored = member.room.state.put(publication, of: member.id, byOwner: true, at: now),
-            let object = object(stored, of: member)
-        else { throw GatewayError(.notFound, "not in the room any more") }
-        if stored.mid != nil { reconfigure(member) }
-        respond(member, id, TrackResult(track: object), at: now)
+        guard let stored = member.room.state.put(publication, of: member.id, byOwner: true, at: now) else {
+            throw GatewayError(.notFound, "not in the room any more")
+        }
+        return stored
     }
 
     private func unpublish(_ which: TrackSelector, from member: Member, _ id: UInt64?, at now: Instant)
@@ -282,12 +295,12 @@ extension Gateway {
         _ id: UInt64?,
         at now: Instant
     ) throws(GatewayError) {
-        respond(member, id, try subscribe(update, for: member, at: now), at: now)
+        let results = try self.update(update, of: member)
+        refreshWishes(of: member, at: now)
+        respond(member, id, results, at: now)
     }
 
-    /// Not all of it need succeed.
-    func subscribe(_ update: UpdateSubscriptions, for member: Member, at now: Instant)
-        throws(GatewayError) -> SubscriptionResults
+    func update(_ update: UpdateSubscriptions, of member: Member) throws(GatewayError) -> SubscriptionResults
     {
         guard member.claims.grants.subscribe else {
             throw GatewayError(.forbidden, "the token does not allow to receive")
@@ -309,13 +322,19 @@ extension Gateway {
             }
         }
         member.wishing.isAutomatic = update.auto ?? member.wishing.isAutomatic
-        refreshWishes(of: member, at: now)
         return SubscriptionResults(results: results, auto: member.wishing.isAutomatic)
     }
 
     private func view(_ update: UpdateView, from member: Member, _ id: UInt64?, at now: Instant)
         throws(GatewayError)
     {
+        try show(update, to: member)
+        refreshWishes(of: member, at: now)
+        askForSlots(member, at: now)
+        respond(member, id, Done(), at: now)
+    }
+
+    func show(_ update: UpdateView, to member: Member) throws(GatewayError) {
         guard update.tiles.count <= Limits.Signaling.wishesPerMessage else {
             throw GatewayError(.tooLarge, "at most \(Limits.Signaling.wishesPerMessage) tiles")
         }
@@ -328,9 +347,6 @@ extension Gateway {
             tiles.append((target, Wishes.Tile(tile)))
         }
         member.wishing.show(tiles)
-        refreshWishes(of: member, at: now)
-        askForSlots(member, at: now)
-        respond(member, id, Done(), at: now)
     }
 }
 

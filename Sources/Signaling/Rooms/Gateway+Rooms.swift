@@ -14,13 +14,17 @@ extension Gateway {
         connection: Connection? = nil,
         device: String? = nil,
         kind: String,
+        returning ticket: ResumeTicket? = nil,
         at now: Instant
     ) throws(GatewayError) -> Member {
         guard !isDraining else {
             throw GatewayError(.overloaded, "the server is restarting", retryAfterMs: 1000)
         }
-        guard !admitsNobody else {
+        guard !admitsNobody || ticket != nil else {
             throw GatewayError(.overloaded, "the server will restart soon", retryAfterMs: 5000)
+        }
+        guard !isCrowded else {
+            throw GatewayError(.overloaded, "the server is short of memory", retryAfterMs: 5000)
         }
         try Checked.name(name, "room")
         guard !name.isEmpty else { throw GatewayError(.badRequest, "the room has no name") }
@@ -55,11 +59,11 @@ extension Gateway {
         if let existing { room = existing } else { room = try makeRoom(id, claims.roomConfig) }
         rooms[id] = room
         room.emptySince = nil
-        let member = makeMember(room, claims, front, device: device, at: now)
+        let member = makeMember(room, claims, front, device: device, kind: kind, returning: ticket, at: now)
         member.connection = connection
-        member.conduct.kind = kind
         member.conduct.waiting = waiting
         room.members[member.id] = member
+        if front == .socket { sessions[member.sid] = member }
         if member.isWaiting { wait(member, at: now) } else { appear(member, at: now) }
         for other in replaced { replace(other, at: now) }
         statistics.joins += 1
@@ -73,11 +77,13 @@ extension Gateway {
         return Room(state)
     }
 
-    private func makeMember(
+    func makeMember(
         _ room: Room,
         _ claims: Claims,
         _ front: Member.Front,
         device: String?,
+        kind: String,
+        returning ticket: ResumeTicket?,
         at now: Instant
     ) -> Member {
         let sid = SessionID(Self.makeName("se_", isSecret: true))
@@ -85,16 +91,29 @@ extension Gateway {
         logger[metadataKey: "room"] = "\(room.id)"
         logger[metadataKey: "user"] = "\(claims.user)"
         logger[metadataKey: "sid"] = "\(sid)"
+        // Whoever comes back is who it was, unless somebody has taken its name in the meantime.
+        let known = ticket?.participant
+        let isFree = known.map { room.state.participants[$0] == nil && room.members[$0] == nil } ?? false
+        let stay = min(claims.maxSession, Limits.Signaling.longestMaxSession)
         return Member(
-            id: ParticipantID(Self.makeName("pa_")),
+            id: isFree ? known ?? ParticipantID(Self.makeName("pa_")) : ParticipantID(Self.makeName("pa_")),
             sid: sid,
             room: room,
             claims: claims,
             front: front,
             device: device,
+            kind: kind,
             joinedAt: now,
+            joinedAtWall: ticket?.joinedAt ?? wallClock(),
+            leavesAt: ticket.map { now + until($0.expiresAt) } ?? now + stay,
+            criticalEvents: configuration.criticalEvents,
             logger: logger
         )
+    }
+
+    /// From now to a wall time in milliseconds.
+    func until(_ wall: UInt64) -> Interval {
+        .milliseconds(Int64(clamping: wall) &- Int64(clamping: wallClock()))
     }
 
     /// The same device, the user's other sockets if the token wants that, and the WHIP session that this one follows.
@@ -125,7 +144,10 @@ extension Gateway {
         let room = member.room
         guard room.members.removeValue(forKey: member.id) != nil else { return }
         member.isLive = false
+        member.isWelcomed = false
         detached[member.id] = nil
+        sessions[member.sid] = nil
+        for former in member.formerSessions { sessions[former] = nil }
         statistics.count(shedBy: member.session)
         if let link = member.link {
             endLink(member, GatewayError(.notFound, "the session has ended"))

@@ -33,10 +33,12 @@ extension Gateway {
         switch connection.state {
         case .greeting: greet(connection, text, at: now)
         case .verifying: close(connection, .protocolError, "nothing may be sent before the welcome")
-        case .member(let member) where !member.isLive:
+        case .member(let member) where !member.isWelcomed:
             close(connection, .protocolError, "nothing may be sent before the welcome")
             remove(member, reason: .protocol, at: now)
-        case .member(let member): receive(text, from: member, on: connection, at: now)
+        case .member(let member):
+            member.isTicketConfirmed = true
+            receive(text, from: member, on: connection, at: now)
         case .closed: break
         }
         flush(at: now)
@@ -57,7 +59,9 @@ extension Gateway {
         guard let connection = connections[id] else { return }
         let now = clock()
         forget(connection)
-        if case .member(let member) = connection.state { detach(member, at: now) }
+        if case .member(let member) = connection.state, member.connection === connection {
+            detach(member, at: now)
+        }
         connection.state = .closed
         flush(at: now)
     }
@@ -113,7 +117,7 @@ extension Gateway {
     func detach(_ member: Member, at now: Instant) {
         guard member.room.members[member.id] === member else { return }
         member.connection = nil
-        member.isLive = false
+        member.isWelcomed = false
         member.detachedAt = now
         detached[member.id] = member
         member.logger.info("socket lost")
@@ -147,9 +151,12 @@ extension Gateway {
         }
     }
 
-    private func verify(_ hello: Hello, on connection: Connection) {
+    func verify(_ hello: Hello, on connection: Connection) {
         connection.state = .verifying
         let room = connection.request.room
+        if let resume = hello.resume {
+            return self.resume(connection, hello, resume, at: clock())
+        }
         guard let token = hello.token else {
             do throws(GatewayError) {
                 join(connection, hello, try developmentClaims(hello.user, room: room))
@@ -182,7 +189,7 @@ extension Gateway {
     }
 
     /// An `error` that says it in words, then the close code that fits.
-    private func refuse(_ connection: Connection, _ error: GatewayError, _ code: CloseCode? = nil) {
+    func refuse(_ connection: Connection, _ error: GatewayError, _ code: CloseCode? = nil) {
         guard connections[connection.id] != nil else { return }
         statistics.errors[error.code, default: 0] += 1
         if connection.socket.isWritable,
@@ -228,53 +235,29 @@ extension Gateway {
             )
             connection.isBatching = hello.caps?.contains("batch") ?? false
             connection.state = .member(member)
-            guard let offer, let pc = hello.pc else { return welcome(member, pc: nil, at: now) }
+            guard let offer, let pc = hello.pc else {
+                return welcome(member, on: connection, .fresh, pc: nil, at: now)
+            }
             guard !member.isWaiting else {
                 let error = GatewayError(.notReady, "you wait to be admitted")
-                return welcome(member, pc: Answering(.failure(error), to: pc), at: now)
+                return welcome(
+                    member,
+                    on: connection,
+                    .fresh,
+                    pc: Answering(.failure(error), to: pc),
+                    at: now
+                )
             }
             negotiate(
                 member,
                 .offer(offer, tracks: pc.tracks ?? [], generation: pc.gen),
                 at: now
             ) { [self] result in
-                welcome(member, pc: Answering(result, to: pc), at: clock())
+                welcome(member, on: connection, .fresh, pc: Answering(result, to: pc), at: clock())
             }
         } catch {
             refuse(connection, error)
         }
-    }
-
-    private func welcome(_ member: Member, pc: Answering?, at now: Instant) {
-        guard member.connection != nil, !member.isLive else { return }
-        let room = member.room
-        queueControl(
-            member,
-            .welcome,
-            Welcome(
-                outcome: .fresh,
-                sid: member.sid.rawValue,
-                pid: member.id.rawValue,
-                uid: member.claims.user.rawValue,
-                room: RoomObject(room.state),
-                role: member.claims.role,
-                grants: member.claims.grants,
-                limits: Welcome.Bounds(
-                    message: Limits.Signaling.messageBytes,
-                    offer: Limits.Signaling.offerMessageBytes,
-                    inflight: Limits.Signaling.requestsInFlight,
-                    rate: Limits.Signaling.messagesPerSecond
-                ),
-                hb: Limits.Signaling.heartbeatInterval.milliseconds,
-                waiting: member.isWaiting ? true : nil,
-                pc: pc,
-                serverTime: wallClock()
-            )
-        )
-        member.isLive = true
-        queueSnapshot(member, at: now)
-        member.logger.info("joined", metadata: ["pid": "\(member.id)"])
-        flush(at: now)
     }
 
     // MARK: Messages

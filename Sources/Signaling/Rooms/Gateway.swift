@@ -16,6 +16,12 @@ public struct GatewayConfiguration: Sendable {
     public var videoCodecs: [CodecName]
     /// How long a participant without a socket stays.
     public var detachGrace: Interval
+    /// What all sessions may hold, bytes.
+    public var sessionMemory: Int
+    /// Critical events that one session keeps for a client that is away or slow.
+    public var criticalEvents: Int
+    /// The media plane is another process and goes on when this one ends.
+    public var isMediaApart: Bool
 
     public init(
         isDevelopment: Bool = false,
@@ -23,7 +29,10 @@ public struct GatewayConfiguration: Sendable {
         maximumParticipantsPerRoom: Int = Limits.Signaling.participantsPerRoom,
         maximumConnections: Int = Limits.Signaling.connections,
         videoCodecs: [CodecName] = [.vp8, .vp9, .h264, .av1],
-        detachGrace: Interval = Limits.Signaling.detachGrace
+        detachGrace: Interval = Limits.Signaling.detachGrace,
+        sessionMemory: Int = Limits.Signaling.sessionMemory,
+        criticalEvents: Int = Limits.Signaling.criticalEvents,
+        isMediaApart: Bool = false
     ) {
         self.isDevelopment = isDevelopment
         self.maximumRooms = maximumRooms
@@ -31,6 +40,9 @@ public struct GatewayConfiguration: Sendable {
         self.maximumConnections = maximumConnections
         self.videoCodecs = videoCodecs
         self.detachGrace = detachGrace
+        self.sessionMemory = sessionMemory
+        self.criticalEvents = criticalEvents
+        self.isMediaApart = isMediaApart
     }
 }
 
@@ -41,8 +53,17 @@ public struct GatewayStatistics: Sendable, Equatable {
     public var participants = 0
     public var publications = 0
     public var mediaSessions = 0
+    /// Signaling sessions, and those of them without a socket.
+    public var sessions = 0
+    public var detachedSessions = 0
     /// Monotonic from here.
     public var joins: UInt64 = 0
+    /// Sessions that came back, by outcome.
+    public var resumes: [Welcome.Outcome: UInt64] = [:]
+    /// Hellos with a resume token that was refused.
+    public var resumesRefused: UInt64 = 0
+    /// Bytes that all sessions hold, at the last look.
+    public var sessionBytes = 0
     public var requests: UInt64 = 0
     /// Refused requests by code.
     public var errors: [ErrorCode: UInt64] = [:]
@@ -81,6 +102,14 @@ public actor Gateway {
     var connections: [ConnectionID: Connection] = [:]
     /// By the media session in force.
     var links: [SessionID: Member] = [:]
+    /// By the signaling session, those without a socket included.
+    var sessions: [SessionID: Member] = [:]
+    let seal: ResumeSeal
+    /// When it started, for those who come back to a server that has forgotten them.
+    var startedAt: Instant?
+    var isCrowded = false
+    /// The media process that the sessions are in.
+    var mediaEpoch: String?
     var statistics = GatewayStatistics()
 
     /// Members whose session has something to send.
@@ -108,6 +137,7 @@ public actor Gateway {
         media: any MediaPlane,
         verifier: any TokenVerifier,
         configuration: GatewayConfiguration = GatewayConfiguration(),
+        seal: ResumeSeal = ResumeSeal(),
         logger: Logger,
         clock: @escaping @Sendable () -> Instant,
         wallClock: @escaping @Sendable () -> UInt64,
@@ -117,6 +147,7 @@ public actor Gateway {
         self.media = media
         self.verifier = verifier
         self.configuration = configuration
+        self.seal = seal
         self.logger = logger
         self.clock = clock
         self.wallClock = wallClock
@@ -142,6 +173,7 @@ public actor Gateway {
 
     /// Only listens: the owner of time calls `tick(at:)` itself.
     func listen() {
+        startedAt = startedAt ?? clock()
         media.deliverEvents(to: { [inbox, eventLoop, weak self] events in
             guard inbox.put(events), let self else { return }
             eventLoop.execute { self.assumeIsolated { $0.takeMediaEvents() } }
@@ -154,10 +186,12 @@ public actor Gateway {
         if !isDraining {
             isDraining = true
             let now = clock()
+            // 500 come back per second.
+            let spread = connections.count * 2
             for connection in connections.values {
-                close(connection, .drain, "the server is restarting", spreadMs: connections.count * 2)
+                close(connection, .drain, "the server is restarting", spreadMs: spread)
             }
-            for room in rooms.values {
+            for room in rooms.values where !configuration.isMediaApart {
                 for member in room.members.values { remove(member, reason: .shutdown, at: now) }
             }
             sendBacklog()
@@ -185,6 +219,8 @@ public actor Gateway {
         result.connections = connections.count
         result.rooms = rooms.count
         result.mediaSessions = links.count
+        result.sessions = Set(sessions.values.map(ObjectIdentifier.init)).count
+        result.detachedSessions = detached.count
         result.mediaEventsDropped = inbox.dropped
         for room in rooms.values {
             result.participants += room.state.participants.count
@@ -221,6 +257,7 @@ public actor Gateway {
         }
         for member in Array(detached.values) { advanceDetached(member, at: now) }
         for connection in Array(paused.values) { resumeReadingIfPossible(connection, at: now) }
+        if configuration.isMediaApart { leaveRecords() }
         if lastSweep.map({ now - $0 >= Self.sweepInterval }) ?? true {
             lastSweep = now
             sweep(at: now)
@@ -229,8 +266,10 @@ public actor Gateway {
     }
 
     private func sweep(at now: Instant) {
+        limitMemory(at: now)
         for connection in Array(connections.values) {
-            guard case .member(let member) = connection.state else { continue }
+            guard case .member(let member) = connection.state, member.isWelcomed else { continue }
+            warnOfExpiry(member, at: now)
             guard member.leavesAt > now else {
                 close(connection, .tokenExpired, "the time in the room is over")
                 remove(member, reason: .expired, at: now)
@@ -245,8 +284,16 @@ public actor Gateway {
             }
         }
         for room in Array(rooms.values) {
-            for member in Array(room.members.values) where member.front != .socket && member.leavesAt <= now {
+            for member in Array(room.members.values) where member.connection == nil && member.leavesAt <= now
+            {
                 remove(member, reason: .expired, at: now)
+            }
+            for member in room.members.values where member.link == nil {
+                guard let lostAt = member.mediaLostAt, now - lostAt >= configuration.detachGrace else {
+                    continue
+                }
+                // Its tracks were kept in the roster for as long as it might have come back.
+                endPublications(of: member, byOwner: false, at: now)
             }
         }
         sweepRooms(at: now)
@@ -254,10 +301,40 @@ public actor Gateway {
 
     private func advanceDetached(_ member: Member, at now: Instant) {
         guard let since = member.detachedAt else { return }
-        if now - since >= configuration.detachGrace {
+        // Whoever is still heard is there.
+        let isHeard = member.link?.transport == .connected
+        let silentSince = max(since, member.mediaLostAt ?? since)
+        let grace =
+            member.isPageClosed
+            ? min(Limits.Signaling.closedGrace, configuration.detachGrace) : configuration.detachGrace
+        if !isHeard, now - silentSince >= grace {
             remove(member, reason: .timeout, at: now)
         } else {
             refreshConnectionState(of: member, at: now)
+        }
+    }
+
+    /// Sessions that read too slowly give way before the process does.
+    private func limitMemory(at now: Instant) {
+        var held = 0
+        var largest: [(member: Member, bytes: Int)] = []
+        for member in sessions.values {
+            let bytes = member.session.heldBytes
+            held += bytes
+            if bytes > Limits.Signaling.criticalBytes / 8 { largest.append((member, bytes)) }
+        }
+        statistics.sessionBytes = held
+        let limit = configuration.sessionMemory
+        isCrowded = held > limit / 100 * 95
+        guard held > limit / 100 * 80 else { return }
+        for (member, bytes) in largest.sorted(by: { $0.bytes > $1.bytes }) where held > limit / 100 * 80 {
+            if isCrowded, let connection = member.connection {
+                close(connection, .slowConsumer, "the server is short of memory")
+                detach(member, at: now)
+            }
+            member.session.shrink(at: now)
+            markDirty(member)
+            held -= bytes
         }
     }
 

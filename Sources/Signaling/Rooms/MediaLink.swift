@@ -47,8 +47,8 @@ struct MediaLink: Sendable {
     var transport = TransportState.new
     private(set) var slots: [String: SlotObject] = [:]
     private var demandsByTrack: [String: TrackDemand] = [:]
-    private let sdpSession: UInt64
-    private var sdpVersion: UInt64 = 0
+    private(set) var sdpSession: UInt64
+    private(set) var sdpVersion: UInt64 = 0
     let cname: String
 
     init(
@@ -63,6 +63,41 @@ struct MediaLink: Sendable {
         self.remote = remote
         self.sdpSession = sdpSession
         self.cname = cname
+    }
+
+    /// As another gateway left it.
+    init(_ record: Record, session: SessionID, remote: RemoteTransport, media: SessionMedia) {
+        self.session = session
+        self.remote = remote
+        local = record.local
+        clientGeneration = record.clientGeneration
+        generation = media.generation
+        iceGeneration = record.iceGeneration
+        sdpSession = record.sdpSession
+        sdpVersion = record.sdpVersion
+        cname = media.cname
+        negotiated = NegotiatedSession(accepting: media.sections.map(\.section))
+    }
+
+    /// What the media plane does not know of it.
+    struct Record: Codable, Sendable, Equatable {
+        var local: LocalTransport
+        var clientGeneration: UInt32?
+        var iceGeneration: UInt32
+        var sdpSession: UInt64
+        var sdpVersion: UInt64
+    }
+
+    /// nil before anything is agreed.
+    var record: Record? {
+        guard let local, !isNew else { return nil }
+        return Record(
+            local: local,
+            clientGeneration: clientGeneration,
+            iceGeneration: iceGeneration,
+            sdpSession: sdpSession,
+            sdpVersion: sdpVersion
+        )
     }
 
     var isIdle: Bool { step == .idle }

@@ -67,13 +67,38 @@ final class Member {
     var claims: Claims
     let front: Front
     let device: String?
+    /// What it runs on, "web" for instance.
+    let kind: String
     let joinedAt: Instant
+    /// Milliseconds since 1970.
+    let joinedAtWall: UInt64
+    /// Until then it may stay.
+    var leavesAt: Instant
     var logger: Logger
 
     var connection: Connection?
     var session: SignalSession
-    /// It has its welcome, and hears what happens.
+    /// It has had a welcome: what happens is queued for it, also while it has no socket.
     var isLive = false
+    /// The present socket has its welcome.
+    var isWelcomed = false
+    /// Of the newest hello.
+    var attempt: UInt64 = 0
+    /// Names that its session had before the gateway was restarted: resume tokens bear them.
+    var formerSessions: [SessionID] = []
+    /// Of the newest resume token, and whether the client has shown that it has it.
+    var ticketNumber: UInt64 = 0
+    var isTicketConfirmed = true
+    /// False for a session that was rebuilt and has not been resumed since.
+    var isTicketKnown = true
+    var resumes = 0
+    /// The client was told that its stay ends.
+    var isExpiryTold = false
+    /// When its media session ended without its doing, and that its page closed it.
+    var mediaLostAt: Instant?
+    var isPageClosed = false
+    /// What of it the media plane has been given to keep: revision of its participant, generations of its link.
+    var recorded: [UInt64] = []
     /// What happened up to here was in its snapshot.
     var snapshotRevision: UInt64 = 0
     var detachedAt: Instant?
@@ -96,7 +121,11 @@ final class Member {
         claims: Claims,
         front: Front,
         device: String?,
+        kind: String,
         joinedAt: Instant,
+        joinedAtWall: UInt64,
+        leavesAt: Instant,
+        criticalEvents: Int,
         logger: Logger
     ) {
         self.id = id
@@ -105,13 +134,12 @@ final class Member {
         self.claims = claims
         self.front = front
         self.device = device
+        self.kind = kind
         self.joinedAt = joinedAt
+        self.joinedAtWall = joinedAtWall
+        self.leavesAt = leavesAt
         self.logger = logger
-        session = SignalSession(at: joinedAt)
-    }
-
-    var leavesAt: Instant {
-        joinedAt + min(claims.maxSession, Limits.Signaling.longestMaxSession)
+        session = SignalSession(at: joinedAt, criticalEvents: criticalEvents)
     }
 
     /// How others see it, from what its socket and its media do.
@@ -138,6 +166,8 @@ final class Room {
     /// Made on purpose: it stays while it is empty, until then.
     var isKept = false
     var emptySince: Instant?
+    /// Of the settings that it was rebuilt with after a restart of the gateway.
+    var restoredSettings: UInt64 = 0
 
     init(_ state: RoomState) { self.state = state }
 

@@ -15,8 +15,8 @@ struct MemberConduct: Sendable {
     var waiting: Waiting?
     /// Milliseconds since 1970.
     var waitingSince: UInt64 = 0
-    /// What it runs on, "web" for instance.
-    var kind = "web"
+    /// Of the room when it was let in: what its client knew before says nothing.
+    var admittedRevision: UInt64 = 0
     /// Asked by moderators, not answered yet.
     var unmuteRequests: [Source: UnmuteRequest] = [:]
     /// It was asked to go to another room, and is put out then.

@@ -3,7 +3,7 @@
 import RTP
 import Seam
 
-struct Publication: Sendable, Equatable {
+struct Publication: Codable, Sendable, Equatable {
     var id: PublicationID
     var cid: String
     var mid: String?
@@ -100,6 +100,16 @@ struct RoomState: Sendable {
     /// Video publications with an m-section, in all and by user.
     private(set) var videos = 0
     private var videosByUser: [UserID: Int] = [:]
+    /// Who left lately, oldest first; every departure after revision `forgotten` is among them.
+    private var departures = Fifo<Departure>()
+    private var forgotten: UInt64 = 0
+
+    struct Departure: Sendable, Equatable {
+        var id: ParticipantID
+        var reason: LeaveReason
+        var revision: UInt64
+        var at: Instant
+    }
 
     init(id: RoomID, epoch: String) {
         self.id = id
@@ -143,9 +153,10 @@ struct RoomState: Sendable {
     mutating func join(_ participant: Participant, at now: Instant) {
         var participant = participant
         revision += 1
-        joins += 1
+        // One that comes back keeps its place.
+        joins = max(joins + 1, participant.order)
         participant.revision = revision
-        participant.order = joins
+        if participant.order == 0 { participant.order = joins }
         participants[participant.id] = participant
         users[participant.user, default: []].insert(participant.id)
         guard !participant.isHidden else { return }
@@ -163,8 +174,28 @@ struct RoomState: Sendable {
         count(participant.publications, [], of: participant.user)
         if !participant.isHidden {
             roster.left(id, reason: reason, revision: revision, until: rosterDue(at: now))
+            departures.append(Departure(id: id, reason: reason, revision: revision, at: now))
+            forgetDepartures(at: now)
         }
         return participant
+    }
+
+    private mutating func forgetDepartures(at now: Instant) {
+        while let first = departures.first,
+            departures.count > Limits.Signaling.departures || now - first.at > Limits.Signaling.departureAge
+        {
+            forgotten = first.revision
+            _ = departures.popFirst()
+        }
+    }
+
+    /// What has changed since a revision: those who joined or changed, and those who left. nil where that is not known.
+    func changes(since revision: UInt64) -> (changed: [Participant], left: [Departure])? {
+        guard revision >= forgotten, revision <= self.revision else { return nil }
+        return (
+            visible.filter { $0.revision > revision },
+            departures.all.filter { $0.revision > revision && participants[$0.id] == nil }
+        )
     }
 
     /// True where it changed.

@@ -23,6 +23,8 @@ struct Wishing: Sendable {
         return true
     }
 
+    mutating func forgetRules() { rules = [:] }
+
     mutating func show(_ tiles: [(target: Target, tile: Wishes.Tile)]) {
         self.tiles = tiles
         hasView = true

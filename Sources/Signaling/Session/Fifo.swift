@@ -10,6 +10,9 @@ struct Fifo<Element> {
     var isEmpty: Bool { head == elements.count }
     var first: Element? { isEmpty ? nil : elements[head] }
 
+    /// Everything that waits, oldest first.
+    var all: ArraySlice<Element> { elements[head...] }
+
     mutating func append(_ element: Element) { elements.append(element) }
 
     mutating func popFirst() -> Element? {

@@ -60,6 +60,18 @@ struct SessionLog: Sendable {
         }
     }
 
+    /// Everything that is not acknowledged, in the order in which it was sent; nil where a page of a snapshot is among
+    /// it. A state value is passed over where a newer one of its key waits.
+    func unacknowledged(isReplaced: (StateKey) -> Bool) -> [(sequence: UInt64, body: EventBody)]? {
+        var entries: [(sequence: UInt64, body: EventBody)] = []
+        for entry in critical.all {
+            guard let body = entry.body else { return nil }
+            entries.append((entry.sequence, body))
+        }
+        for (key, entry) in state where !isReplaced(key) { entries.append((entry.sequence, entry.body)) }
+        return entries.sorted { $0.sequence < $1.sequence }
+    }
+
     mutating func removeAll() {
         critical.removeAll()
         criticalBytes = 0

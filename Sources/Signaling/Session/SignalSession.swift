@@ -26,6 +26,13 @@ struct SignalSession: Sendable {
         case ahead
     }
 
+    enum OnAttach: Equatable, Sendable {
+        /// What the client misses follows; up to this number gaps are allowed.
+        case replay(upTo: UInt64)
+        /// The log does not reach back so far: a delta or a snapshot has to follow.
+        case behind
+    }
+
     private enum Queued: Sendable {
         case control(EventBody)
         case response(ByteBuffer)
@@ -37,6 +44,8 @@ struct SignalSession: Sendable {
         var at: Instant
     }
 
+    /// A state event takes about so many bytes.
+    private static let stateBytes = 256
     // One round of a drain: so many of each lane, then again.
     private static let share = (line: 32, state: 16, ephemeral: 8)
 
@@ -50,6 +59,9 @@ struct SignalSession: Sendable {
     private(set) var overflows = 0
     private(set) var badFrames = 0
 
+    /// What was sent on the socket before, under its numbers, and what ends it.
+    private var replay = Fifo<(sequence: UInt64, body: EventBody)>()
+    private var replayEnd: EventBody?
     private var line = Fifo<Queued>()
     private var criticalWaiting = 0
     private var criticalWaitingBytes = 0
@@ -67,14 +79,20 @@ struct SignalSession: Sendable {
     private var blockedSince: Instant?
     private var lastSent: Instant
     private var mustClose: CloseCode?
+    private var attachedAt: Instant
 
-    init(at now: Instant) {
+    private let criticalLimit: Int
+
+    /// - Parameter criticalEvents: most critical events that are unsent or not acknowledged.
+    init(at now: Instant, criticalEvents: Int = Limits.Signaling.criticalEvents) {
+        criticalLimit = criticalEvents
         bucket = TokenBucket(
             perSecond: Limits.Signaling.messagesPerSecond,
             burst: Limits.Signaling.messageBurst,
             at: now
         )
         lastSent = now
+        attachedAt = now
     }
 
     var needsSnapshot: Bool { needsSnapshotSince != nil }
@@ -82,12 +100,63 @@ struct SignalSession: Sendable {
     var criticalCount: Int { criticalWaiting + log.criticalCount }
     var criticalBytes: Int { criticalWaitingBytes + log.criticalBytes }
     /// Everything that waits for the socket.
-    var waitingCount: Int { line.count + state.count + ephemeral.count }
+    var waitingCount: Int { replay.count + line.count + state.count + ephemeral.count }
+    /// What it holds in memory at most, bytes; bodies that sessions share are counted in each.
+    var heldBytes: Int {
+        criticalBytes + ephemeralBytes + responseBytesWaiting + requests.cachedBytes
+            + (state.count + log.stateCount) * Self.stateBytes
+    }
     var ephemeralCount: Int { ephemeral.count }
     var stateCount: Int { state.count }
     var shedCount: UInt64 { shed.values.reduce(0, +) }
     /// Requests whose response has not reached the socket.
     var unanswered: Int { requests.executingCount + responsesWaiting }
+
+    // MARK: Sockets
+
+    /// A socket of the same client, which has applied every event up to `client`. Responses that were not sent are
+    /// forgotten: the client asks again.
+    mutating func attach(lastSequence client: UInt64, at now: Instant) -> OnAttach {
+        attachedAt = now
+        lastSent = now
+        blockedSince = nil
+        mustClose = nil
+        turn = Self.share
+        replay.removeAll()
+        replayEnd = nil
+        line.removeAll { queued in
+            switch queued {
+            case .control, .response: true
+            case .critical, .page: false
+            }
+        }
+        responsesWaiting = 0
+        responseBytesWaiting = 0
+        while !ephemeral.isEmpty { dropOldestEphemeral() }
+        guard needsSnapshotSince == nil, pagesWaiting == 0, client >= acknowledged, client <= lastSequence
+        else {
+            return giveUp()
+        }
+        _ = received(acknowledge: client)
+        guard let entries = log.unacknowledged(isReplaced: { state[$0] != nil }) else { return giveUp() }
+        for entry in entries { replay.append(entry) }
+        return .replay(upTo: lastSequence)
+    }
+
+    /// Said when the replay has been sent.
+    mutating func queue(replayEnd body: EventBody) { replayEnd = body }
+
+    private mutating func giveUp() -> OnAttach {
+        clearEvents()
+        needsSnapshotSince = nil
+        return .behind
+    }
+
+    /// Somebody has to give way: what waits is given up, and a snapshot is due.
+    mutating func shrink(at now: Instant) {
+        while !ephemeral.isEmpty { dropOldestEphemeral() }
+        overflowed(at: now)
+    }
 
     // MARK: Outwards
 
@@ -106,7 +175,7 @@ struct SignalSession: Sendable {
         line.append(.critical(body, at: now))
         criticalWaiting += 1
         criticalWaitingBytes += body.count
-        if criticalCount > Limits.Signaling.criticalEvents || criticalBytes > Limits.Signaling.criticalBytes {
+        if criticalCount > criticalLimit || criticalBytes > Limits.Signaling.criticalBytes {
             overflowed(at: now)
         }
     }
@@ -150,12 +219,12 @@ struct SignalSession: Sendable {
     /// The next text for a socket that is writable.
     mutating func drain(at now: Instant) -> OnDrain {
         for _ in 0..<3 {
-            if turn.line > 0, let text = nextOfLine(at: now) {
+            if turn.line > 0, let text = nextOfReplay() ?? nextOfLine(at: now) {
                 turn.line -= 1
                 return sent(text, at: now)
             }
             if needsSnapshotSince != nil, line.isEmpty { return .snapshot }
-            if turn.state > 0, pagesWaiting == 0, let text = nextState() {
+            if turn.state > 0, pagesWaiting == 0, replayEnd == nil, let text = nextState() {
                 turn.state -= 1
                 return sent(text, at: now)
             }
@@ -171,6 +240,12 @@ struct SignalSession: Sendable {
     private mutating func sent(_ text: ByteBuffer, at now: Instant) -> OnDrain {
         lastSent = now
         return .send(text)
+    }
+
+    private mutating func nextOfReplay() -> ByteBuffer? {
+        if let entry = replay.popFirst() { return entry.body.text(sequence: entry.sequence) }
+        defer { replayEnd = nil }
+        return replayEnd?.text(sequence: nil)
     }
 
     private mutating func nextOfLine(at now: Instant) -> ByteBuffer? {
@@ -227,6 +302,11 @@ struct SignalSession: Sendable {
     private mutating func overflowed(at now: Instant) {
         overflows += 1
         needsSnapshotSince = now
+        clearEvents()
+    }
+
+    private mutating func clearEvents() {
+        replay.removeAll()
         line.removeAll { queued in
             switch queued {
             case .critical, .page: true
@@ -293,8 +373,8 @@ struct SignalSession: Sendable {
     }
 
     private var oldestCritical: Instant? {
-        if let logged = log.oldest { return logged }
+        if let logged = log.oldest { return max(logged, attachedAt) }
         guard criticalWaiting + pagesWaiting > 0, case .critical(_, let at)? = line.first else { return nil }
-        return at
+        return max(at, attachedAt)
     }
 }

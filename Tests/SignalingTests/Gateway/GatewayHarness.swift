@@ -52,7 +52,10 @@ final class GatewayHarness: Sendable {
     let gateway: Gateway
     private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    init(_ configuration: GatewayConfiguration = GatewayConfiguration()) async {
+    init(
+        _ configuration: GatewayConfiguration = GatewayConfiguration(),
+        seal: ResumeSeal = ResumeSeal()
+    ) async {
         let shared = SharedTime()
         clock = shared
         gateway = Gateway(
@@ -60,6 +63,7 @@ final class GatewayHarness: Sendable {
             media: media,
             verifier: FakeVerifier(),
             configuration: configuration,
+            seal: seal,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             clock: { shared.now },
             wallClock: { UInt64(shared.now.microseconds / 1000) + 1_795_000_000_000 }
@@ -124,6 +128,8 @@ final class TestClient: Sendable {
         var lastID = 0
         var pid = ""
         var sid = ""
+        var resumeToken = ""
+        var epoch = ""
     }
     private let state = Mutex(State())
 
@@ -135,6 +141,9 @@ final class TestClient: Sendable {
 
     var pid: String { state.withLock { $0.pid } }
     var sid: String { state.withLock { $0.sid } }
+    /// Of its first welcome.
+    var resumeToken: String { state.withLock { $0.resumeToken } }
+    var epoch: String { state.withLock { $0.epoch } }
     var closed: UInt16? { socket.with { $0.closed } }
 
     func send(_ text: String) async {
@@ -158,6 +167,8 @@ final class TestClient: Sendable {
         state.withLock {
             $0.pid = welcome.string("data", "pid") ?? ""
             $0.sid = welcome.string("data", "sid") ?? ""
+            $0.resumeToken = welcome.string("data", "resume", "token") ?? ""
+            $0.epoch = welcome.string("data", "room", "epoch") ?? ""
         }
     }
 

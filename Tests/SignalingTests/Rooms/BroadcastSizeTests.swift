@@ -34,13 +34,19 @@ import Testing
     @Test(arguments: [(0, 0), (1, 0), (100, 0), (101, 0), (1000, 0), (300, 8000), (3, 300_000)])
     func snapshotsArePaged(_ count: Int, _ bytes: Int) throws {
         let all = participants(count, attribute: bytes)
-        let pages = try SnapshotPages.make(
-            participants: all,
-            slots: [],
-            speakers: nil,
-            revision: 9,
-            timestamp: 1
-        ).map { body in
+        let pages = try Pages.make(.snapshot, participants: all, revision: 9, timestamp: 1) {
+            page,
+            of,
+            part in
+            Snapshot(
+                page: page,
+                of: of,
+                rev: 9,
+                participants: part,
+                slots: page == 1 ? [] : nil,
+                speakers: nil
+            )
+        }.map { body in
             #expect(
                 body.count <= Limits.Signaling.serverMessageBytes
                     || bytes > Limits.Signaling.serverMessageBytes

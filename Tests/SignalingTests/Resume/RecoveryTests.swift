@@ -1,0 +1,125 @@
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+import RTP
+import SDP
+import Seam
+import Testing
+
+@testable import Signaling
+
+/// What a gateway that was killed leaves to the next one.
+@Suite struct RecoveryTests {
+    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let media = ModelMedia()
+    private let seal = ResumeSeal()
+    private let clock = GatewayHarness.SharedTime()
+
+    /// The next gateway, which the media plane has told what it has.
+    private func start() async -> Gateway {
+        let clock = clock
+        let gateway = Gateway(
+            eventLoop: Self.group.next(),
+            media: media,
+            verifier: FakeVerifier(),
+            configuration: GatewayConfiguration(isMediaApart: true),
+            seal: seal,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            clock: { clock.now },
+            wallClock: { UInt64(clock.now.microseconds / 1000) + 1_795_000_000_000 }
+        )
+        await gateway.listen()
+        await gateway.reconcile(with: media.report, at: clock.now)
+        return gateway
+    }
+
+    private func pass(_ gateway: Gateway, _ interval: Interval = .milliseconds(100)) async {
+        for _ in 0..<8 { try? await gateway.eventLoop.submit {}.get() }
+        clock.advance(interval)
+        await gateway.tick(at: clock.now)
+    }
+
+    private func open(_ gateway: Gateway, _ kind: WhipKind, _ user: String, _ offer: Offer) async throws
+        -> WhipSession
+    {
+        try await gateway.openWhipSession(
+            room: "standup",
+            claims: Claims(
+                room: "standup",
+                user: UserID(user),
+                grants: .development,
+                attributes: ["desk": "4"]
+            ),
+            offer: offer,
+            kind: kind,
+            remoteAddress: "192.0.2.50"
+        )
+    }
+
+    @Test func encodersAndPlayersGoOn() async throws {
+        let first = await start()
+        let offer = try Offer(parsing: SDPFixture.text("gst_whip_offer"))
+        let encoder = try await open(first, .whip, "encoder", offer)
+        let sdp = try SDPFixture.text("chromium_VP8.offer")
+        let watch = try Offer(parsing: sdp.replacingOccurrences(of: "a=sendonly", with: "a=recvonly"))
+        let player = try await open(first, .whepParticipant(UserID("encoder")), "tv", watch)
+        await pass(first)
+        let before = await first.people.first
+        let second = await start()
+        let after = try #require(await second.people.first)
+        #expect(after.id == before?.id && after.kind == "whip" && after.attributes == ["desk": "4"])
+        #expect(after.publications.map(\.id) == before?.publications.map(\.id))
+        #expect(await second.owner(of: encoder.session) == UserID("encoder"))
+        #expect(await second.owner(of: player.session) == UserID("tv"))
+        // The entity tag of the ICE session is still the one that the encoder has.
+        let fragment = try ICEFragment(
+            parsing:
+                "a=ice-ufrag:new1\r\na=ice-pwd:newpasswordnewpasswordnew\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+        )
+        let patch = try await second.restartICE(
+            session: encoder.session,
+            fragment: fragment,
+            ifMatch: encoder.etag
+        )
+        guard case .restarted(let text, let etag) = patch else {
+            Issue.record("\(patch)")
+            return
+        }
+        #expect(text.contains("a=ice-ufrag:srv") && etag != encoder.etag)
+        #expect(await second.endSession(player.session))
+        #expect(media.sessions == [encoder.session])
+    }
+
+    @Test func sessionsThatNobodyKnowsAreClosed() async throws {
+        let first = await start()
+        let encoder = try await open(
+            first,
+            .whip,
+            "encoder",
+            try Offer(parsing: SDPFixture.text("gst_whip_offer"))
+        )
+        // Killed before its record was left.
+        let second = await start()
+        #expect(await second.people.isEmpty)
+        #expect(!media.sessions.contains(encoder.session))
+    }
+
+    @Test func anotherMediaPlaneHasNothingOfTheOldOne() async throws {
+        let gateway = await start()
+        let encoder = try await open(
+            gateway,
+            .whip,
+            "encoder",
+            try Offer(parsing: SDPFixture.text("gst_whip_offer"))
+        )
+        media.restart()
+        await gateway.reconcile(with: media.report, at: clock.now)
+        #expect(await gateway.owner(of: encoder.session) == nil)
+        #expect(await gateway.people.isEmpty)
+    }
+}
+
+extension Gateway {
+    fileprivate var people: [Participant] { rooms[RoomID("standup")]?.state.visible ?? [] }
+}
