@@ -7,14 +7,23 @@ import Signaling
 struct TokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token",
-        abstract: "Prints a token that lets a user into a room."
+        abstract: "Prints a token that lets a user into a room, or one for the REST API."
     )
 
-    @Option(help: "The room that it opens.") var room: String
-    @Option(help: "The user, as the chat server knows them.") var user: String
+    @Option(help: "The room that it opens, or that a token with --scope is bound to.") var room: String?
+    @Option(help: "The user, as the chat server knows them.") var user: String?
     @Option(help: "The name that others see; the user's id where it is left out.") var name: String?
     @Option(help: "Minutes that it can be used to join.") var minutes: Int = 10
     @Flag(help: "May only watch and listen.") var viewOnly = false
+    @Flag(help: "May moderate the room.") var moderator = false
+    @Flag(help: "Waits until a moderator lets it in.") var lobby = false
+    @Option(
+        help: ArgumentHelp(
+            "A token for the REST API instead: \(ServerScope.allCases.map(\.rawValue).joined(separator: ", ")).",
+            valueName: "scope"
+        )
+    )
+    var scope: [String] = []
     @Option(help: "Which key signs, where the configuration has several.") var key: String?
     @Flag(help: "Sign with the development key of `sfu serve --dev`.") var dev = false
     @OptionGroup var options: SettingsOptions
@@ -22,6 +31,15 @@ struct TokenCommand: AsyncParsableCommand {
     func validate() throws {
         guard (1...60 * 24).contains(minutes) else {
             throw ValidationError("--minutes must be from 1 to \(60 * 24).")
+        }
+        if let unknown = scope.first(where: { ServerScope(rawValue: $0) == nil }) {
+            throw ValidationError("\"\(unknown)\" is no scope.")
+        }
+        guard !scope.isEmpty || (room != nil && user != nil) else {
+            throw ValidationError("--room and --user are needed, or --scope.")
+        }
+        guard scope.isEmpty || (user == nil && !viewOnly && !moderator && !lobby) else {
+            throw ValidationError("--scope is for servers: it goes with --room alone.")
         }
     }
 
@@ -35,14 +53,24 @@ struct TokenCommand: AsyncParsableCommand {
                 )
             }
             let service = dev ? try await TokenService.development() : try await TokenService(keys: keys)
-            let claims = Claims(
+            let lifetime = Interval.seconds(Int64(minutes) * 60)
+            guard let room, let user, scope.isEmpty else {
+                let id =
+                    dev ? TokenService.developmentKeyID : key ?? (keys.count == 1 ? keys.keys.first : nil)
+                let scopes = Set(scope.compactMap { ServerScope(rawValue: $0) })
+                let claims = ServerClaims(keyID: id ?? "", scopes: scopes, room: room)
+                return print(try await service.mintServer(claims, lifetime: lifetime))
+            }
+            var claims = Claims(
                 room: room,
                 user: UserID(user),
                 name: name ?? user,
-                role: viewOnly ? .viewer : .speaker,
-                grants: viewOnly ? Grants(subscribe: true) : .development
+                role: moderator ? .moderator : viewOnly ? .viewer : .speaker,
+                grants: viewOnly ? Grants(subscribe: true) : .development,
+                waits: lobby
             )
-            print(try await service.mint(claims, keyID: key, lifetime: .seconds(Int64(minutes) * 60)))
+            claims.grants.moderate = moderator
+            print(try await service.mint(claims, keyID: key, lifetime: lifetime))
         } catch let error as SettingError {
             throw ValidationError(error.description)
         } catch let error as TokenKeyError {

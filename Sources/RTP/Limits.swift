@@ -220,6 +220,98 @@ public enum Limits {
         /// Most commands that wait for the media plane's mailbox.
         public static let mediaCommands = 16_384
     }
+    /// What people in a room say about themselves and do to each other.
+    public enum Rooms {
+        /// Keys of a participant's attributes, and of a room's `meta`.
+        public static let attributes = 64
+        /// The same, keys and values together, bytes of UTF-8.
+        public static let attributeBytes = 8 * 1024
+        /// Longest reason or note, bytes of UTF-8.
+        public static let textBytes = 512
+        /// Longest reaction, bytes of UTF-8.
+        public static let reactionBytes = 32
+        /// Reactions of one participant in the long run.
+        public static let reactionsPerSecond = 2
+        /// How many of them at once.
+        public static let reactionBurst = 5
+        /// Participants on one page of the roster.
+        public static let rosterPage = 500
+        /// The same where the client does not say.
+        public static let rosterPageDefault = 100
+        /// A page of the roster is cut below this size, bytes.
+        public static let rosterPageBytes = 192 * 1024
+        /// Participants that wait in one room to be admitted.
+        public static let waiting = 256
+        /// Users of one room that need not wait again.
+        public static let admitted = 4096
+        /// Users of one room with a source that a moderator has locked.
+        public static let muteLocks = 4096
+        /// Bans of all rooms together.
+        public static let bans = 16_384
+        /// Longest ban.
+        public static let longestBan = Interval.seconds(30 * 24 * 3600)
+        /// Kicked sessions whose resume tokens are remembered to be worth nothing.
+        public static let expelledSessions = 4096
+        /// How long a room that was made on purpose stays while it is empty.
+        public static let emptyRoomAge = Interval.seconds(24 * 3600)
+        /// How long a participant may stay after it was asked to go to another room.
+        public static let moveTimeout = Interval.seconds(10)
+        /// How long the token for the other room can be used.
+        public static let moveTokenLifetime = Interval.seconds(60)
+        /// Reports of clients about themselves that one session may have in the log.
+        public static let loggedReports = 16
+    }
+
+    /// Messages of the application between participants.
+    public enum Relay {
+        /// Largest payload, bytes of JSON.
+        public static let payloadBytes = 15 * 1024
+        /// Longest topic and message name, bytes of UTF-8.
+        public static let nameBytes = 128
+        /// Receivers that one message may name.
+        public static let receivers = 512
+        /// Messages that a room keeps for those who missed them.
+        public static let messages = 256
+        /// The same in bytes.
+        public static let bytes = 1024 * 1024
+        /// And their age.
+        public static let age = Interval.seconds(600)
+        /// Sent messages of a room that are known again when they come twice.
+        public static let receipts = 1024
+        /// What of the missed messages one member gets at once, bytes.
+        public static let replayBytes = 256 * 1024
+        /// The same in messages.
+        public static let replayMessages = 192
+        /// Messages of one participant in the long run.
+        public static let messagesPerSecond = 20
+        /// How many of them at once.
+        public static let burst = 60
+        /// Bytes of one participant in the long run.
+        public static let bytesPerSecond = 64 * 1024
+        /// How many of them at once.
+        public static let burstBytes = 256 * 1024
+    }
+
+    /// The REST API.
+    public enum REST {
+        /// A request's body, bytes.
+        public static let bodyBytes = 64 * 1024
+        /// Rooms on one page of the list.
+        public static let roomPage = 500
+        /// The same where the caller does not say.
+        public static let roomPageDefault = 100
+        /// Longest `Idempotency-Key`, bytes.
+        public static let keyBytes = 128
+        /// Answers that are remembered for repeated requests.
+        public static let answers = 4096
+        /// The same in bytes of their bodies.
+        public static let answerBytes = 4 * 1024 * 1024
+        /// And their age.
+        public static let answerAge = Interval.seconds(24 * 3600)
+        /// Longest time that a minted token opens its room.
+        public static let longestToken = Interval.seconds(24 * 3600)
+    }
+
     /// HTTP requests, WHIP and WHEP.
     public enum HTTP {
         /// All header fields of a request, bytes; more is answered 431 or closed.

@@ -47,7 +47,7 @@ public struct OpenSession: Codable, Sendable, Equatable {
     }
 }
 
-public enum Source: String, Codable, Sendable, Hashable {
+public enum Source: String, Codable, Sendable, Hashable, CaseIterable {
     case camera, mic, screen, screenAudio
 }
 

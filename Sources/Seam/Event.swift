@@ -31,7 +31,7 @@ public enum Refusal: String, Codable, Sendable {
     case duplicate
 }
 
-public enum TransportState: String, Codable, Sendable {
+public enum TransportState: String, Codable, Sendable, CaseIterable {
     /// No authenticated check yet.
     case new
     /// ICE has a path, DTLS runs.
@@ -141,7 +141,7 @@ public struct PublicationDemand: Codable, Sendable, Equatable {
 
 /// What a slot shows, and why no more.
 public struct SlotState: Codable, Sendable, Equatable {
-    public enum Reason: String, Codable, Sendable {
+    public enum Reason: String, Codable, Sendable, CaseIterable {
         case none, bandwidth, viewport, publisher, keyframe, hidden, unsubscribed, muted, codec
     }
 

@@ -55,7 +55,8 @@ struct ServeConfiguration {
             corsOrigins: settings.list("http.cors"),
             trustedProxies: proxies,
             tls: try ServeConfiguration.tls(settings),
-            metricsToken: metricsToken.isEmpty ? nil : metricsToken
+            metricsToken: metricsToken.isEmpty ? nil : metricsToken,
+            mintsTokens: try settings.flag("http.mint-tokens")
         )
         gateway = GatewayConfiguration(
             isDevelopment: isDevelopment,

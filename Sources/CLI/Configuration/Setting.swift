@@ -71,6 +71,14 @@ struct Setting: Sendable {
             help: "bearer token that /metrics asks for; empty: everybody may read it"
         ),
         Setting(
+            key: "http.mint-tokens",
+            flag: nil,
+            form: .flag,
+            fallback: "false",
+            help:
+                "whether POST /v1/tokens mints join tokens for holders of a server token; meant for prototypes"
+        ),
+        Setting(
             key: "media.listen",
             flag: "media",
             form: .list,

@@ -1,6 +1,6 @@
 // What two peers agree on for one payload type (RFC 8866 rtpmap, fmtp, rtcp-fb), as values.
 
-public enum MediaKind: String, Codable, Sendable, Hashable {
+public enum MediaKind: String, Codable, Sendable, Hashable, CaseIterable {
     case audio, video
 }
 

@@ -51,8 +51,9 @@ struct EventRoutes: Sendable {
                 headers: [.wwwAuthenticate: "Bearer"]
             )
         }
-        try await backend.tokens.verify(token, scope: .readEvents)
+        let claims = try await backend.tokens.verifyServer(token)
         let query = try Self.query(request)
+        try claims.check(.readEvents, room: query.room)
         let isWaiting = query.wait > .zero
         guard !isWaiting || waiting.enter() else {
             throw GatewayError(.overloaded, "too many pulls wait", retryAfterMs: 1000)

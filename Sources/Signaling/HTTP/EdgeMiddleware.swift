@@ -42,7 +42,7 @@ struct EdgeMiddleware: RouterMiddleware {
             response.headers[headerName("access-control-max-age")] = "600"
         } else {
             response.headers[.accessControlExposeHeaders] =
-                "Location, ETag, Link, Retry-After, Accept-Patch, Accept-Post"
+                "Location, ETag, Link, Retry-After, Accept-Patch, Accept-Post, Idempotency-Replayed"
         }
     }
 }

@@ -54,14 +54,18 @@ struct Problem: Error, Sendable {
         var code: ErrorCode?
     }
 
-    var response: Response {
+    var response: Response { written.response }
+
+    /// With the text of its body.
+    var written: (response: Response, body: ByteBuffer) {
         let body = Body(title: status.reasonPhrase, status: status.code, detail: detail, code: code)
         var response = Response(status: status, headers: headers)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        if let json = try? encoder.encode(body) { response.body = .init(byteBuffer: ByteBuffer(data: json)) }
+        let text = (try? encoder.encode(body)).map { ByteBuffer(data: $0) } ?? ByteBuffer()
+        response.body = .init(byteBuffer: text)
         response.headers[.contentType] = "application/problem+json"
         response.headers[.cacheControl] = "no-store"
-        return response
+        return (response, text)
     }
 }

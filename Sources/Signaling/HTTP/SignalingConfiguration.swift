@@ -29,8 +29,10 @@ public struct SignalingConfiguration: Sendable {
     public var tls: TLSFiles?
     /// Bearer token that `/metrics` asks for; nil: everybody may read it.
     public var metricsToken: String?
-    /// WHIP and WHEP requests of one address per second; 0: any number. Loopback is exempt.
+    /// WHIP, WHEP and REST requests of one address per second; 0: any number. Loopback is exempt.
     public var requestsPerSecond: Int
+    /// Whether `POST /v1/tokens` mints join tokens.
+    public var mintsTokens: Bool
 
     public init(
         listen: [ListenAddress],
@@ -41,7 +43,8 @@ public struct SignalingConfiguration: Sendable {
         trustedProxies: [AddressRange] = [],
         tls: TLSFiles? = nil,
         metricsToken: String? = nil,
-        requestsPerSecond: Int = Limits.HTTP.requestsPerSecond
+        requestsPerSecond: Int = Limits.HTTP.requestsPerSecond,
+        mintsTokens: Bool = false
     ) {
         self.listen = listen
         self.isDevelopment = isDevelopment
@@ -52,6 +55,7 @@ public struct SignalingConfiguration: Sendable {
         self.tls = tls
         self.metricsToken = metricsToken
         self.requestsPerSecond = requestsPerSecond
+        self.mintsTokens = mintsTokens
     }
 }
 

@@ -27,7 +27,7 @@ public final class SignalingServer: Service {
 
     /// - Parameters:
     ///   - gateway: its event loop is the one that everything runs on.
-    ///   - tokens: verifies bearer tokens of WHIP and WHEP.
+    ///   - tokens: verifies bearer tokens of WHIP and WHEP, and of the REST API if it is a `ServerTokenVerifier`.
     ///   - mediaCounters: shown by `/metrics`.
     ///   - events: what `GET /v1/events` reads; without it there is no such path.
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
@@ -46,10 +46,12 @@ public final class SignalingServer: Service {
             sockets: GatewaySockets(gateway: gateway),
             whip: gateway,
             tokens: tokens,
-            unreadiness: unreadiness,
+            unreadiness: { await gateway.isDrained ? "the server is draining" : await unreadiness() },
             statistics: { await gateway.readStatistics() },
             shutdown: { await gateway.shutdown() },
-            events: events
+            events: events,
+            administration: gateway,
+            serverTokens: tokens as? any ServerTokenVerifier
         )
         try self.init(
             configuration: configuration,
@@ -79,7 +81,7 @@ public final class SignalingServer: Service {
         certificate = try configuration.tls.map {
             try TLSCertificate(files: $0, metrics: registry, logger: logger)
         }
-        let router = Self.router(configuration, backend, registry, mediaCounters, draining)
+        let router = try Self.router(configuration, backend, registry, mediaCounters, draining)
         let dispatcher = RequestDispatcher(
             router: router,
             proxies: ProxyPolicy(trusted: configuration.trustedProxies),
@@ -217,7 +219,7 @@ public final class SignalingServer: Service {
         _ registry: PrometheusRegistry,
         _ mediaCounters: MediaCounters,
         _ draining: DrainingFlag
-    ) -> Router<RequestScope> {
+    ) throws -> Router<RequestScope> {
         let isDevelopment = configuration.isDevelopment
         let router = Router(context: RequestScope.self)
         router.add(
@@ -254,6 +256,21 @@ public final class SignalingServer: Service {
         if let events = backend.events {
             EventRoutes(backend: events, rate: rate, isDraining: { draining.isSet }).add(to: router)
         }
+        if let rooms = backend.administration, let tokens = backend.serverTokens {
+            let operations = RESTOperations(
+                rooms: rooms,
+                tokens: tokens,
+                mintsTokens: configuration.mintsTokens
+            ).all
+            RESTRoutes(
+                operations: operations,
+                tokens: tokens,
+                isDevelopment: isDevelopment,
+                rate: rate,
+                isDraining: { draining.isSet }
+            ).add(to: router)
+            OpenAPI.add(try OpenAPI.text(of: operations), to: router)
+        }
         return router
     }
 }
@@ -267,6 +284,9 @@ struct SignalingBackend: Sendable {
     var statistics: @Sendable () async -> GatewayStatistics
     var shutdown: @Sendable () async -> Void
     var events: EventBackend?
+    /// nil, or no tokens of servers: there is no REST API.
+    var administration: (any RoomAdministration)?
+    var serverTokens: (any ServerTokenVerifier)?
 }
 
 /// Set once, when shutdown begins.

@@ -16,6 +16,7 @@ extension GatewayStatistics {
             (MetricCatalog.overflows, overflows),
             (MetricCatalog.mediaEventsDropped, mediaEventsDropped),
             (MetricCatalog.commandsDropped, commandsDropped),
+            (MetricCatalog.diagnosisReports, diagnosisReports),
             (MetricCatalog.resumesRefused, resumesRefused),
         ] {
             text.begin(metric.name, metric.kind, help: metric.help)

@@ -204,9 +204,14 @@ public enum MetricCatalog {
         .counter,
         "Commands to the media plane that found the backlog full."
     )
+    static let diagnosisReports = MetricDescription(
+        "sfu_signal_diagnosis_reports_total",
+        .counter,
+        "Reports of clients about their own connection."
+    )
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
-        mediaEventsDropped, commandsDropped, resumes, resumesRefused, sessions, detachedSessions,
+        mediaEventsDropped, commandsDropped, diagnosisReports, resumes, resumesRefused, sessions, detachedSessions,
         sessionBytes,
     ]
 

@@ -192,6 +192,9 @@ public struct Synchronize: Codable, Sendable, Equatable {
         /// All rules; those that are not listed are forgotten.
         public var subscriptions: UpdateSubscriptions?
         public var view: UpdateView?
+        public var hand: Bool?
+        /// All attributes; those that are not listed are removed.
+        public var attrs: [String: String]?
     }
 
     public var desired: Desired

@@ -54,7 +54,7 @@ struct InboundEnvelope: Sendable {
     }
 
     /// Where the text is wrong, in words, without any value from it.
-    private static func explain(_ error: any Error) -> String {
+    static func explain(_ error: any Error) -> String {
         guard let error = error as? DecodingError else { return "not valid JSON" }
         func path(_ keys: [any CodingKey]) -> String {
             let joined = keys.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()

@@ -47,11 +47,14 @@ public struct GatewayError: Error, Sendable, Equatable {
     public var message: String
     /// Milliseconds after which a retry makes sense.
     public var retryAfterMs: Int?
+    /// What a refused `hello` is closed with, where the code alone does not say it.
+    public var close: CloseCode?
 
-    public init(_ code: ErrorCode, _ message: String, retryAfterMs: Int? = nil) {
+    public init(_ code: ErrorCode, _ message: String, retryAfterMs: Int? = nil, close: CloseCode? = nil) {
         self.code = code
         self.message = message
         self.retryAfterMs = retryAfterMs
+        self.close = close
     }
 }
 

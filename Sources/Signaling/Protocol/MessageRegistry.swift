@@ -11,6 +11,21 @@ public enum ClientMessage: String, Codable, Sendable, CaseIterable {
     case mute = "track.mute"
     case subscribe = "sub.update"
     case view = "view.update"
+    case updateMe = "me.update"
+    case updateRoom = "room.update"
+    case hand, reaction
+    case rosterPage = "roster.page"
+    case forceMute = "mod.mute"
+    case askToUnmute = "mod.unmuteRequest"
+    case kick = "mod.kick"
+    case changeRole = "mod.role"
+    case lock = "mod.lock"
+    case stopShare = "mod.stopShare"
+    case spotlight = "mod.spotlight"
+    case admit = "mod.admit"
+    case sendData = "data.send"
+    case diagnose = "diag.get"
+    case reportDiagnosis = "diag.report"
     case sync
     case refresh = "auth.refresh"
 }
@@ -23,6 +38,17 @@ public enum ServerMessage: String, Codable, Sendable, CaseIterable {
     case layers = "track.layers"
     case need = "pc.need"
     case restart = "pc.restart"
+    case reaction, data
+    case roomUpdated = "room.updated"
+    case roomMove = "room.move"
+    case permissions = "me.permissions"
+    case forceMuted = "mod.muted"
+    case askedToUnmute = "mod.unmuteRequest"
+    case tracksStopped = "mod.stopped"
+    case lobbyWaiting = "lobby.waiting"
+    case lobbyAdmitted = "lobby.admitted"
+    case lobbyDenied = "lobby.denied"
+    case lobbyLeft = "lobby.left"
     case expiring = "auth.expiring"
 
     public var delivery: Delivery { descriptor.delivery }
@@ -59,6 +85,8 @@ public enum Recovery: String, Codable, Sendable, CaseIterable {
     case state
     /// It is said again until the client has answered it.
     case keyed
+    /// The room's relay log has it, and says what it has lost.
+    case relay
 }
 
 /// One row of the registry.
@@ -123,7 +151,8 @@ public struct MessageDescriptor: Sendable {
         self.summary = summary
     }
 
-    public static let all: [MessageDescriptor] = toServer + toClient
+    public static let all: [MessageDescriptor] =
+        toServer + peopleToServer + toClient + peopleToClient
 
     private static let toServer: [MessageDescriptor] = [
         .init(.hello, .notification, Hello.self, "First message of a connection: who joins and with what."),

@@ -18,6 +18,8 @@ public struct ParticipantObject: Codable, Sendable, Equatable {
     public var kind: String
     public var attrs: [String: String]?
     public var conn: ConnectionState
+    /// When the hand was raised, milliseconds since 1970; absent while it is down.
+    public var hand: UInt64?
     public var tracks: [TrackObject]
     /// Milliseconds since 1970.
     public var joinedAt: UInt64
@@ -56,6 +58,10 @@ public struct TrackObject: Codable, Sendable, Equatable {
     public var source: Source
     public var name: String?
     public var muted: Bool
+    /// `pid` of the moderator who muted it, or "server"; absent where the publisher did.
+    public var mutedBy: String?
+    /// The publisher cannot unmute it.
+    public var locked: Bool?
     /// Known after the first packet.
     public var codec: CodecName?
     public var layers: [LayerObject]?
@@ -88,6 +94,15 @@ public struct RoomObject: Codable, Sendable, Equatable {
     public var rev: UInt64
     /// Changes when revisions start anew.
     public var epoch: String
+    public var meta: [String: String]?
+    /// Nobody comes in but moderators and those who are in already.
+    public var locked = false
+    /// Who comes to the locked room may wait to be admitted.
+    public var lobby = false
+    /// `pid` of whom everybody should see large.
+    public var spotlight: String?
+    /// Fewer than the server's own bound.
+    public var maxParticipants: Int?
 }
 
 public struct ErrorObject: Codable, Sendable, Equatable {

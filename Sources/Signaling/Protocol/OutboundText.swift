@@ -9,6 +9,8 @@ struct EventBody: Sendable, Equatable {
     let type: ServerMessage
     /// Everything after the place of `"seq":N,`, from `"rev"` or `"type"` to the closing brace.
     let tail: ByteBuffer
+    /// Of a reliable message of the room's relay.
+    var relaySequence: UInt64?
 
     /// Bytes that the text takes at most.
     var count: Int { tail.readableBytes + 28 }

@@ -3,7 +3,7 @@ import RTP
 import Seam
 
 public struct Welcome: Codable, Sendable, Equatable {
-    public enum Outcome: String, Codable, Sendable {
+    public enum Outcome: String, Codable, Sendable, CaseIterable {
         /// A new session: a snapshot follows.
         case fresh
         /// What was missed follows, then `replayed`.
@@ -53,6 +53,8 @@ public struct Welcome: Codable, Sendable, Equatable {
     public var limits: Bounds
     /// Milliseconds between heartbeats.
     public var hb: Int64
+    /// The participant waits to be admitted: it hears nothing of the room, and may not send media yet.
+    public var waiting: Bool?
     /// Answer to `hello.pc`.
     public var pc: Answering?
     /// Milliseconds since 1970.
@@ -68,6 +70,10 @@ public struct Snapshot: Codable, Sendable, Equatable {
     /// The client's own receive sections; in the first page.
     public var slots: [SlotObject]?
     public var speakers: Speakers?
+    /// On the first page.
+    public var standing: Standing?
+    /// What of the relay follows and what is lost; on the first page, absent where nothing was missed.
+    public var relay: RelayReport?
 }
 
 /// What changed in the room while the client was away.
@@ -83,6 +89,10 @@ public struct Delta: Codable, Sendable, Equatable {
     /// The client's own receive sections; in the first page.
     public var slots: [SlotObject]?
     public var speakers: Speakers?
+    /// On the first page.
+    public var standing: Standing?
+    /// As in a snapshot.
+    public var relay: RelayReport?
 }
 
 /// Ends a replay: from here on no number is missing.
@@ -117,6 +127,8 @@ public enum LeaveReason: String, Codable, Sendable, CaseIterable {
     /// Its token's time in the room is over.
     case expired
     case kicked
+    /// The room was closed, or it was moved to another one.
+    case closed
     /// It did not read what was sent to it, or sent what cannot be understood.
     case `protocol`
     /// Its only transport, a WHIP session, ended.
@@ -125,7 +137,7 @@ public enum LeaveReason: String, Codable, Sendable, CaseIterable {
 }
 
 public struct SlotsNeeded: Codable, Sendable, Equatable {
-    public enum Reason: String, Codable, Sendable { case publications }
+    public enum Reason: String, Codable, Sendable, CaseIterable { case publications }
 
     /// How many receive sections the next offer should have.
     public var audio: Int
@@ -134,7 +146,7 @@ public struct SlotsNeeded: Codable, Sendable, Equatable {
 }
 
 public struct RestartNeeded: Codable, Sendable, Equatable {
-    public enum Mode: String, Codable, Sendable {
+    public enum Mode: String, Codable, Sendable, CaseIterable {
         /// `restartIce()` on the same PeerConnection.
         case ice
         /// The server has forgotten the PeerConnection: a new one, with another `gen`.
@@ -156,6 +168,10 @@ public struct TrackMuted: Codable, Sendable, Equatable {
     public var tid: String
     public var pid: String
     public var muted: Bool
+    /// `pid` of the moderator who did it, or "server".
+    public var by: String?
+    /// The publisher cannot unmute it.
+    public var locked: Bool?
     public var rev: UInt64
     public var origin: Origin?
 }

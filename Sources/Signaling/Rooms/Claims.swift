@@ -69,6 +69,10 @@ public struct Claims: Sendable, Equatable {
     /// How long the bearer may stay after joining.
     public var maxSession: Interval
     public var attributes: [String: String]
+    /// Waits until a moderator lets it in.
+    public var waits: Bool
+    /// How the room is set if this join makes it.
+    public var roomConfig: RoomConfig?
 
     public init(
         room: String,
@@ -79,7 +83,9 @@ public struct Claims: Sendable, Equatable {
         grants: Grants = Grants(),
         duplicates: DuplicatePolicy = .coexist,
         maxSession: Interval = Limits.Signaling.defaultMaxSession,
-        attributes: [String: String] = [:]
+        attributes: [String: String] = [:],
+        waits: Bool = false,
+        roomConfig: RoomConfig? = nil
     ) {
         self.room = room
         self.user = user
@@ -90,6 +96,8 @@ public struct Claims: Sendable, Equatable {
         self.duplicates = duplicates
         self.maxSession = maxSession
         self.attributes = attributes
+        self.waits = waits
+        self.roomConfig = roomConfig
     }
 }
 

@@ -100,7 +100,7 @@ extension Gateway {
         guard let body = EventBody(type, revision: room.state.revision, timestamp: wallClock(), payload)
         else { return }
         let key = StateKey(type: type, value: key)
-        for member in room.members.values where member.isLive && member !== except {
+        for member in room.members.values where member.hears && member !== except {
             member.session.queue(state: body, key: key, at: now)
             markDirty(member)
         }
@@ -108,7 +108,7 @@ extension Gateway {
 
     func tellLevels(of room: Room, _ levels: AudioLevels, at now: Instant) {
         guard let body = EventBody(.levels, timestamp: wallClock(), levels) else { return }
-        for member in room.members.values where member.isLive {
+        for member in room.members.values where member.hears {
             member.session.queue(ephemeral: body, at: now)
             markDirty(member)
         }
@@ -130,7 +130,7 @@ extension Gateway {
         let change = RosterChange(batch, in: room.state)
         let timestamp = wallClock()
         let shared = change.bodies(revision: batch.revision, timestamp: timestamp)
-        for member in room.members.values where member.isLive {
+        for member in room.members.values where member.hears {
             let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
             let isMeant = batch.updated[member.id] == false
             var bodies = shared
@@ -159,11 +159,14 @@ extension Gateway {
     func queueSnapshot(_ member: Member, at now: Instant) {
         let room = member.room
         member.snapshotRevision = room.state.revision
+        let missed = missedRelay(of: member, at: now)
+        let standing = standing(of: member)
         let slots = slots(of: member)
+        let speakers = member.isWaiting ? nil : room.speakers
         let revision = room.state.revision
         let pages = Pages.make(
             .snapshot,
-            participants: room.state.visible.map { $0.object(for: member.id) },
+            participants: member.isWaiting ? [] : room.state.visible.map { $0.object(for: member.id) },
             revision: revision,
             timestamp: wallClock()
         ) { page, of, participants in
@@ -173,10 +176,12 @@ extension Gateway {
                 rev: revision,
                 participants: participants,
                 slots: page == 1 ? slots : nil,
-                speakers: page == 1 ? room.speakers : nil
+                speakers: page == 1 ? speakers : nil,
+                standing: page == 1 ? standing : nil,
+                relay: page == 1 ? missed?.report : nil
             )
         }
-        queue(pages, to: member, at: now)
+        queue(pages, missed?.messages ?? [], to: member, at: now)
     }
 
     /// What has changed since `revision`, as `member` may see it.
@@ -188,6 +193,8 @@ extension Gateway {
     ) {
         let room = member.room
         let slots = slots(of: member)
+        let missed = missedRelay(of: member, at: now)
+        let standing = standing(of: member)
         let newest = room.state.revision
         let left = changes.left.map {
             RosterChange.Left(pid: $0.id.rawValue, reason: $0.reason, rev: $0.revision)
@@ -207,18 +214,22 @@ extension Gateway {
                 changed: participants,
                 left: page == of ? left : [],
                 slots: page == 1 ? slots : nil,
-                speakers: page == 1 ? room.speakers : nil
+                speakers: page == 1 ? room.speakers : nil,
+                standing: page == 1 ? standing : nil,
+                relay: page == 1 ? missed?.report : nil
             )
         }
-        queue(pages, to: member, at: now)
+        queue(pages, missed?.messages ?? [], to: member, at: now)
     }
 
     private func slots(of member: Member) -> [SlotObject] {
         member.link.map { $0.slots.values.sorted { $0.mid < $1.mid } } ?? []
     }
 
-    private func queue(_ pages: [EventBody], to member: Member, at now: Instant) {
+    /// And the messages of the relay that the client may have missed.
+    private func queue(_ pages: [EventBody], _ messages: [EventBody], to member: Member, at now: Instant) {
         member.session.queue(snapshot: pages, at: now)
+        for message in messages { member.session.queue(critical: message, at: now) }
         member.askedSlots = 0
         askForSlots(member, at: now)
         repeatDemands(to: member, at: now)

@@ -59,13 +59,18 @@ extension Gateway {
         }
         let planner = planner(for: member.front, member.claims.grants, offer)
         var generator = SystemRandomNumberGenerator()
-        let plan = try planner.plan(
+        let current = member.room.state.participants[member.id]?.publications ?? []
+        var plan = try planner.plan(
             offer,
             tracks: tracks,
-            current: member.room.state.participants[member.id]?.publications ?? [],
+            current: current,
             previous: isOther ? [] : member.link?.media ?? [],
             using: &generator
         )
+        plan.silence { publication in
+            member.room.state.muteLocks.contains(member.claims.user, publication.source)
+                || current.contains { $0.id == publication.id && $0.muted && $0.mutedBy != nil }
+        }
         if isOther { dropLink(member) }
         if member.link == nil { makeLink(member, offer, generation, using: &generator) }
         let open = OpenSession(
@@ -228,16 +233,23 @@ extension Gateway {
     ) -> Publication? {
         let room = member.room
         var stored = publication
+        // What may be published can change while the offer is in progress.
+        guard member.claims.grants.publish.contains(publication.source) else { return nil }
         guard let before = plan.before[publication.id] else {
-            return room.state.put(stored, of: member.id, byOwner: true, at: now)
+            let new = room.state.put(stored, of: member.id, byOwner: true, at: now)
+            if let new, new.muted != publication.muted { order(.mute(new.id, new.muted)) }
+            return new
         }
         guard let current = room.state.publication(publication.id)?.publication else { return nil }
-        if current.muted != before.muted {
+        if current.muted != before.muted || current.mutedBy != nil {
             stored.muted = current.muted
             order(.mute(stored.id, stored.muted))
         }
         stored.codec = current.codec
         stored.layers = current.layers
+        stored.audio = current.audio
+        stored.mutedBy = current.mutedBy
+        stored.locked = current.locked
         stored.revision = current.revision
         let isMuteNew = stored.muted != current.muted
         var rest = stored

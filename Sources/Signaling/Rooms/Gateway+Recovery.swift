@@ -16,6 +16,7 @@ struct MemberRecord: Codable, Equatable, Sendable {
     static let key = "member"
     static let publicationsKey = "tracks"
     static let attributesKey = "attrs"
+    static let roomKey = "room"
 
     /// Without attributes, which have a record of their own.
     var ticket: ResumeTicket
@@ -24,6 +25,18 @@ struct MemberRecord: Codable, Equatable, Sendable {
     var order: UInt64
     var links: UInt32
     var link: MediaLink.Record
+}
+
+/// What a room was set to; each member's media session has a copy.
+struct RoomRecord: Codable, Equatable, Sendable {
+    var settings: RoomSettings
+    /// The copy with the highest one is the newest.
+    var revision: UInt64
+
+    init(_ state: RoomState) {
+        settings = state.settings
+        revision = state.settingsRevision
+    }
 }
 
 extension Gateway {
@@ -39,7 +52,7 @@ extension Gateway {
         let participant = member.room.state.participants[member.id]
         let state: [UInt64] = [
             participant?.revision ?? 0, UInt64(link.generation), UInt64(link.iceGeneration), link.sdpVersion,
-            UInt64(member.links), member.ticketNumber,
+            UInt64(member.links), member.ticketNumber, member.room.state.settingsRevision,
         ]
         guard state != member.recorded else { return }
         var ticket = ticket(of: member)
@@ -61,6 +74,7 @@ extension Gateway {
             attach(whole, MemberRecord.key, to: link.session, revision)
             && attach(publications, MemberRecord.publicationsKey, to: link.session, revision)
             && attach(attributes, MemberRecord.attributesKey, to: link.session, revision)
+            && attach(RoomRecord(member.room.state), MemberRecord.roomKey, to: link.session, revision)
         if isKept { member.recorded = state }
     }
 
@@ -148,6 +162,11 @@ extension Gateway {
             rooms[session.open.room] ?? Room(RoomState(id: session.open.room, epoch: Self.makeName("r_")))
         guard room.members[ticket.participant] == nil else { return false }
         rooms[room.id] = room
+        if let kept: RoomRecord = value(MemberRecord.roomKey), kept.revision > room.restoredSettings {
+            room.restoredSettings = kept.revision
+            _ = room.state.set(kept.settings)
+        }
+        room.admitted.insert(ticket.user)
         let member = makeMember(
             room,
             Claims(ticket),
@@ -181,6 +200,7 @@ extension Gateway {
         guard !member.isViewer else { return true }
         room.state.join(Participant(member, order: record.order, at: now), at: now)
         for publication in value(MemberRecord.publicationsKey, as: [Publication].self) ?? [] {
+            if publication.locked { _ = room.state.lockMuted(ticket.user, publication.source, true) }
             _ = room.state.put(publication, of: member.id, byOwner: false, at: now)
         }
         noteEntered(member)

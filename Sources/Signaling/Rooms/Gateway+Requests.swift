@@ -47,7 +47,8 @@ extension Gateway {
 
     func respond(_ member: Member, _ id: UInt64?, _ result: some Encodable, at now: Instant) {
         guard let id else { return }
-        let text = OutboundText.response(to: id, revision: member.room.state.revision, result)
+        let revision = member.isWaiting ? nil : member.room.state.revision
+        let text = OutboundText.response(to: id, revision: revision, result)
         member.session.respond(to: id, with: text, at: now)
         markDirty(member)
     }
@@ -72,6 +73,9 @@ extension Gateway {
                 guard id != nil else { return }
                 throw GatewayError(.unsupported, "this server knows no \(envelope.type.prefix(64))")
             }
+            if member.isWaiting, !type.worksWhileWaiting {
+                throw GatewayError(.notReady, "you wait to be admitted")
+            }
             if id == nil, type.needsID { throw GatewayError(.badRequest, "\(type.rawValue) needs an id") }
             switch type {
             case .hello: throw GatewayError(.badRequest, "hello comes once")
@@ -87,6 +91,10 @@ extension Gateway {
             case .view: try view(envelope.payload(), from: member, id, at: now)
             case .sync: try synchronize(envelope.payload(), from: member, id, at: now)
             case .refresh: refresh(try envelope.payload(), from: member, id)
+            default:
+                guard try executePeople(type, envelope, from: member, id, at: now) else {
+                    throw GatewayError(.unsupported, "this server knows no \(type.rawValue)")
+                }
             }
         } catch {
             fail(member, id, error, of: envelope.type, at: now)
@@ -238,6 +246,10 @@ extension Gateway {
         throws(GatewayError)
     {
         let publication = try own(which.tid, which.cid, of: member)
+        guard which.muted || !publication.locked else {
+            throw GatewayError(.locked, "a moderator has muted this track; ask to speak")
+        }
+        member.conduct.unmuteRequests[publication.source] = nil
         if let changed = member.room.state.setMuted(which.muted, publication.id) {
             if changed.mid != nil { order(.mute(changed.id, changed.muted)) }
             tellMuted(changed, of: member, Origin(pid: member.id.rawValue, id: id), at: now)
@@ -342,8 +354,8 @@ extension ClientMessage {
     /// Without an id there would be nobody to tell the outcome.
     var needsID: Bool {
         switch self {
-        case .offer, .publish, .unpublish, .mute, .subscribe, .sync, .refresh: true
-        case .hello, .ack, .ping, .leave, .candidate, .view: false
+        case .hello, .ack, .ping, .leave, .candidate, .view, .reaction, .sendData, .reportDiagnosis: false
+        default: true
         }
     }
 }

@@ -14,6 +14,9 @@ extension Gateway {
             guard let ticket = seal.open(resume.token) else {
                 throw GatewayError(.unauthenticated, "the resume token is not valid")
             }
+            guard !bans.isExpelled(ticket.session) else {
+                throw GatewayError(.forbidden, "a moderator has ended this session", close: .kicked)
+            }
             guard ticket.room == connection.request.room else {
                 throw GatewayError(.forbidden, "the resume token is for another room")
             }
@@ -62,7 +65,7 @@ extension Gateway {
         // Numbers of a session that the server has forgotten say nothing about this one.
         let isSame = ticket.session == member.sid
         let last = isSame ? resume.lastSeq : .max
-        let known = isSame ? member.session.revision(knownWith: last) : nil
+        let known = isSame ? member.revision(knownWith: last) : nil
         let missed: Missed
         switch member.session.attach(lastSequence: last, at: now) {
         case .replay(let upTo): missed = .replay(from: last, upTo: upTo)
@@ -91,6 +94,7 @@ extension Gateway {
         then reply: @escaping (Answering) -> Void
     ) {
         func fail(_ error: GatewayError) { reply(Answering(.failure(error), to: pc)) }
+        guard !member.isWaiting else { return fail(GatewayError(.notReady, "you wait to be admitted")) }
         if pc.iceRestart == true, member.link == nil {
             return fail(GatewayError(.notReady, "the server has forgotten this PeerConnection"))
         }
@@ -148,7 +152,7 @@ extension Gateway {
         let settles = outcome == .rejoin ? settleTime(at: now) : nil
         sendWelcome(member, on: connection, outcome, seq: 0, pc: pc, settles: settles)
         member.isLive = true
-        noteJoined(member)
+        if !member.isWaiting { noteJoined(member) }
         queueSnapshot(member, at: now)
         member.logger.info(
             "\(outcome == .fresh ? "joined" : "joined again")",
@@ -226,7 +230,7 @@ extension Gateway {
             upTo: upTo,
             ackedId: member.session.requests.lastID,
             settleMs: settles,
-            room: RoomObject(id: room.id.rawValue, rev: room.state.revision, epoch: room.state.epoch),
+            room: RoomObject(room.state),
             role: member.claims.role,
             grants: member.claims.grants,
             limits: Welcome.Bounds(
@@ -237,6 +241,7 @@ extension Gateway {
                 rate: Limits.Signaling.messagesPerSecond
             ),
             hb: Limits.Signaling.heartbeatInterval.milliseconds,
+            waiting: member.isWaiting ? true : nil,
             pc: pc,
             serverTime: wallClock()
         )
@@ -262,7 +267,8 @@ extension Gateway {
             duplicates: member.claims.duplicates,
             attributes: member.claims.attributes,
             joinedAt: member.joinedAtWall,
-            expiresAt: wallClock() &+ UInt64(max(0, (member.leavesAt - clock()).milliseconds))
+            expiresAt: wallClock() &+ UInt64(max(0, (member.leavesAt - clock()).milliseconds)),
+            waits: member.isWaiting ? true : nil
         )
     }
 
@@ -322,7 +328,7 @@ extension Gateway {
             let stay = min(claims.maxSession, Limits.Signaling.longestMaxSession)
             member.leavesAt = now + stay
             member.isExpiryTold = false
-            change(member, role: claims.role, grants: claims.grants, at: now)
+            permit(member, role: claims.role, grants: claims.grants, by: .server, at: now)
             respond(
                 member,
                 id,
@@ -332,19 +338,6 @@ extension Gateway {
         } catch {
             fail(member, id, error, at: now)
         }
-    }
-
-    /// What it may no longer publish ends; what it may receive is ordered anew.
-    func change(_ member: Member, role: Role, grants: Grants, at now: Instant) {
-        member.claims.role = role
-        member.claims.grants = grants
-        let published = member.room.state.participants[member.id]?.publications ?? []
-        for publication in published where !grants.publish.contains(publication.source) {
-            member.room.state.remove(publication.id, byOwner: false, at: now)
-        }
-        member.room.state.permit(member.id, role: role, grants: grants, at: now)
-        reconfigure(member)
-        refreshWishes(of: member, at: now)
     }
 
     /// Everything that the client wants, at once.
@@ -368,6 +361,12 @@ extension Gateway {
             _ = try update(subscriptions, of: member)
         }
         if let view = desired.view { try show(view, to: member) }
+        if let attributes = desired.attrs {
+            let current = member.claims.attributes.mapValues { _ in String?.none }
+            let update = UpdateMe(name: nil, attrs: current.merging(attributes.mapValues { $0 }) { $1 })
+            _ = try updateProfile(update, of: member, byOwner: true, at: now)
+        }
+        if let hand = desired.hand { _ = try raiseHand(hand, of: member, byOwner: true, at: now) }
         refreshWishes(of: member, at: now)
         askForSlots(member, at: now)
         let own = member.room.state.participants[member.id]
@@ -382,6 +381,14 @@ extension Gateway {
 }
 
 extension Member {
+    /// What a client with this event knows of the room; nil: nothing that could be added to. Before it was admitted it
+    /// knew nothing.
+    fileprivate func revision(knownWith last: UInt64) -> UInt64? {
+        guard !isWaiting, let known = session.revision(knownWith: last), known >= conduct.admittedRevision
+        else { return nil }
+        return known
+    }
+
     /// Whether this is the newest ticket, or the one before while the client may not have got the newest.
     func accepts(_ ticket: ResumeTicket) -> Bool {
         guard room.members[id] === self, claims.user == ticket.user else { return false }
@@ -400,7 +407,8 @@ extension Claims {
             role: ticket.role,
             grants: ticket.grants,
             duplicates: ticket.duplicates,
-            attributes: ticket.attributes
+            attributes: ticket.attributes,
+            waits: ticket.waits ?? false
         )
     }
 }

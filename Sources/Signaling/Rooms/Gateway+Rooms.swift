@@ -20,6 +20,9 @@ extension Gateway {
         guard !isDraining else {
             throw GatewayError(.overloaded, "the server is restarting", retryAfterMs: 1000)
         }
+        guard !admitsNobody || ticket != nil else {
+            throw GatewayError(.overloaded, "the server will restart soon", retryAfterMs: 5000)
+        }
         guard !isCrowded else {
             throw GatewayError(.overloaded, "the server is short of memory", retryAfterMs: 5000)
         }
@@ -27,6 +30,7 @@ extension Gateway {
         guard !name.isEmpty else { throw GatewayError(.badRequest, "the room has no name") }
         guard claims.room == name else { throw GatewayError(.forbidden, "the token is for another room") }
         let id = RoomID(name)
+        try checkBan(claims.user, id, at: now)
         let device = claims.device ?? device
         let existing = rooms[id]
         guard existing != nil || rooms.count < configuration.maximumRooms else {
@@ -42,26 +46,40 @@ extension Gateway {
             {
                 throw GatewayError(.conflict, "this user is in the room already")
             }
-            guard existing.members.count - replaced.count < configuration.maximumParticipantsPerRoom else {
+            let most = min(
+                configuration.maximumParticipantsPerRoom,
+                existing.state.settings.maxParticipants ?? .max
+            )
+            guard existing.members.count - replaced.count < most else {
                 throw GatewayError(.full, "the room is full", retryAfterMs: 10_000)
             }
         }
-        let room = existing ?? Room(RoomState(id: id, epoch: Self.makeName("r_")))
+        let waiting = try waiting(of: claims, front: front, in: existing)
+        let room: Room
+        if let existing { room = existing } else { room = try makeRoom(id, claims.roomConfig) }
         rooms[id] = room
+        room.emptySince = nil
         let member = makeMember(room, claims, front, device: device, kind: kind, returning: ticket, at: now)
         member.connection = connection
+        member.conduct.waiting = waiting
         room.members[member.id] = member
         if front == .socket { sessions[member.sid] = member }
-        if !member.isViewer {
-            room.state.join(
-                Participant(member, order: 0, at: now),
-                at: now
-            )
+        if member.isWaiting {
+            wait(member, at: now)
+        } else {
+            appear(member, at: now)
+            noteEntered(member, replacing: replaced)
         }
-        noteEntered(member, replacing: replaced)
         for other in replaced { replace(other, at: now) }
         statistics.joins += 1
         return member
+    }
+
+    /// Not among the rooms yet.
+    func makeRoom(_ id: RoomID, _ config: RoomConfig?) throws(GatewayError) -> Room {
+        var state = RoomState(id: id, epoch: Self.makeName("r_"))
+        if let config { _ = state.set(try RoomSettings(config)) }
+        return Room(state)
     }
 
     func makeMember(
@@ -140,13 +158,17 @@ extension Gateway {
             endLink(member, GatewayError(.notFound, "the session has ended"))
             order(.close(link.session))
         }
+        leaveLobby(member, at: now)
         let left = room.state.leave(member.id, reason: reason, at: now)
         if let left {
             for other in room.members.values { other.wishing.forget(left) }
+            forgetSpotlight(of: left.id, in: room, at: now)
         }
-        noteLeft(member, reason: reason)
+        if !member.isWaiting { noteLeft(member, reason: reason) }
         member.logger.info("left", metadata: ["pid": "\(member.id)", "reason": "\(reason.rawValue)"])
-        if room.members.isEmpty { rooms[room.id] = nil }
+        guard room.members.isEmpty else { return }
+        room.emptySince = now
+        if !room.isKept { rooms[room.id] = nil }
     }
 
     /// Tells the others where it changed.

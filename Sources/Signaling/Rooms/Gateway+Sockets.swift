@@ -212,7 +212,7 @@ extension Gateway {
             case .overloaded, .rateLimited: .overloaded
             default: .protocolError
             }
-        close(connection, code ?? fitting, error.message, afterMs: error.retryAfterMs)
+        close(connection, code ?? error.close ?? fitting, error.message, afterMs: error.retryAfterMs)
     }
 
     // MARK: Joining
@@ -238,6 +238,16 @@ extension Gateway {
             connection.state = .member(member)
             guard let offer, let pc = hello.pc else {
                 return welcome(member, on: connection, .fresh, pc: nil, at: now)
+            }
+            guard !member.isWaiting else {
+                let error = GatewayError(.notReady, "you wait to be admitted")
+                return welcome(
+                    member,
+                    on: connection,
+                    .fresh,
+                    pc: Answering(.failure(error), to: pc),
+                    at: now
+                )
             }
             negotiate(
                 member,

@@ -81,6 +81,8 @@ public struct GatewayStatistics: Sendable, Equatable {
     public var mediaEventsDropped: UInt64 = 0
     /// Commands that found the backlog full.
     public var commandsDropped: UInt64 = 0
+    /// Reports of clients about themselves.
+    public var diagnosisReports: UInt64 = 0
 }
 
 public actor Gateway {
@@ -128,6 +130,9 @@ public actor Gateway {
     /// Until then those that were there before a restart may come back.
     var absentUntil: Instant?
     var isDraining = false
+    /// Nobody new comes in: the server is to be restarted soon.
+    var admitsNobody = false
+    var bans = BanList()
     /// Sockets that were told to close and have not closed yet.
     var closing: Set<ConnectionID> = []
     private var lastConnection: UInt64 = 0
@@ -305,6 +310,7 @@ public actor Gateway {
                 endPublications(of: member, byOwner: false, at: now)
             }
         }
+        sweepRooms(at: now)
     }
 
     private func advanceDetached(_ member: Member, at now: Instant) {

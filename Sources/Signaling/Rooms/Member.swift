@@ -65,6 +65,7 @@ final class Member {
     /// The signaling session, and the first media session.
     let sid: SessionID
     let room: Room
+    /// Moderators and renewed tokens change what it may do.
     var claims: Claims
     let front: Front
     let device: String?
@@ -115,6 +116,7 @@ final class Member {
     var sentWishes: Wishes?
     /// Video slots that `pc.need` asked for since the last offer.
     var askedSlots = 0
+    var conduct = MemberConduct()
 
     init(
         id: ParticipantID,
@@ -162,6 +164,14 @@ final class Room {
     var speakers: Speakers?
     var levelsSentAt: Instant?
     var waitingLevels: AudioLevels?
+    var relay = RelayLog()
+    /// Users that were admitted, or came without waiting: they need not wait again.
+    var admitted: Set<UserID> = []
+    /// Made on purpose: it stays while it is empty, until then.
+    var isKept = false
+    var emptySince: Instant?
+    /// Of the settings that it was rebuilt with after a restart of the gateway.
+    var restoredSettings: UInt64 = 0
 
     init(_ state: RoomState) { self.state = state }
 

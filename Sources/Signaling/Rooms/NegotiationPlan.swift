@@ -14,6 +14,13 @@ struct NegotiationPlan: Sendable {
     /// What was published when the plan was made.
     var before: [PublicationID: Publication]
 
+    /// Mutes what others have muted, whatever the offer says.
+    mutating func silence(_ isSilenced: (Publication) -> Bool) {
+        for index in publications.indices where isSilenced(publications[index]) {
+            publications[index].muted = true
+        }
+    }
+
     /// What the media plane is told about every accepted section.
     func sections(muted: (PublicationID) -> Bool) -> [SectionMedia] {
         NegotiationPlan.sections(negotiated.media, publications: publications, muted: muted)

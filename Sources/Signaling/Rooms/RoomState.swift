@@ -11,11 +11,17 @@ struct Publication: Codable, Sendable, Equatable {
     var source: Source
     var name: String?
     var muted: Bool
+    /// Who muted it, where its publisher did not: a participant or "server".
+    var mutedBy: String?
+    /// The publisher cannot unmute it.
+    var locked = false
     var codec: CodecName?
     var layers: [LayerObject]?
     var revision: UInt64
     /// What its publisher asked to send it with.
     var wantedCodec: CodecName?
+    /// Audio has no layers that are told: whether packets come, and how many.
+    var audio: LayerObject?
 
     var isVisibleVideo: Bool { mid != nil && kind == .video }
 }
@@ -30,6 +36,8 @@ struct Participant: Sendable, Equatable {
     var attributes: [String: String]
     var grants: Grants
     var connection: ConnectionState
+    /// When it was raised, milliseconds since 1970.
+    var hand: UInt64?
     /// Milliseconds since 1970.
     var joinedAt: UInt64
     var order: UInt64
@@ -49,6 +57,7 @@ struct Participant: Sendable, Equatable {
             kind: kind,
             attrs: attributes.isEmpty ? nil : attributes,
             conn: connection,
+            hand: hand,
             tracks: publications.filter { $0.mid != nil || viewer == id }.map { track($0, for: viewer) },
             joinedAt: joinedAt,
             rev: revision
@@ -65,6 +74,8 @@ struct Participant: Sendable, Equatable {
             source: publication.source,
             name: publication.name,
             muted: publication.muted,
+            mutedBy: publication.mutedBy,
+            locked: publication.locked ? true : nil,
             codec: publication.codec,
             layers: publication.layers,
             rev: publication.revision
@@ -84,6 +95,10 @@ struct RoomState: Sendable {
     private(set) var roster = RosterBatch()
     /// Whose visible publications may have changed since the last `takeTouched`.
     private var touched: Set<ParticipantID> = []
+    private(set) var settings = RoomSettings()
+    /// Of the newest change of the settings.
+    private(set) var settingsRevision: UInt64 = 0
+    private(set) var muteLocks = MuteLocks()
     /// Video publications with an m-section, in all and by user.
     private(set) var videos = 0
     private var videosByUser: [UserID: Int] = [:]
@@ -204,16 +219,64 @@ struct RoomState: Sendable {
         return true
     }
 
-    mutating func permit(_ id: ParticipantID, role: Role, grants: Grants, at now: Instant) {
-        guard let old = participants[id], old.role != role || old.grants != grants else { return }
+    /// Changes what a participant is, apart from its connection and its publications; nil where it is not here. A
+    /// change is told in the roster. `byOwner`: its own request caused it.
+    @discardableResult
+    mutating func update(
+        _ id: ParticipantID,
+        byOwner: Bool,
+        at now: Instant,
+        _ change: (inout Participant) -> Void
+    ) -> Participant? {
+        guard let before = participants[id] else { return nil }
+        var participant = before
+        change(&participant)
+        guard participant != before else { return before }
         revision += 1
-        participants[id]?.role = role
-        participants[id]?.grants = grants
-        participants[id]?.revision = revision
-        changed(id, byOwner: false, at: now)
+        participant.revision = revision
+        participants[id] = participant
+        changed(id, byOwner: byOwner, at: now)
+        return participant
+    }
+
+    // MARK: Settings
+
+    /// False where nothing changed.
+    mutating func set(_ settings: RoomSettings) -> Bool {
+        guard settings != self.settings else { return false }
+        revision += 1
+        self.settings = settings
+        settingsRevision = revision
+        return true
+    }
+
+    /// False where there is no room for another lock.
+    mutating func lockMuted(_ user: UserID, _ source: Source, _ isLocked: Bool) -> Bool {
+        if isLocked { return muteLocks.lock(user, source) }
+        muteLocks.unlock(user, source)
+        return true
     }
 
     // MARK: Publications
+
+    /// As it may be: what a moderator has muted is not unmuted by publishing it anew.
+    private func asPermitted(_ publication: Publication, before: Publication?, of user: UserID) -> Publication
+    {
+        var result = publication
+        if let by = before?.mutedBy, before?.muted == true {
+            result.muted = true
+            result.mutedBy = by
+        }
+        result.locked = muteLocks.contains(user, publication.source)
+        if result.locked {
+            result.muted = true
+            result.mutedBy = result.mutedBy ?? Self.someModerator
+        }
+        return result
+    }
+
+    /// Who muted, where it was a lock from before the track was there.
+    static let someModerator = "server"
 
     /// Adds or replaces a publication of `owner`. `byOwner`: its own request caused it.
     mutating func put(_ publication: Publication, of owner: ParticipantID, byOwner: Bool, at now: Instant)
@@ -221,7 +284,11 @@ struct RoomState: Sendable {
     {
         guard var participant = participants[owner] else { return nil }
         revision += 1
-        var publication = publication
+        var publication = asPermitted(
+            publication,
+            before: participant.publications.first { $0.id == publication.id },
+            of: participant.user
+        )
         publication.revision = revision
         participant.revision = revision
         let before = participant.publications
@@ -258,7 +325,28 @@ struct RoomState: Sendable {
         edit(id) { publication in
             guard publication.muted != muted else { return false }
             publication.muted = muted
+            publication.mutedBy = nil
             return true
+        }
+    }
+
+    /// By somebody else than the publisher; nil where nothing changed. `locked` nil: as it is. Told as state.
+    mutating func forceMute(_ id: PublicationID, by: String, locked: Bool?) -> Publication? {
+        edit(id) { publication in
+            let before = publication
+            if !publication.muted { publication.mutedBy = by }
+            publication.muted = true
+            publication.locked = locked ?? publication.locked
+            if publication.locked { publication.mutedBy = publication.mutedBy ?? by }
+            return publication != before
+        }
+    }
+
+    /// The publisher may unmute again; nil where it could.
+    mutating func unlockMuted(_ id: PublicationID) -> Publication? {
+        edit(id) { publication in
+            defer { publication.locked = false }
+            return publication.locked
         }
     }
 
@@ -271,6 +359,7 @@ struct RoomState: Sendable {
         {
             // Audio has one layer, and telling everybody of everybody's is too much where all have a microphone.
             participants[owner]?.publications[place].codec = codec
+            participants[owner]?.publications[place].audio = layers.first
             return nil
         }
         return edit(id) { publication in

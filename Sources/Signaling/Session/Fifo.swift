@@ -40,6 +40,9 @@ struct Fifo<Element> {
         elements.removeAll(where: isRemoved)
     }
 
+    /// Oldest first.
+    func forEach(_ body: (Element) -> Void) { elements[head...].forEach(body) }
+
     func contains(where predicate: (Element) -> Bool) -> Bool { elements[head...].contains(where: predicate) }
 }
 

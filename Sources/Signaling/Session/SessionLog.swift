@@ -26,6 +26,9 @@ struct SessionLog: Sendable {
     /// Includes entries that a newer value of their key has replaced.
     private var stateOrder = Fifo<(sequence: UInt64, key: StateKey)>()
 
+    /// Newest message of the room's relay that the client has.
+    private(set) var acknowledgedRelay: UInt64 = 0
+
     var criticalCount: Int { critical.count }
     var stateCount: Int { state.count }
     /// When the oldest critical event was queued.
@@ -47,7 +50,9 @@ struct SessionLog: Sendable {
     mutating func acknowledged(through sequence: UInt64) {
         while let first = critical.first, first.sequence <= sequence {
             _ = critical.popFirst()
-            if let body = first.body { criticalBytes -= body.count }
+            guard let body = first.body else { continue }
+            criticalBytes -= body.count
+            acknowledgedRelay = max(acknowledgedRelay, body.relaySequence ?? 0)
         }
         while let first = stateOrder.first, first.sequence <= sequence {
             _ = stateOrder.popFirst()

@@ -26,6 +26,8 @@ struct ResumeTicket: Codable, Equatable, Sendable {
     /// Milliseconds since 1970 of the join, and until when the bearer may stay.
     var joinedAt: UInt64
     var expiresAt: UInt64
+    /// It waits to be admitted.
+    var waits: Bool?
 }
 
 /// Seals and opens tickets with AES-256-GCM. Text: base64url of version (1 byte), key id (4), nonce (12), sealed

@@ -24,6 +24,8 @@ struct TokenPayload: JWTPayload, Equatable {
     /// Seconds
     var maxSession: Int64?
     var attrs: [String: String]?
+    var lobby: Bool?
+    var roomCfg: RoomConfig?
 
     /// Times, audience and room are judged by `TokenService`, which knows the clock and the room.
     func verify(using algorithm: some JWTAlgorithm) async throws {}
@@ -37,7 +39,9 @@ struct TokenPayload: JWTPayload, Equatable {
             role: role ?? .speaker,
             grants: grants?.grants ?? Grants(),
             duplicates: dup ?? .coexist,
-            attributes: attrs ?? [:]
+            attributes: attrs ?? [:],
+            waits: lobby ?? false,
+            roomConfig: roomCfg
         )
         if let maxSession {
             let bound = Int64.max / 1_000_000

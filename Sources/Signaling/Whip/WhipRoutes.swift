@@ -268,7 +268,7 @@ struct WhipRoutes: Sendable {
         }
     }
 
-    private static func text(of request: Request, _ scope: RequestScope, limit: Int) async throws -> String {
+    static func text(of request: Request, _ scope: RequestScope, limit: Int) async throws -> String {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
             throw Problem(.contentTooLarge, "at most \(limit) bytes", code: .tooLarge)
         }

@@ -36,7 +36,8 @@ struct EventRoutesTests {
         scopes: [ServerScope] = [.readEvents],
         lifetime: Interval = .seconds(60)
     ) async throws -> [String: String] {
-        ["Authorization": "Bearer \(try await server.tokens.mint(scopes: scopes, lifetime: lifetime))"]
+        let claims = ServerClaims(keyID: "", scopes: Set(scopes))
+        return ["Authorization": "Bearer \(try await server.tokens.mintServer(claims, lifetime: lifetime))"]
     }
 
     @Test func answersWithEventsAndTheNextCursor() async throws {

@@ -119,7 +119,7 @@ final class FakeSocket: SignalingSocket, Sendable {
     func pauseReading(_ paused: Bool) { state.withLock { $0.isPaused = paused } }
 }
 
-/// A token is `user[,option…]`: bad, expired, viewer, hidden, replace, reject, short.
+/// A token is `user[,option…]`: bad, expired, viewer, hidden, replace, reject, short, mod, lobby, nodata.
 struct FakeVerifier: TokenVerifier {
     func verify(_ token: String, room: String) throws -> Claims {
         let parts = token.split(separator: ",").map(String.init)
@@ -136,6 +136,12 @@ struct FakeVerifier: TokenVerifier {
         if parts.contains("hidden") { claims.grants.hidden = true }
         if parts.contains("replace") { claims.duplicates = .replace }
         if parts.contains("reject") { claims.duplicates = .reject }
+        if parts.contains("nodata") { claims.grants.data = false }
+        if parts.contains("lobby") { claims.waits = true }
+        if parts.contains("mod") {
+            claims.grants.moderate = true
+            claims.role = .moderator
+        }
         if parts.contains("short") { claims.maxSession = .seconds(60) }
         if parts.contains("elsewhere") { claims.room = "elsewhere" }
         return claims

@@ -211,6 +211,9 @@ final class TestClient: Sendable {
         }
     }
 
+    /// Messages of one type since the last call; the others are passed over.
+    func take(_ type: String) throws -> [Message] { try take().filter { $0.type == type } }
+
     func disconnect() async {
         await harness.gateway.closed(id)
         await harness.settle()
