@@ -235,7 +235,7 @@ let targets: [Target] = [
     .testTarget(
         name: "CLITests",
         dependencies: [
-            "CLI", "RTP",
+            "CLI", "RTP", "Signaling",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings

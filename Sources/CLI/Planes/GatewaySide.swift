@@ -15,6 +15,8 @@ struct GatewaySide {
     let server: SignalingServer
     private let configuration: ServeConfiguration
 
+    /// Keeps the key that seals resume tokens in the data directory, which must exist.
+    ///
     /// - Parameters:
     ///   - registry: of the process, where metrics were bootstrapped with it.
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
@@ -36,6 +38,7 @@ struct GatewaySide {
             media: media,
             verifier: tokens,
             configuration: configuration.gateway,
+            seal: try SealKeyFile.load(directory: configuration.dataDirectory),
             logger: Logger(label: "sfu.gateway"),
             clock: ServerProcess.clock(),
             wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) },
