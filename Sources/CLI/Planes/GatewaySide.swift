@@ -13,6 +13,8 @@ import class Foundation.FileHandle
 struct GatewaySide {
     let gateway: Gateway
     let server: SignalingServer
+    /// Runs before and ends after the server, so that it hears all of it.
+    let events: EventLogService
     private let configuration: ServeConfiguration
 
     /// Keeps the key that seals resume tokens in the data directory, which must exist.
@@ -33,12 +35,20 @@ struct GatewaySide {
             if let keys = configuration.keys { try await TokenService(keys: keys) } else {
                 try await TokenService.development()
             }
+        events = try EventLogService(
+            configuration.events,
+            directory: configuration.dataDirectory,
+            group: eventLoop,
+            registry: registry,
+            logger: Logger(label: "sfu.events")
+        )
         gateway = Gateway(
             eventLoop: eventLoop,
             media: media,
             verifier: tokens,
             configuration: configuration.gateway,
             seal: try SealKeyFile.load(directory: configuration.dataDirectory),
+            events: events,
             logger: Logger(label: "sfu.gateway"),
             clock: ServerProcess.clock(),
             wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) },
@@ -50,9 +60,11 @@ struct GatewaySide {
             tokens: tokens,
             registry: registry,
             mediaCounters: mediaCounters,
+            events: EventBackend(reader: events, tokens: tokens),
             unreadiness: unreadiness,
             logger: Logger(label: "sfu.http")
         )
+        await gateway.recall(await events.recall())
     }
 
     /// Says where to go as soon as it listens.

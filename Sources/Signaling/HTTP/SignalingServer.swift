@@ -29,6 +29,7 @@ public final class SignalingServer: Service {
     ///   - gateway: its event loop is the one that everything runs on.
     ///   - tokens: verifies bearer tokens of WHIP and WHEP.
     ///   - mediaCounters: shown by `/metrics`.
+    ///   - events: what `GET /v1/events` reads; without it there is no such path.
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
     /// - Throws: what is wrong with the certificate files.
     public convenience init(
@@ -37,6 +38,7 @@ public final class SignalingServer: Service {
         tokens: any TokenVerifier,
         registry: PrometheusRegistry,
         mediaCounters: MediaCounters,
+        events: EventBackend? = nil,
         unreadiness: @escaping @Sendable () async -> String? = { nil },
         logger: Logger
     ) throws {
@@ -46,7 +48,8 @@ public final class SignalingServer: Service {
             tokens: tokens,
             unreadiness: unreadiness,
             statistics: { await gateway.readStatistics() },
-            shutdown: { await gateway.shutdown() }
+            shutdown: { await gateway.shutdown() },
+            events: events
         )
         try self.init(
             configuration: configuration,
@@ -236,17 +239,21 @@ public final class SignalingServer: Service {
             origins: OriginPolicy(origins: configuration.origins, allowsLoopback: isDevelopment),
             isDraining: { draining.isSet }
         ).add(to: router)
-        let rate = configuration.requestsPerSecond
+        let perSecond = configuration.requestsPerSecond
+        let rate = RateLimiter(
+            perSecond: perSecond,
+            burst: perSecond * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
+        )
         WhipRoutes(
             gateway: backend.whip,
             tokens: backend.tokens,
             isDevelopment: isDevelopment,
-            rate: RateLimiter(
-                perSecond: rate,
-                burst: rate * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
-            ),
+            rate: rate,
             isDraining: { draining.isSet }
         ).add(to: router)
+        if let events = backend.events {
+            EventRoutes(backend: events, rate: rate, isDraining: { draining.isSet }).add(to: router)
+        }
         return router
     }
 }
@@ -259,6 +266,7 @@ struct SignalingBackend: Sendable {
     var unreadiness: @Sendable () async -> String?
     var statistics: @Sendable () async -> GatewayStatistics
     var shutdown: @Sendable () async -> Void
+    var events: EventBackend?
 }
 
 /// Set once, when shutdown begins.

@@ -55,7 +55,8 @@ extension Gateway {
         )
         var publications = participant?.publications ?? []
         for i in publications.indices { publications[i].layers = nil }
-        let revision = member.room.state.revision
+        member.recordRevision += 1
+        let revision = member.recordRevision
         let isKept =
             attach(whole, MemberRecord.key, to: link.session, revision)
             && attach(publications, MemberRecord.publicationsKey, to: link.session, revision)
@@ -63,10 +64,15 @@ extension Gateway {
         if isKept { member.recorded = state }
     }
 
-    private func attach(_ value: some Encodable, _ key: String, to session: SessionID, _ revision: UInt64) -> Bool {
+    private func attach(_ value: some Encodable, _ key: String, to session: SessionID, _ revision: UInt64)
+        -> Bool
+    {
         guard let data = try? JSONEncoder().encode(value), data.count <= Limits.Media.attachmentBytes else {
             // What is too large is not kept: its owner joins anew after a restart of the gateway.
-            logger.warning("a record is too large to be kept", metadata: ["sid": "\(session)", "key": "\(key)"])
+            logger.warning(
+                "a record is too large to be kept",
+                metadata: ["sid": "\(session)", "key": "\(key)"]
+            )
             return true
         }
         return order(.attach(session, key: key, revision: revision, bytes: [UInt8](data)))
@@ -99,7 +105,9 @@ extension Gateway {
         }
         logger.info(
             "media plane connected",
-            metadata: ["epoch": "\(state.epoch)", "sessions": "\(state.sessions.count)", "rebuilt": "\(rebuilt)"]
+            metadata: [
+                "epoch": "\(state.epoch)", "sessions": "\(state.sessions.count)", "rebuilt": "\(rebuilt)",
+            ]
         )
     }
 
@@ -107,6 +115,7 @@ extension Gateway {
     private func orderAgain(_ member: Member, _ session: MediaState.Session, at now: Instant) {
         transportChanged(member, session.transport, at: now)
         member.recorded = []
+        member.recordRevision = max(member.recordRevision, session.revisions.values.max() ?? 0)
         member.sentWishes = nil
         if member.link?.isIdle == false {
             abandon(member, GatewayError(.notReady, "the media plane was away", retryAfterMs: 100), at: now)
@@ -135,7 +144,8 @@ extension Gateway {
         else { return false }
         var ticket = record.ticket
         ticket.attributes = value(MemberRecord.attributesKey) ?? [:]
-        let room = rooms[session.open.room] ?? Room(RoomState(id: session.open.room, epoch: Self.makeName("r_")))
+        let room =
+            rooms[session.open.room] ?? Room(RoomState(id: session.open.room, epoch: Self.makeName("r_")))
         guard room.members[ticket.participant] == nil else { return false }
         rooms[room.id] = room
         let member = makeMember(
@@ -152,8 +162,14 @@ extension Gateway {
         member.isLive = member.front == .socket
         member.ticketNumber = ticket.number
         member.links = record.links
+        member.recordRevision = session.revisions.values.max() ?? 0
         member.detachedAt = member.front == .socket ? now : nil
-        member.link = MediaLink(record.link, session: session.open.session, remote: session.open.remote, media: media)
+        member.link = MediaLink(
+            record.link,
+            session: session.open.session,
+            remote: session.open.remote,
+            media: media
+        )
         member.link?.transport = session.transport
         links[session.open.session] = member
         room.members[member.id] = member
@@ -167,6 +183,8 @@ extension Gateway {
         for publication in value(MemberRecord.publicationsKey, as: [Publication].self) ?? [] {
             _ = room.state.put(publication, of: member.id, byOwner: false, at: now)
         }
+        noteEntered(member)
+        noteJoined(member)
         return true
     }
 }

@@ -60,11 +60,13 @@ extension Gateway {
         connection.isBatching = hello.caps?.contains("batch") ?? false
         connection.state = .member(member)
         // Numbers of a session that the server has forgotten say nothing about this one.
-        let last = ticket.session == member.sid ? resume.lastSeq : .max
+        let isSame = ticket.session == member.sid
+        let last = isSame ? resume.lastSeq : .max
+        let known = isSame ? member.session.revision(knownWith: last) : nil
         let missed: Missed
         switch member.session.attach(lastSequence: last, at: now) {
         case .replay(let upTo): missed = .replay(from: last, upTo: upTo)
-        case .behind: missed = .room(since: resume.epoch == member.room.state.epoch ? resume.rev : nil)
+        case .behind: missed = .room(since: known)
         }
         guard let pc = hello.pc, let text = pc.text else {
             return welcomeBack(member, on: connection, missed, pc: nil, at: now)
@@ -146,8 +148,12 @@ extension Gateway {
         let settles = outcome == .rejoin ? settleTime(at: now) : nil
         sendWelcome(member, on: connection, outcome, seq: 0, pc: pc, settles: settles)
         member.isLive = true
+        noteJoined(member)
         queueSnapshot(member, at: now)
-        member.logger.info("\(outcome == .fresh ? "joined" : "joined again")", metadata: ["pid": "\(member.id)"])
+        member.logger.info(
+            "\(outcome == .fresh ? "joined" : "joined again")",
+            metadata: ["pid": "\(member.id)"]
+        )
         flush(at: now)
     }
 
@@ -170,6 +176,7 @@ extension Gateway {
             }
         case .room(let since):
             let last = member.session.lastSequence
+            member.session.countOn(knowing: since)
             let changes = since.flatMap { member.room.state.changes(since: $0) }
             outcome = changes == nil ? .snapshot : .delta
             let settles = outcome == .snapshot ? settleTime(at: now) : nil
@@ -223,6 +230,7 @@ extension Gateway {
             role: member.claims.role,
             grants: member.claims.grants,
             limits: Welcome.Bounds(
+                hello: Limits.Signaling.greetingBytes,
                 message: Limits.Signaling.messageBytes,
                 offer: Limits.Signaling.offerMessageBytes,
                 inflight: Limits.Signaling.requestsInFlight,
@@ -290,7 +298,9 @@ extension Gateway {
             do {
                 outcome = .success(try await verifier.verify(wanted.token, room: member.room.id.rawValue))
             } catch {
-                outcome = .failure(error as? GatewayError ?? GatewayError(.unauthenticated, "the token is not valid"))
+                outcome = .failure(
+                    error as? GatewayError ?? GatewayError(.unauthenticated, "the token is not valid")
+                )
             }
             refreshed(member, id, outcome, at: clock())
         }

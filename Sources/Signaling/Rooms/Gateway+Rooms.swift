@@ -58,6 +58,7 @@ extension Gateway {
                 at: now
             )
         }
+        noteEntered(member, replacing: replaced)
         for other in replaced { replace(other, at: now) }
         statistics.joins += 1
         return member
@@ -143,6 +144,7 @@ extension Gateway {
         if let left {
             for other in room.members.values { other.wishing.forget(left) }
         }
+        noteLeft(member, reason: reason)
         member.logger.info("left", metadata: ["pid": "\(member.id)", "reason": "\(reason.rawValue)"])
         if room.members.isEmpty { rooms[room.id] = nil }
     }

@@ -22,6 +22,8 @@ public struct GatewayConfiguration: Sendable {
     public var criticalEvents: Int
     /// The media plane is another process and goes on when this one ends.
     public var isMediaApart: Bool
+    /// After a restart, how long those who were there have to come back before they are told as gone.
+    public var returnWithin: Interval
 
     public init(
         isDevelopment: Bool = false,
@@ -32,7 +34,8 @@ public struct GatewayConfiguration: Sendable {
         detachGrace: Interval = Limits.Signaling.detachGrace,
         sessionMemory: Int = Limits.Signaling.sessionMemory,
         criticalEvents: Int = Limits.Signaling.criticalEvents,
-        isMediaApart: Bool = false
+        isMediaApart: Bool = false,
+        returnWithin: Interval = Limits.Events.returnWithin
     ) {
         self.isDevelopment = isDevelopment
         self.maximumRooms = maximumRooms
@@ -43,6 +46,7 @@ public struct GatewayConfiguration: Sendable {
         self.sessionMemory = sessionMemory
         self.criticalEvents = criticalEvents
         self.isMediaApart = isMediaApart
+        self.returnWithin = returnWithin
     }
 }
 
@@ -118,6 +122,11 @@ public actor Gateway {
     var paused: [ConnectionID: Connection] = [:]
     /// Commands that the media plane had no room for yet.
     var backlog = Fifo<Command>()
+    /// Hears what happens in rooms.
+    let events: (any EventSink)?
+    var books: [RoomID: CallBook] = [:]
+    /// Until then those that were there before a restart may come back.
+    var absentUntil: Instant?
     var isDraining = false
     /// Sockets that were told to close and have not closed yet.
     var closing: Set<ConnectionID> = []
@@ -133,6 +142,7 @@ public actor Gateway {
         verifier: any TokenVerifier,
         configuration: GatewayConfiguration = GatewayConfiguration(),
         seal: ResumeSeal = ResumeSeal(),
+        events: (any EventSink)? = nil,
         logger: Logger,
         clock: @escaping @Sendable () -> Instant,
         wallClock: @escaping @Sendable () -> UInt64,
@@ -143,6 +153,7 @@ public actor Gateway {
         self.verifier = verifier
         self.configuration = configuration
         self.seal = seal
+        self.events = events
         self.logger = logger
         self.clock = clock
         self.wallClock = wallClock
@@ -235,7 +246,9 @@ public actor Gateway {
         for room in Array(rooms.values) {
             if let due = room.state.rosterDeadline, due <= now { tellRoster(of: room, at: now) }
             tellWaitingLevels(of: room, at: now)
+            noteTracks(in: room)
         }
+        noteAbsent(at: now)
         for member in Array(negotiating.values) {
             if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }
         }
@@ -279,11 +292,15 @@ public actor Gateway {
             }
         }
         for room in Array(rooms.values) {
-            for member in Array(room.members.values) where member.connection == nil && member.leavesAt <= now {
+            for member in Array(room.members.values) where member.connection == nil && member.leavesAt <= now
+            {
                 remove(member, reason: .expired, at: now)
             }
             for member in room.members.values where member.link == nil {
-                guard let lostAt = member.mediaLostAt, now - lostAt >= configuration.detachGrace else { continue }
+                let grace = member.isPageClosed ? Limits.Signaling.closedGrace : configuration.detachGrace
+                guard let lostAt = member.mediaLostAt, now - lostAt >= grace else {
+                    continue
+                }
                 // Its tracks were kept in the roster for as long as it might have come back.
                 endPublications(of: member, byOwner: false, at: now)
             }
@@ -295,7 +312,9 @@ public actor Gateway {
         // Whoever is still heard is there.
         let isHeard = member.link?.transport == .connected
         let silentSince = max(since, member.mediaLostAt ?? since)
-        let grace = member.isPageClosed ? min(Limits.Signaling.closedGrace, configuration.detachGrace) : configuration.detachGrace
+        let grace =
+            member.isPageClosed
+            ? min(Limits.Signaling.closedGrace, configuration.detachGrace) : configuration.detachGrace
         if !isHeard, now - silentSince >= grace {
             remove(member, reason: .timeout, at: now)
         } else {

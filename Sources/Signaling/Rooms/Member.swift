@@ -21,6 +21,8 @@ final class Connection {
     let request: SignalingRequest
     var state: State
     var isBatching = false
+    /// W3C `traceparent` of its hello.
+    var trace: String?
     var isPaused = false
 
     init(id: ConnectionID, socket: any SignalingSocket, request: SignalingRequest, state: State) {
@@ -98,6 +100,8 @@ final class Member {
     var isPageClosed = false
     /// What of it the media plane has been given to keep: revision of its participant, generations of its link.
     var recorded: [UInt64] = []
+    /// Of the newest record: the media plane keeps no older one.
+    var recordRevision: UInt64 = 0
     /// What happened up to here was in its snapshot.
     var snapshotRevision: UInt64 = 0
     var detachedAt: Instant?

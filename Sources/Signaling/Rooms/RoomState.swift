@@ -82,6 +82,8 @@ struct RoomState: Sendable {
     private var owners: [PublicationID: ParticipantID] = [:]
     private var joins: UInt64 = 0
     private(set) var roster = RosterBatch()
+    /// Whose visible publications may have changed since the last `takeTouched`.
+    private var touched: Set<ParticipantID> = []
     /// Video publications with an m-section, in all and by user.
     private(set) var videos = 0
     private var videosByUser: [UserID: Int] = [:]
@@ -123,6 +125,9 @@ struct RoomState: Sendable {
         return (owner, publication)
     }
 
+    /// Every change up to here has been told to those whose queues are empty.
+    var toldRevision: UInt64 { roster.oldest.map { $0 - 1 } ?? revision }
+
     /// When the waiting roster changes are due.
     var rosterDeadline: Instant? { roster.deadline }
 
@@ -131,6 +136,12 @@ struct RoomState: Sendable {
         swap(&batch, &roster)
         batch.revision = revision
         return batch
+    }
+
+    mutating func takeTouched() -> Set<ParticipantID> {
+        guard !touched.isEmpty else { return [] }
+        defer { touched = [] }
+        return touched
     }
 
     // MARK: Participants
@@ -145,7 +156,7 @@ struct RoomState: Sendable {
         participants[participant.id] = participant
         users[participant.user, default: []].insert(participant.id)
         guard !participant.isHidden else { return }
-        roster.joined(participant.id, until: rosterDue(at: now))
+        roster.joined(participant.id, revision: revision, until: rosterDue(at: now))
     }
 
     /// What it published; nil where it is not here.
@@ -153,6 +164,7 @@ struct RoomState: Sendable {
     mutating func leave(_ id: ParticipantID, reason: LeaveReason, at now: Instant) -> Participant? {
         guard let participant = participants.removeValue(forKey: id) else { return nil }
         revision += 1
+        touched.remove(id)
         users[participant.user]?.remove(id)
         if users[participant.user]?.isEmpty == true { users[participant.user] = nil }
         for publication in participant.publications { owners[publication.id] = nil }
@@ -287,7 +299,8 @@ struct RoomState: Sendable {
 
     private mutating func changed(_ id: ParticipantID, byOwner: Bool, at now: Instant) {
         guard participants[id]?.isHidden == false else { return }
-        roster.updated(id, byOwner: byOwner, until: rosterDue(at: now))
+        touched.insert(id)
+        roster.updated(id, byOwner: byOwner, revision: revision, until: rosterDue(at: now))
     }
 
     private func rosterDue(at now: Instant) -> Instant {
