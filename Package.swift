@@ -119,6 +119,8 @@ let targets: [Target] = [
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Tracing", package: "swift-distributed-tracing"),
             .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOFoundationCompat", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
         ],
         swiftSettings: settings
@@ -130,6 +132,9 @@ let targets: [Target] = [
             "Signaling", "MediaIO", "SeamLink", "EventLog", "Telemetry", "PeerTransport", "Seam", "RTP",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOFoundationCompat", package: "swift-nio"),
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "Tracing", package: "swift-distributed-tracing"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "Metrics", package: "swift-metrics"),
@@ -203,7 +208,8 @@ let targets: [Target] = [
     .testTarget(
         name: "SignalingTests",
         dependencies: [
-            "Signaling", "Seam", "SDP", "RTP",
+            "Signaling", "Telemetry", "Seam", "SDP", "RTP",
+            .product(name: "Tracing", package: "swift-distributed-tracing"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "JWTKit", package: "jwt-kit"),
             .product(name: "Logging", package: "swift-log"),
@@ -219,7 +225,19 @@ let targets: [Target] = [
         resources: [.copy("Fixtures")],
         swiftSettings: settings
     ),
-    .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
+    .testTarget(
+        name: "TelemetryTests",
+        dependencies: [
+            "Telemetry", "RTP",
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "Tracing", package: "swift-distributed-tracing"),
+        ],
+        swiftSettings: settings
+    ),
+    .testTarget(name: "CLITests", dependencies: ["CLI", "Signaling", "Telemetry"], swiftSettings: settings),
 ]
 
 let package = Package(

@@ -12,7 +12,7 @@ struct SFUCommand: AsyncParsableCommand {
             Let users in: sfu token --room standup --user alice
             """,
         version: Version.current,
-        subcommands: [ServeCommand.self, TokenCommand.self, VersionCommand.self]
+        subcommands: [ServeCommand.self, TokenCommand.self, TimelineCommand.self, VersionCommand.self]
     )
 }
 

@@ -10,6 +10,7 @@ import RTP
 import Seam
 import ServiceLifecycle
 import Signaling
+import Tracing
 import UnixSignals
 
 import struct Foundation.Data
@@ -136,6 +137,13 @@ struct ServeCommand: AsyncParsableCommand {
             )
         )
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let telemetry = TelemetryService(
+            configuration.telemetry,
+            group: group,
+            registry: registry,
+            logger: Logger(label: "sfu.telemetry")
+        )
+        let tracer: any Tracer = telemetry?.tracer ?? NoOpTracer()
         let start = ContinuousClock.now
         let gateway = Gateway(
             eventLoop: group.next(),
@@ -143,6 +151,7 @@ struct ServeCommand: AsyncParsableCommand {
             verifier: tokens,
             configuration: configuration.gateway,
             logger: Logger(label: "sfu.gateway"),
+            tracer: tracer,
             clock: { Instant(start.duration(to: .now)) },
             wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) },
             counters: { mediaCounters.record($0) }
@@ -153,6 +162,7 @@ struct ServeCommand: AsyncParsableCommand {
             tokens: tokens,
             registry: registry,
             mediaCounters: mediaCounters,
+            tracer: tracer,
             logger: Logger(label: "sfu.http")
         )
         await gateway.start()
@@ -168,7 +178,7 @@ struct ServeCommand: AsyncParsableCommand {
         warn(of: media, configuration, logger)
         let announcement = Task { try await announce(server, configuration) }
         let services = ServiceGroup(
-            services: [server],
+            services: [telemetry, server].compactMap { $0 as (any Service)? },
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
         )

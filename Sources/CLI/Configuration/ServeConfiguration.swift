@@ -15,6 +15,7 @@ struct ServeConfiguration {
     var usesSegmentation: Bool
     /// Token keys by id; nil: the development key.
     var keys: [String: String]?
+    var telemetry: TelemetrySettings
     var logLevel: Logger.Level
     var logsJSON: Bool
 
@@ -69,6 +70,7 @@ struct ServeConfiguration {
             )
         }
         self.keys = keys.isEmpty ? nil : keys
+        telemetry = try TelemetrySettings(settings)
         guard let level = Logger.Level(rawValue: settings.text("log.level")) else {
             throw fail("log.level", "\"\(settings.text("log.level"))\" is not a level")
         }

@@ -8,6 +8,7 @@ import NIOCore
 import RTP
 import ServiceLifecycle
 import Synchronization
+import Tracing
 
 import struct Foundation.Date
 
@@ -38,6 +39,7 @@ public final class SignalingServer: Service {
         registry: PrometheusRegistry,
         mediaCounters: MediaCounters,
         unreadiness: @escaping @Sendable () async -> String? = { nil },
+        tracer: any Tracer = NoOpTracer(),
         logger: Logger
     ) throws {
         let backend = SignalingBackend(
@@ -46,7 +48,10 @@ public final class SignalingServer: Service {
             tokens: tokens,
             unreadiness: unreadiness,
             statistics: { await gateway.readStatistics() },
-            shutdown: { await gateway.shutdown() }
+            shutdown: { await gateway.shutdown() },
+            timelines: TimelineBackend(tokens: tokens as? any ServerTokenVerifier) { pid, room in
+                await gateway.timeline(of: pid, in: room)
+            }
         )
         try self.init(
             configuration: configuration,
@@ -54,6 +59,7 @@ public final class SignalingServer: Service {
             backend: backend,
             registry: registry,
             mediaCounters: mediaCounters,
+            tracer: tracer,
             logger: logger
         )
     }
@@ -64,6 +70,7 @@ public final class SignalingServer: Service {
         backend: SignalingBackend,
         registry: PrometheusRegistry,
         mediaCounters: MediaCounters,
+        tracer: any Tracer = NoOpTracer(),
         logger: Logger
     ) throws {
         self.configuration = configuration
@@ -82,6 +89,7 @@ public final class SignalingServer: Service {
             proxies: ProxyPolicy(trusted: configuration.trustedProxies),
             isTLS: certificate != nil,
             metrics: registry,
+            tracer: tracer,
             logger: logger
         )
         let hub = NIOLoopBoundBox.makeBoxSendingValue(
@@ -237,6 +245,16 @@ public final class SignalingServer: Service {
             isDraining: { draining.isSet }
         ).add(to: router)
         let rate = configuration.requestsPerSecond
+        if let timelines = backend.timelines {
+            TimelineRoutes(
+                backend: timelines,
+                isDevelopment: isDevelopment,
+                rate: RateLimiter(
+                    perSecond: rate,
+                    burst: rate * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
+                )
+            ).add(to: router)
+        }
         WhipRoutes(
             gateway: backend.whip,
             tokens: backend.tokens,
@@ -259,6 +277,7 @@ struct SignalingBackend: Sendable {
     var unreadiness: @Sendable () async -> String?
     var statistics: @Sendable () async -> GatewayStatistics
     var shutdown: @Sendable () async -> Void
+    var timelines: TimelineBackend?
 }
 
 /// Set once, when shutdown begins.

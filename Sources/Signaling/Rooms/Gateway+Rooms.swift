@@ -59,6 +59,7 @@ extension Gateway {
             )
         }
         for other in replaced { replace(other, at: now) }
+        noteEntered(member, at: now)
         statistics.joins += 1
         return member
     }
@@ -143,6 +144,8 @@ extension Gateway {
         if let left {
             for other in room.members.values { other.wishing.forget(left) }
         }
+        endTraces(of: member, reason, at: now)
+        archive(member, reason, at: now)
         member.logger.info("left", metadata: ["pid": "\(member.id)", "reason": "\(reason.rawValue)"])
         if room.members.isEmpty { rooms[room.id] = nil }
     }

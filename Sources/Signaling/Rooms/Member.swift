@@ -4,6 +4,7 @@ import NIOCore
 import RTP
 import SDP
 import Seam
+import Tracing
 
 /// One open socket, from its upgrade to its end.
 final class Connection {
@@ -22,8 +23,18 @@ final class Connection {
     var state: State
     var isBatching = false
     var isPaused = false
+    let openedAt: Instant
+    /// Of the session that it carries, from its hello on.
+    var trace: TraceSpan?
 
-    init(id: ConnectionID, socket: any SignalingSocket, request: SignalingRequest, state: State) {
+    init(
+        id: ConnectionID,
+        socket: any SignalingSocket,
+        request: SignalingRequest,
+        state: State,
+        at now: Instant
+    ) {
+        openedAt = now
         self.id = id
         self.socket = socket
         self.request = request
@@ -47,6 +58,8 @@ struct PendingOffer {
     }
 
     var content: Content
+    /// From here to the outcome.
+    var trace: TraceSpan?
     var reply: (Result<Outcome, GatewayError>) -> Void
 }
 
@@ -111,6 +124,8 @@ final class Member {
     var sentWishes: Wishes?
     /// Video slots that `pc.need` asked for since the last offer.
     var askedSlots = 0
+    var trace = MemberTrace()
+    var timeline = Timeline()
 
     init(
         id: ParticipantID,
@@ -158,6 +173,10 @@ final class Room {
     var speakers: Speakers?
     var levelsSentAt: Instant?
     var waitingLevels: AudioLevels?
+    /// Of the changes that wait in its roster.
+    var cause = RosterCause()
+    /// Its totals; nil until somebody has joined.
+    var conversation: Conversation?
 
     init(_ state: RoomState) { self.state = state }
 

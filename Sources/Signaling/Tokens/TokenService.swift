@@ -62,15 +62,9 @@ public struct TokenService: TokenVerifier {
     }
 
     public func verify(_ token: String, room: String) async throws -> Claims {
-        guard !token.isEmpty else { throw Self.refuse(.unauthenticated, "a token is needed") }
-        guard token.utf8.count <= Limits.HTTP.tokenBytes else {
-            throw Self.refuse(.unauthenticated, "the token is too long")
-        }
-        let payload = try await signedPayload(of: [UInt8](token.utf8))
-        try checkTimes(payload)
-        if let audience = payload.aud, !audience.names.contains(TokenPayload.audience) {
-            throw Self.refuse(.unauthenticated, "the token is for another audience")
-        }
+        let payload = try await signed(token, as: TokenPayload.self) { $0.iss }
+        try checkTimes(exp: payload.exp, nbf: payload.nbf)
+        try checkAudience(payload.aud)
         guard !payload.sub.isEmpty, payload.sub.utf8.count <= Limits.HTTP.nameBytes else {
             throw Self.refuse(.unauthenticated, "the token names no user (sub)")
         }
@@ -84,7 +78,6 @@ public struct TokenService: TokenVerifier {
     /// - Throws: `TokenKeyError.unknownKey`
     public func mint(_ claims: Claims, keyID: String? = nil, lifetime: Interval) async throws -> String {
         let id = keyID ?? (keys.count == 1 ? keys.keys.first : nil) ?? ""
-        guard let key = keys[id] else { throw TokenKeyError.unknownKey(id) }
         let issued = now().rounded(.down)
         let payload = TokenPayload(
             iss: id,
@@ -101,16 +94,36 @@ public struct TokenService: TokenVerifier {
             maxSession: claims.maxSession.microseconds / 1_000_000,
             attrs: claims.attributes.isEmpty ? nil : claims.attributes
         )
+        return try await sign(payload, keyID: id)
+    }
+
+    func sign(_ payload: some JWTPayload, keyID: String) async throws -> String {
+        guard let key = keys[keyID] else { throw TokenKeyError.unknownKey(keyID) }
         var header = JWTHeader()
         header.alg = "HS256"
         header.typ = "JWT"
         return try await key.sign(payload, header: header)
     }
 
-    private func signedPayload(of token: [UInt8]) async throws -> TokenPayload {
-        let unread: (header: JWTHeader, payload: TokenPayload)
+    /// NumericDate
+    func expiry(after lifetime: Interval) -> Double {
+        now().rounded(.down) + (Double(lifetime.microseconds) / 1_000_000).rounded(.up)
+    }
+
+    /// A payload whose signature is right. Times and audience are still to be judged.
+    func signed<Payload: JWTPayload>(
+        _ token: String,
+        as _: Payload.Type,
+        issuer: (Payload) -> String
+    ) async throws -> Payload {
+        guard !token.isEmpty else { throw Self.refuse(.unauthenticated, "a token is needed") }
+        guard token.utf8.count <= Limits.HTTP.tokenBytes else {
+            throw Self.refuse(.unauthenticated, "the token is too long")
+        }
+        let token = [UInt8](token.utf8)
+        let unread: (header: JWTHeader, payload: Payload)
         do {
-            let parsed = try DefaultJWTParser().parse(token, as: TokenPayload.self)
+            let parsed = try DefaultJWTParser().parse(token, as: Payload.self)
             unread = (parsed.header, parsed.payload)
         } catch {
             // The parser's own message quotes the token's content.
@@ -122,22 +135,28 @@ public struct TokenService: TokenVerifier {
         guard unread.header.crit == nil else {
             throw Self.refuse(.unauthenticated, "the token asks for extensions that are not known (crit)")
         }
-        guard let key = keys[unread.payload.iss] else {
+        guard let key = keys[issuer(unread.payload)] else {
             throw Self.refuse(.unauthenticated, "the token is signed by an unknown key (iss)")
         }
         do {
-            return try await key.verify(token, as: TokenPayload.self)
+            return try await key.verify(token, as: Payload.self)
         } catch {
             throw Self.refuse(.unauthenticated, "the token's signature is wrong")
         }
     }
 
-    private func checkTimes(_ payload: TokenPayload) throws {
+    func checkAudience(_ audience: Audience?) throws {
+        if let audience, !audience.names.contains(TokenPayload.audience) {
+            throw Self.refuse(.unauthenticated, "the token is for another audience")
+        }
+    }
+
+    func checkTimes(exp: Double, nbf: Double?) throws {
         let now = now()
-        guard payload.exp > now - Self.leewaySeconds else {
+        guard exp > now - Self.leewaySeconds else {
             throw Self.refuse(.expired, "the token has expired")
         }
-        guard (payload.nbf ?? 0) <= now + Self.leewaySeconds else {
+        guard (nbf ?? 0) <= now + Self.leewaySeconds else {
             throw Self.refuse(.unauthenticated, "the token is not valid yet")
         }
     }
