@@ -178,7 +178,7 @@ struct ServeCommand: AsyncParsableCommand {
         warn(of: media, configuration, logger)
         let announcement = Task { try await announce(server, configuration) }
         let services = ServiceGroup(
-            services: [telemetry, server].compactMap { $0 as (any Service)? },
+            services: [telemetry].compactMap { $0 } + [server],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
         )

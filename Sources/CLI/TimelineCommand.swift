@@ -3,6 +3,7 @@ import ArgumentParser
 import AsyncHTTPClient
 import NIOCore
 import NIOFoundationCompat
+import NIOHTTP1
 import RTP
 import Signaling
 
