@@ -42,11 +42,13 @@ struct TelemetrySettings: Sendable {
         }
         do {
             collector = try CollectorAddress(endpoint: endpoint.text, headers: headers)
-        } catch .address {
-            throw SettingError("\(endpoint.origin): telemetry.endpoint: \(CollectorAddress.Fault.address(endpoint.text))")
         } catch {
-            // Its value is a secret.
-            throw SettingError("\(settings.origin("telemetry.headers")): telemetry.headers: \(error)")
+            // Its text is without secrets.
+            switch error {
+            case .address: throw SettingError("\(endpoint.origin): telemetry.endpoint: \(error)")
+            case .header:
+                throw SettingError("\(settings.origin("telemetry.headers")): telemetry.headers: \(error)")
+            }
         }
     }
 }

@@ -36,7 +36,8 @@ import Tracing
         let camera = try #require(welcome.list("data", "pc", "tracks").first { $0["source"] as? String == "camera" })
         let tid = try #require(camera["tid"] as? String)
         let bob = await harness.connect()
-        await bob.send(try hello("bob", trace: ClientTrace.bob, offer: SDPFixture.text("lk_offer")))
+        let slots = try SDPFixture.text("chromium_VP8.offer").replacing("a=sendonly", with: "a=recvonly")
+        await bob.send(try hello("bob", trace: ClientTrace.bob, offer: slots))
         let answer = try #require(try bob.take().first { $0.type == "welcome" })
         let slot = try #require(answer.list("data", "pc", "slots").first { $0["kind"] as? String == "video" })
         let sids = (
@@ -255,8 +256,9 @@ import Tracing
         #expect(kept.graph.named("sfu.ice").isEmpty)
         harness.media.with { $0.refusal = nil }
         _ = try await alice.offer("chromium_VP8_sim.offer")
-        await harness.emit(.transport(SessionID(alice.sid), .connecting))
-        await harness.emit(.sessionClosed(SessionID(alice.sid), .handshakeFailed))
+        let session = try #require(await harness.gateway.session(of: "alice"))
+        await harness.emit(.transport(session, .connecting))
+        await harness.emit(.sessionClosed(session, .handshakeFailed))
         #expect(try kept.graph.one("sfu.ice").status == nil)
         #expect(try kept.graph.one("sfu.dtls").status?.code == .error)
         let report = try #require(await harness.gateway.timeline(of: ParticipantID(alice.pid), in: room))
