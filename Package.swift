@@ -97,6 +97,7 @@ let targets: [Target] = [
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOFoundationCompat", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
+            .product(name: "Metrics", package: "swift-metrics"),
         ],
         swiftSettings: settings
     ),
@@ -238,7 +239,26 @@ let targets: [Target] = [
         ],
         swiftSettings: settings
     ),
-    .testTarget(name: "CLITests", dependencies: ["CLI", "Signaling", "Telemetry"], swiftSettings: settings),
+    .testTarget(
+        name: "SeamLinkTests",
+        dependencies: [
+            "SeamLink", "Seam", "RTP",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOFoundationCompat", package: "swift-nio"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "Metrics", package: "swift-metrics"),
+        ],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "CLITests",
+        dependencies: [
+            "CLI", "Signaling", "Telemetry", "RTP",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: settings
+    ),
 ]
 
 let package = Package(

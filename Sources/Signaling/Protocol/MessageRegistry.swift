@@ -17,7 +17,8 @@ public enum ClientMessage: String, Codable, Sendable, CaseIterable {
 
 /// What the server sends, apart from responses.
 public enum ServerMessage: String, Codable, Sendable, CaseIterable {
-    case welcome, snapshot, delta, replayed, roster, slots, demand, speakers, levels, conn, hb, pong, bye, error
+    case welcome, snapshot, delta, replayed, roster, slots, demand, speakers, levels, conn, hb, pong, bye,
+        error
     case muted = "track.muted"
     case layers = "track.layers"
     case need = "pc.need"

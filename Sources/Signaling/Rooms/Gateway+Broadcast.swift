@@ -87,6 +87,7 @@ extension Gateway {
                 queueSnapshot(member, at: now)
                 repeatKeyed(to: member, at: now)
             case .idle:
+                member.session.told(revision: member.room.state.toldRevision)
                 return sendBatch()
             }
         }
@@ -155,12 +156,19 @@ extension Gateway {
         let shared = change.bodies(revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
         for member in room.members.values where member.isLive {
             let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
+            let isMeant = batch.updated[member.id] == false
             var bodies = shared
-            if knowsOwn || member.snapshotRevision >= change.oldestRevision {
-                let rest = change.without(
+            if knowsOwn || isMeant || member.snapshotRevision >= change.oldestRevision {
+                var rest = change.without(
                     knownThrough: member.snapshotRevision,
                     own: knowsOwn ? member.id : nil
                 )
+                // Of its own it sees more than the others.
+                if isMeant, let own = room.state.participants[member.id],
+                    let index = rest.updated.firstIndex(where: { $0.pid == member.id.rawValue })
+                {
+                    rest.updated[index] = own.object(for: member.id)
+                }
                 bodies =
                     rest.isEmpty
                     ? [] : rest.bodies(revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
@@ -210,7 +218,9 @@ extension Gateway {
         let room = member.room
         let slots = slots(of: member)
         let newest = room.state.revision
-        let left = changes.left.map { RosterChange.Left(pid: $0.id.rawValue, reason: $0.reason, rev: $0.revision) }
+        let left = changes.left.map {
+            RosterChange.Left(pid: $0.id.rawValue, reason: $0.reason, rev: $0.revision)
+        }
         member.snapshotRevision = newest
         let pages = Pages.make(
             .delta,

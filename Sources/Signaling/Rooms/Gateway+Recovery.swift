@@ -63,10 +63,15 @@ extension Gateway {
         if isKept { member.recorded = state }
     }
 
-    private func attach(_ value: some Encodable, _ key: String, to session: SessionID, _ revision: UInt64) -> Bool {
+    private func attach(_ value: some Encodable, _ key: String, to session: SessionID, _ revision: UInt64)
+        -> Bool
+    {
         guard let data = try? JSONEncoder().encode(value), data.count <= Limits.Media.attachmentBytes else {
             // What is too large is not kept: its owner joins anew after a restart of the gateway.
-            logger.warning("a record is too large to be kept", metadata: ["sid": "\(session)", "key": "\(key)"])
+            logger.warning(
+                "a record is too large to be kept",
+                metadata: ["sid": "\(session)", "key": "\(key)"]
+            )
             return true
         }
         return order(.attach(session, key: key, revision: revision, bytes: [UInt8](data)))
@@ -99,7 +104,9 @@ extension Gateway {
         }
         logger.info(
             "media plane connected",
-            metadata: ["epoch": "\(state.epoch)", "sessions": "\(state.sessions.count)", "rebuilt": "\(rebuilt)"]
+            metadata: [
+                "epoch": "\(state.epoch)", "sessions": "\(state.sessions.count)", "rebuilt": "\(rebuilt)",
+            ]
         )
     }
 
@@ -135,7 +142,8 @@ extension Gateway {
         else { return false }
         var ticket = record.ticket
         ticket.attributes = value(MemberRecord.attributesKey) ?? [:]
-        let room = rooms[session.open.room] ?? Room(RoomState(id: session.open.room, epoch: Self.makeName("r_")))
+        let room =
+            rooms[session.open.room] ?? Room(RoomState(id: session.open.room, epoch: Self.makeName("r_")))
         guard room.members[ticket.participant] == nil else { return false }
         rooms[room.id] = room
         let member = makeMember(
@@ -153,7 +161,12 @@ extension Gateway {
         member.ticketNumber = ticket.number
         member.links = record.links
         member.detachedAt = member.front == .socket ? now : nil
-        member.link = MediaLink(record.link, session: session.open.session, remote: session.open.remote, media: media)
+        member.link = MediaLink(
+            record.link,
+            session: session.open.session,
+            remote: session.open.remote,
+            media: media
+        )
         member.link?.transport = session.transport
         links[session.open.session] = member
         room.members[member.id] = member

@@ -296,7 +296,8 @@ extension Gateway {
         respond(member, id, results, at: now)
     }
 
-    func update(_ update: UpdateSubscriptions, of member: Member) throws(GatewayError) -> SubscriptionResults {
+    func update(_ update: UpdateSubscriptions, of member: Member) throws(GatewayError) -> SubscriptionResults
+    {
         guard member.claims.grants.subscribe else {
             throw GatewayError(.forbidden, "the token does not allow to receive")
         }

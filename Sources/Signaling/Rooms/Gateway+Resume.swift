@@ -62,11 +62,13 @@ extension Gateway {
         connection.state = .member(member)
         adopt(connection, by: member)
         // Numbers of a session that the server has forgotten say nothing about this one.
-        let last = ticket.session == member.sid ? resume.lastSeq : .max
+        let isSame = ticket.session == member.sid
+        let last = isSame ? resume.lastSeq : .max
+        let known = isSame ? member.session.revision(knownWith: last) : nil
         let missed: Missed
         switch member.session.attach(lastSequence: last, at: now) {
         case .replay(let upTo): missed = .replay(from: last, upTo: upTo)
-        case .behind: missed = .room(since: resume.epoch == member.room.state.epoch ? resume.rev : nil)
+        case .behind: missed = .room(since: known)
         }
         guard let pc = hello.pc, let text = pc.text else {
             return welcomeBack(member, on: connection, missed, pc: nil, at: now)
@@ -153,7 +155,10 @@ extension Gateway {
         sendWelcome(member, on: connection, outcome, seq: 0, pc: pc, settles: settles)
         member.isLive = true
         queueSnapshot(member, at: now)
-        member.logger.info("\(outcome == .fresh ? "joined" : "joined again")", metadata: ["pid": "\(member.id)"])
+        member.logger.info(
+            "\(outcome == .fresh ? "joined" : "joined again")",
+            metadata: ["pid": "\(member.id)"]
+        )
         flush(at: now)
     }
 
@@ -176,6 +181,7 @@ extension Gateway {
             }
         case .room(let since):
             let last = member.session.lastSequence
+            member.session.countOn(knowing: since)
             let changes = since.flatMap { member.room.state.changes(since: $0) }
             outcome = changes == nil ? .snapshot : .delta
             let settles = outcome == .snapshot ? settleTime(at: now) : nil
@@ -298,7 +304,9 @@ extension Gateway {
             do {
                 outcome = .success(try await verifier.verify(wanted.token, room: member.room.id.rawValue))
             } catch {
-                outcome = .failure(error as? GatewayError ?? GatewayError(.unauthenticated, "the token is not valid"))
+                outcome = .failure(
+                    error as? GatewayError ?? GatewayError(.unauthenticated, "the token is not valid")
+                )
             }
             refreshed(member, id, outcome, at: clock())
         }

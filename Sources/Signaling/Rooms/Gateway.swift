@@ -300,11 +300,14 @@ public actor Gateway {
             }
         }
         for room in Array(rooms.values) {
-            for member in Array(room.members.values) where member.connection == nil && member.leavesAt <= now {
+            for member in Array(room.members.values) where member.connection == nil && member.leavesAt <= now
+            {
                 remove(member, reason: .expired, at: now)
             }
             for member in room.members.values where member.link == nil {
-                guard let lostAt = member.mediaLostAt, now - lostAt >= configuration.detachGrace else { continue }
+                guard let lostAt = member.mediaLostAt, now - lostAt >= configuration.detachGrace else {
+                    continue
+                }
                 // Its tracks were kept in the roster for as long as it might have come back.
                 endPublications(of: member, byOwner: false, at: now)
             }
@@ -316,7 +319,9 @@ public actor Gateway {
         // Whoever is still heard is there.
         let isHeard = member.link?.transport == .connected
         let silentSince = max(since, member.mediaLostAt ?? since)
-        let grace = member.isPageClosed ? min(Limits.Signaling.closedGrace, configuration.detachGrace) : configuration.detachGrace
+        let grace =
+            member.isPageClosed
+            ? min(Limits.Signaling.closedGrace, configuration.detachGrace) : configuration.detachGrace
         if !isHeard, now - silentSince >= grace {
             remove(member, reason: .timeout, at: now)
         } else {

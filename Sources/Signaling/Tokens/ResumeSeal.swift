@@ -72,7 +72,8 @@ public struct ResumeSeal: Sendable {
 
     /// nil where the text is not a token of ours, or was sealed with a key that is gone.
     func open(_ text: String) -> ResumeTicket? {
-        guard text.utf8.count <= Limits.Signaling.resumeTokenBytes, let bytes = Self.bytes(text), bytes.count > 33,
+        guard text.utf8.count <= Limits.Signaling.resumeTokenBytes, let bytes = Self.bytes(text),
+            bytes.count > 33,
             bytes[0] == Self.version, let key = keys.first(where: { $0.id == Array(bytes[1..<5]) }),
             let box = try? AES.GCM.SealedBox(combined: bytes[5...]),
             let plain = try? AES.GCM.open(box, using: key.key, authenticating: Self.purpose)
@@ -103,7 +104,8 @@ public enum SealKeyFile {
         public var description: String {
             switch self {
             case .unreadable(let path, let reason): "the sealing key \(path) cannot be used: \(reason)"
-            case .malformed(let path): "\(path) should hold 64 hexadecimal digits a line; remove it to get a new key"
+            case .malformed(let path):
+                "\(path) should hold 64 hexadecimal digits a line; remove it to get a new key"
             }
         }
     }
@@ -120,7 +122,8 @@ public enum SealKeyFile {
         if FileManager.default.fileExists(atPath: path) {
             do {
                 let text = try String(contentsOfFile: path, encoding: .utf8)
-                let modified = try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+                let modified =
+                    try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
                 age = now - (modified?.timeIntervalSince1970 ?? now)
                 for line in text.split(whereSeparator: \.isNewline) {
                     guard let key = bytes(hexadecimal: line) else { throw Failure.malformed(path: path) }
@@ -142,7 +145,9 @@ public enum SealKeyFile {
     }
 
     private static func store(_ keys: [[UInt8]], at path: String) throws(Failure) {
-        let text = keys.map { key in key.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() }
+        let text = keys.map { key in
+            key.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        }
         let new = path + ".new"
         let isMade = FileManager.default.createFile(
             atPath: new,

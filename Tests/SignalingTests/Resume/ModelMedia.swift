@@ -29,7 +29,9 @@ final class ModelMedia: MediaPlane {
     private static func execute(_ command: Command, _ state: inout State) -> [Event] {
         switch command {
         case .open(let open):
-            guard state.sessions[open.session] == nil else { return [.sessionRefused(open.session, .duplicate)] }
+            guard state.sessions[open.session] == nil else {
+                return [.sessionRefused(open.session, .duplicate)]
+            }
             state.sessions[open.session] = MediaState.Session(
                 open: open,
                 media: nil,

@@ -40,10 +40,17 @@ import Testing
         await gateway.tick(at: clock.now)
     }
 
-    private func open(_ gateway: Gateway, _ kind: WhipKind, _ user: String, _ offer: Offer) async throws -> WhipSession {
+    private func open(_ gateway: Gateway, _ kind: WhipKind, _ user: String, _ offer: Offer) async throws
+        -> WhipSession
+    {
         try await gateway.openWhipSession(
             room: "standup",
-            claims: Claims(room: "standup", user: UserID(user), grants: .development, attributes: ["desk": "4"]),
+            claims: Claims(
+                room: "standup",
+                user: UserID(user),
+                grants: .development,
+                attributes: ["desk": "4"]
+            ),
             offer: offer,
             kind: kind,
             remoteAddress: "192.0.2.50"
@@ -67,7 +74,8 @@ import Testing
         #expect(await second.owner(of: player.session) == UserID("tv"))
         // The entity tag of the ICE session is still the one that the encoder has.
         let fragment = try ICEFragment(
-            parsing: "a=ice-ufrag:new1\r\na=ice-pwd:newpasswordnewpasswordnew\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+            parsing:
+                "a=ice-ufrag:new1\r\na=ice-pwd:newpasswordnewpasswordnew\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
         )
         let patch = try await second.restartICE(
             session: encoder.session,

@@ -34,7 +34,10 @@ import Testing
     @Test(arguments: [(0, 0), (1, 0), (100, 0), (101, 0), (1000, 0), (300, 8000), (3, 300_000)])
     func snapshotsArePaged(_ count: Int, _ bytes: Int) throws {
         let all = participants(count, attribute: bytes)
-        let pages = try Pages.make(.snapshot, participants: all, revision: 9, timestamp: 1) { page, of, part in
+        let pages = try Pages.make(.snapshot, participants: all, revision: 9, timestamp: 1) {
+            page,
+            of,
+            part in
             Snapshot(
                 page: page,
                 of: of,

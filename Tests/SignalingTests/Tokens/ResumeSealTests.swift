@@ -30,7 +30,11 @@ import Testing
         let seal = ResumeSeal()
         let text = try #require(seal.seal(ticket))
         #expect(seal.open(text) == ticket)
-        #expect(text.utf8.allSatisfy { UInt8(ascii: "-") == $0 || UInt8(ascii: "_") == $0 || isalnum(Int32($0)) != 0 })
+        #expect(
+            text.utf8.allSatisfy {
+                UInt8(ascii: "-") == $0 || UInt8(ascii: "_") == $0 || isalnum(Int32($0)) != 0
+            }
+        )
         #expect(!text.contains("alice") && seal.seal(ticket) != text)
     }
 
