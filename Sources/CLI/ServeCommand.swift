@@ -3,6 +3,7 @@ import ArgumentParser
 import Logging
 import MediaIO
 import Metrics
+import NIOCore
 import NIOPosix
 import Signaling
 

@@ -111,7 +111,8 @@ private struct SpanMetrics: Sendable {
             uniqueKeysWithValues: ExportReport.Loss.allCases.map { loss in
                 let labels = [("reason", loss.rawValue)]
                 return (
-                    loss, Counter(label: MetricCatalog.spansDropped.name, dimensions: labels, factory: factory)
+                    loss,
+                    Counter(label: MetricCatalog.spansDropped.name, dimensions: labels, factory: factory)
                 )
             }
         )

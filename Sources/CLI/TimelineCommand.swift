@@ -46,7 +46,9 @@ struct TimelineCommand: AsyncParsableCommand {
         if let token { return token }
         let keys = try options.settings().keys
         guard dev || !keys.isEmpty else {
-            throw SettingError("no token: give --token, or --config with keys, or --dev for a server with --dev")
+            throw SettingError(
+                "no token: give --token, or --config with keys, or --dev for a server with --dev"
+            )
         }
         let service = dev ? try await TokenService.development() : try await TokenService(keys: keys)
         let id = dev ? TokenService.developmentKeyID : key ?? (keys.count == 1 ? keys.keys.first ?? "" : "")
@@ -58,7 +60,8 @@ struct TimelineCommand: AsyncParsableCommand {
         // Segments: a slash in a name is no separator.
         var allowed = CharacterSet.alphanumerics
         allowed.insert(charactersIn: "-._~")
-        guard let parts = URLComponents(string: base), ["http", "https"].contains(parts.scheme?.lowercased() ?? ""),
+        guard let parts = URLComponents(string: base),
+            ["http", "https"].contains(parts.scheme?.lowercased() ?? ""),
             parts.host?.isEmpty == false,
             let room = room.addingPercentEncoding(withAllowedCharacters: allowed),
             let pid = pid.addingPercentEncoding(withAllowedCharacters: allowed)
@@ -74,7 +77,9 @@ struct TimelineCommand: AsyncParsableCommand {
         let answer: (status: UInt, body: ByteBuffer)
         do {
             let response = try await HTTPClient.shared.execute(request, timeout: timeout)
-            answer = (response.status.code, try await response.body.collect(upTo: Limits.Telemetry.timelineBytes))
+            answer = (
+                response.status.code, try await response.body.collect(upTo: Limits.Telemetry.timelineBytes)
+            )
         } catch {
             throw ValidationError("cannot reach \(url): \(error)")
         }

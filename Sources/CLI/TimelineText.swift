@@ -54,7 +54,11 @@ enum TimelineText {
 
     /// Without what would move a terminal's cursor.
     private static func plain(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }))
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.filter { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
+            )
+        )
     }
 
     private static func pad(_ text: String, _ width: Int) -> String {

@@ -62,11 +62,13 @@ enum RetryAfter {
     /// `Sun, 06 Nov 1994 08:49:37 GMT`, seconds since 1970; the two older forms are not read.
     private static func date(_ text: String) -> Int64? {
         let words = text.split(separator: " ")
-        guard words.count == 6, words[5] == "GMT", let day = Int64(words[1]), let month = months[String(words[2])],
+        guard words.count == 6, words[5] == "GMT", let day = Int64(words[1]),
+            let month = months[String(words[2])],
             let year = Int64(words[3]), (1970...9999).contains(year), (1...31).contains(day)
         else { return nil }
         let clock = words[4].split(separator: ":", omittingEmptySubsequences: false).compactMap { Int64($0) }
-        guard clock.count == 3, (0...23).contains(clock[0]), (0...59).contains(clock[1]), (0...60).contains(clock[2])
+        guard clock.count == 3, (0...23).contains(clock[0]), (0...59).contains(clock[1]),
+            (0...60).contains(clock[2])
         else { return nil }
         // Days since 1970 by counting years from March.
         let shifted = month > 2 ? year : year - 1

@@ -45,11 +45,17 @@ public struct TraceState: Sendable, Equatable {
         return kept.map(\.text).joined(separator: ",")
     }
 
-    private static func isLower(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    private static func isLower(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+    }
+    private static func isDigit(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
 
-    private static func isKeyPart(_ bytes: some Collection<UInt8>, startsWithDigit: Bool, atMost: Int) -> Bool {
-        guard let first = bytes.first, bytes.count <= atMost, isLower(first) || (startsWithDigit && isDigit(first))
+    private static func isKeyPart(_ bytes: some Collection<UInt8>, startsWithDigit: Bool, atMost: Int) -> Bool
+    {
+        guard let first = bytes.first, bytes.count <= atMost,
+            isLower(first) || (startsWithDigit && isDigit(first))
         else { return false }
         return bytes.allSatisfy { isLower($0) || isDigit($0) || "_-*/".utf8.contains($0) }
     }
@@ -65,6 +71,8 @@ public struct TraceState: Sendable, Equatable {
 
     private static func isValue(_ bytes: [UInt8]) -> Bool {
         guard let last = bytes.last, bytes.count <= 256, last != 0x20 else { return false }
-        return bytes.allSatisfy { (0x20...0x7e).contains($0) && $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "=") }
+        return bytes.allSatisfy {
+            (0x20...0x7e).contains($0) && $0 != UInt8(ascii: ",") && $0 != UInt8(ascii: "=")
+        }
     }
 }

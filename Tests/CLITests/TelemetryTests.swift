@@ -31,7 +31,9 @@ import Testing
             """
         let fromFile = try resolve(file: file)
         #expect(fromFile.collector?.url == "http://file:4318/v1/traces" && fromFile.sampleRatio == 0.5)
-        #expect(fromFile.collector?.headers.map(\.value) == ["Bearer s3cret"] && fromFile.serviceName == "calls")
+        #expect(
+            fromFile.collector?.headers.map(\.value) == ["Bearer s3cret"] && fromFile.serviceName == "calls"
+        )
         let others = [
             "OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel", "OTEL_TRACES_SAMPLER_ARG": "0.25",
             "OTEL_SERVICE_NAME": "other", "OTEL_EXPORTER_OTLP_HEADERS": "a=1,b=2",
@@ -101,7 +103,9 @@ import Testing
                 == "http://h:1/base/v1/rooms/a%2Fb%20%3F/participants/pa_1/timeline"
         )
         for url in ["", "h:1", "ftp://h", "http://"] {
-            #expect(throws: SettingError.self, "\(url)") { try TimelineCommand.address(url, room: "r", pid: "p") }
+            #expect(throws: SettingError.self, "\(url)") {
+                try TimelineCommand.address(url, room: "r", pid: "p")
+            }
         }
     }
 }

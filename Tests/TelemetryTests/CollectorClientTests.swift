@@ -72,7 +72,10 @@ private final class FakeCollector: Sendable {
                 headers.add(name: "content-length", value: "\(answer.body.utf8.count)")
                 let response = HTTPResponseHead(version: .http1_1, status: answer.status, headers: headers)
                 context.write(wrapOutboundOut(.head(response)), promise: nil)
-                context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: answer.body)))), promise: nil)
+                context.write(
+                    wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: answer.body)))),
+                    promise: nil
+                )
                 context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
             }
         }
@@ -88,7 +91,10 @@ private final class FakeCollector: Sendable {
         let channel = try await collector.start()
         let port = try #require(channel.localAddress?.port)
         let client = CollectorClient(
-            try CollectorAddress(endpoint: "http://127.0.0.1:\(port)", headers: ["Authorization=Bearer%20s3cret"]),
+            try CollectorAddress(
+                endpoint: "http://127.0.0.1:\(port)",
+                headers: ["Authorization=Bearer%20s3cret"]
+            ),
             userAgent: "sfu/test",
             group: .singletonMultiThreadedEventLoopGroup,
             wallClock: { 784_111_770 }
@@ -145,7 +151,9 @@ private final class FakeCollector: Sendable {
         ] {
             #expect(try CollectorAddress(endpoint: text).url == url)
         }
-        for text in ["", "collector:4318", "ftp://collector", "http://", "http://user:pass@collector", "http://h/#x"] {
+        for text in [
+            "", "collector:4318", "ftp://collector", "http://", "http://user:pass@collector", "http://h/#x",
+        ] {
             #expect(throws: CollectorAddress.Fault.self, "\(text)") { try CollectorAddress(endpoint: text) }
         }
         #expect {

@@ -42,7 +42,9 @@ import Tracing
         #expect(RetryAfter.parse("Sun, 06 Nov 1994 08:49:37 GMT", now: 784_111_770) == .seconds(7))
         #expect(RetryAfter.parse("Sun, 06 Nov 1994 08:49:37 GMT", now: 784_111_999) == .zero)
         #expect(RetryAfter.parse("Tue, 29 Feb 2028 00:00:00 GMT", now: 1_835_395_190) == .seconds(10))
-        for text in ["", "-1", "soon", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 99 Nov 1994 08:49:37 GMT", "1.5"] {
+        for text in [
+            "", "-1", "soon", "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 99 Nov 1994 08:49:37 GMT", "1.5",
+        ] {
             #expect(RetryAfter.parse(text, now: 0) == nil, "\(text)")
         }
     }
@@ -66,7 +68,9 @@ import Tracing
 
     private func end(_ count: Int, into exporter: SpanExporter) {
         let tracer = OTLPTracer(sampler: Sampler(ratio: 1), sink: exporter)
-        for index in 0..<count { tracer.startSpan("s\(index)", context: .topLevel, at: Moment(1)).end(at: Moment(2)) }
+        for index in 0..<count {
+            tracer.startSpan("s\(index)", context: .topLevel, at: Moment(1)).end(at: Moment(2))
+        }
     }
 
     private static func count(_ body: [UInt8]) -> Int {
@@ -118,7 +122,11 @@ import Tracing
         exporter.close()
         await running.value
         #expect(transport.bodies.count == 3 && Set(transport.bodies).count == 1)
-        #expect(pauses.retries == [.seconds(9), Interval(microseconds: Limits.Telemetry.retryFirst.microseconds * 2)])
+        #expect(
+            pauses.retries == [
+                .seconds(9), Interval(microseconds: Limits.Telemetry.retryFirst.microseconds * 2),
+            ]
+        )
         #expect(reports.exported == 3 && reports.dropped(.collector) == 1)
     }
 

@@ -79,9 +79,12 @@ import Tracing
         let long = "long=" + String(repeating: "v", count: 200)
         let others = (1...20).map { "key\($0)=" + String(repeating: "v", count: 16) }
         let state = try #require(TraceState(([long] + others).joined(separator: ",")))
-        #expect(state.text == others.joined(separator: ",").prefix(512).split(separator: ",").filter {
-            others.contains(String($0))
-        }.joined(separator: ","))
+        #expect(
+            state.text
+                == others.joined(separator: ",").prefix(512).split(separator: ",").filter {
+                    others.contains(String($0))
+                }.joined(separator: ",")
+        )
         #expect(state.text.utf8.count <= 512 && !state.text.contains("long"))
     }
 }
@@ -106,7 +109,9 @@ import Tracing
         for _ in 0..<10_000 {
             let id = try Self.id(generator.next())
             let taken = samplers.map { $0.samples(id, parent: nil) }
-            for (sampler, isTaken) in zip(samplers, taken) where isTaken { counts[sampler.ratio, default: 0] += 1 }
+            for (sampler, isTaken) in zip(samplers, taken) where isTaken {
+                counts[sampler.ratio, default: 0] += 1
+            }
             // A higher ratio takes whatever a lower one takes.
             #expect(zip(taken, taken.dropFirst()).allSatisfy { !$0 || $1 })
         }

@@ -26,7 +26,9 @@ import Tracing
         #expect(first.identity.traceID == second.identity.traceID)
         #expect(first.parent?.spanID == second.identity.spanID && first.parent?.isRemote == false)
         #expect(first.identity.spanID != second.identity.spanID && second.parent == nil)
-        #expect(first.start == 200 && first.end == 300 && first.kind == .server && first.attributes.count == 1)
+        #expect(
+            first.start == 200 && first.end == 300 && first.kind == .server && first.attributes.count == 1
+        )
         // A clock that was set back.
         #expect(second.start == 100 && second.end == 100)
     }
@@ -105,7 +107,11 @@ import Tracing
         let json = try #require(try JSONSerialization.jsonObject(with: Data(body)) as? [String: Any])
         let top = try #require((json["resourceSpans"] as? [[String: Any]])?.first)
         let attributes = (top["resource"] as? [String: Any])?["attributes"] as? [[String: Any]]
-        #expect(attributes?.map { $0["key"] as? String } == ["service.name", "service.version", "service.instance.id"])
+        #expect(
+            attributes?.map { $0["key"] as? String } == [
+                "service.name", "service.version", "service.instance.id",
+            ]
+        )
         let scope = try #require((top["scopeSpans"] as? [[String: Any]])?.first)
         let spans = try #require(scope["spans"] as? [[String: Any]])
         let (work, rootText) = (spans[0], spans[1])

@@ -116,7 +116,9 @@ struct Conversation: Sendable {
 
 extension Conversation.User {
     fileprivate mutating func stopSpeaking(at now: Instant) {
-        if let since = speakingSince { talk = Interval(microseconds: talk.microseconds + (now - since).microseconds) }
+        if let since = speakingSince {
+            talk = Interval(microseconds: talk.microseconds + (now - since).microseconds)
+        }
         speakingSince = nil
     }
 

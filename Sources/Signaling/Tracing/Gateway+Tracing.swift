@@ -71,7 +71,9 @@ extension Gateway {
 
     /// A WHIP or WHEP session, which has no socket.
     func startSession(_ member: Member, parent: InstrumentationContext?, at now: Instant) {
-        guard let span = tracing.start("sfu.session", parent: parent, kind: .server, at: moment(now)) else { return }
+        guard let span = tracing.start("sfu.session", parent: parent, kind: .server, at: moment(now)) else {
+            return
+        }
         span.attributes["sfu.room"] = member.room.id.rawValue
         span.attributes["sfu.participant.id"] = member.id.rawValue
         span.attributes["sfu.front"] = member.timelineFront.rawValue
@@ -83,7 +85,9 @@ extension Gateway {
     func endSession(_ connection: Connection, at now: Instant) {
         guard let span = connection.trace else { return }
         connection.trace = nil
-        if case .member(let member) = connection.state, member.connection === connection { member.trace.session = nil }
+        if case .member(let member) = connection.state, member.connection === connection {
+            member.trace.session = nil
+        }
         span.end(at: moment(now))
     }
 
@@ -107,7 +111,8 @@ extension Gateway {
     }
 
     /// The outcome of a hello that found its session, or made one.
-    func noteWelcome(_ member: Member, on connection: Connection, _ outcome: Welcome.Outcome, at now: Instant) {
+    func noteWelcome(_ member: Member, on connection: Connection, _ outcome: Welcome.Outcome, at now: Instant)
+    {
         connection.trace?.attributes["sfu.outcome"] = outcome.rawValue
         switch outcome {
         case .fresh: member.timeline.note(.joined(member.timelineFront), at: now)
@@ -128,7 +133,12 @@ extension Gateway {
             member.trace.requests.count <= Limits.Signaling.requestsInFlight
         else { return nil }
         let parent = tracing.context(parent: envelope.trace) ?? member.trace.session?.context
-        let span = tracing.start("sfu.signal.\(type.rawValue)", parent: parent, kind: .server, at: moment(now))
+        let span = tracing.start(
+            "sfu.signal.\(type.rawValue)",
+            parent: parent,
+            kind: .server,
+            at: moment(now)
+        )
         span?.attributes["sfu.session.id"] = member.sid.rawValue
         if let id, let span {
             span.attributes["sfu.request.id"] = Int64(clamping: id)
@@ -239,7 +249,9 @@ extension Gateway {
         }
         member.trace.publications = member.trace.publications.filter { known.contains($0.key) }
         for publication in published
-        where publication.mid != nil && publication.codec == nil && member.trace.publications[publication.id] == nil {
+        where publication.mid != nil && publication.codec == nil
+            && member.trace.publications[publication.id] == nil
+        {
             let span = tracing.start("sfu.first_media", parent: member.trace.media, at: moment(now))
             span?.attributes["sfu.track.id"] = publication.id.rawValue
             span?.attributes["sfu.source"] = publication.source.rawValue
@@ -249,7 +261,8 @@ extension Gateway {
     }
 
     /// The first packet of a publication has come; what caused the events about it.
-    func notePublication(_ state: PublicationState, in room: Room, at now: Instant) -> InstrumentationContext? {
+    func notePublication(_ state: PublicationState, in room: Room, at now: Instant) -> InstrumentationContext?
+    {
         guard let codec = state.codec, let known = room.state.publication(state.publication),
             known.publication.codec == nil, let member = room.members[known.owner.id]
         else { return nil }
@@ -300,88 +313,11 @@ extension Gateway {
         }
         member.trace.firstFrames[state.mid] = (publication, span)
     }
-
-    /// For the timeline: first frames, and changes of what is shown.
-    private func noteLayer(_ member: Member, _ state: SlotState, before: SlotObject?, at now: Instant) {
-        guard let slot = member.link?.media.filter({ $0.kind == .video }).firstIndex(where: { $0.mid == state.mid })
-        else { return }
-        let isSame =
-            before?.tid == state.publication?.rawValue && before?.layer?.s == state.spatialLayer
-            && before?.layer?.t == state.temporalLayer && before?.reason == state.reason
-        guard !isSame, state.publication != nil || before?.tid != nil else { return }
-        if state.spatialLayer != nil, before?.layer == nil || before?.tid != state.publication?.rawValue {
-            member.timeline.note(.firstFrame(slot: slot), at: now)
-        }
-        member.timeline.note(
-            .layer(slot: slot, spatial: state.spatialLayer, temporal: state.temporalLayer, reason: state.reason),
-            at: now
-        )
-    }
-
-    // MARK: Timelines
-
-    /// Keeps the timeline of a member that leaves.
-    func archive(_ member: Member, _ reason: LeaveReason, at now: Instant) {
-        member.timeline.note(.left(reason), at: now)
-        timelines.keep(
-            TimelineArchive.Ended(
-                room: member.room.id,
-                report: TimelineReport.Session(member, ended: true),
-                participant: member.id
-            )
-        )
-        if !member.isViewer { member.room.conversation?.left(member.claims.user, at: now) }
-    }
-
-    /// A member has entered, or was rebuilt.
-    func noteEntered(_ member: Member, at now: Instant) {
-        let room = member.room
-        if room.conversation == nil { room.conversation = Conversation(at: now) }
-        if !member.isViewer { room.conversation?.joined(member.claims.user, at: now) }
-    }
-
-    /// What happened to a participant, also to one that has left; nil where nothing is known.
-    public func timeline(of participant: ParticipantID, in room: RoomID) -> TimelineReport? {
-        var sessions = timelines.timelines(of: participant, in: room)
-        if let member = rooms[room]?.members[participant] {
-            sessions.append(TimelineReport.Session(member, ended: false))
-        }
-        guard !sessions.isEmpty else { return nil }
-        return TimelineReport(room: room.rawValue, pid: participant.rawValue, sessions: sessions)
-    }
-
-    /// The totals of a call that is going on.
-    public func conversation(in room: RoomID) -> ConversationSummary? {
-        rooms[room]?.conversation?.summary(at: clock())
-    }
 }
 
 struct FanOut {
     let span: TraceSpan
     let text: String
-}
-
-extension TimelineReport.Session {
-    init(_ member: Member, ended: Bool) {
-        self.init(
-            uid: member.claims.user.rawValue,
-            joinedAt: member.joinedAtWall,
-            ended: ended,
-            resumes: member.resumes,
-            entries: member.timeline.entries.map { TimelineReport.Entry($0, since: member.joinedAt) },
-            dropped: member.timeline.dropped
-        )
-    }
-}
-
-extension Member {
-    var timelineFront: TimelineEvent.Front {
-        switch front {
-        case .socket: .socket
-        case .whip: .whip
-        case .whep: .whep
-        }
-    }
 }
 
 extension ClientMessage {

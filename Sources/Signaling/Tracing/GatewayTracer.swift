@@ -17,7 +17,9 @@ struct TraceCarrier: Extractor, Injector {
     static let state = "tracestate"
 
     func extract(key: String, from carrier: [String: String]) -> String? { carrier[key] }
-    func inject(_ value: String, forKey key: String, into carrier: inout [String: String]) { carrier[key] = value }
+    func inject(_ value: String, forKey key: String, into carrier: inout [String: String]) {
+        carrier[key] = value
+    }
 }
 
 struct GatewayTracer: Sendable {

@@ -24,7 +24,9 @@ import Tracing
         call.joined(UserID("ada"), at: at(80))
         call.speak([UserID("ada")], at: at(85))
         let summary = call.summary(at: at(90))
-        #expect(summary.durationMs == 80_000 && summary.peak == 3 && summary.joins == 4 && summary.resumes == 1)
+        #expect(
+            summary.durationMs == 80_000 && summary.peak == 3 && summary.joins == 4 && summary.resumes == 1
+        )
         #expect(
             summary.users == [
                 .init(uid: "ada", presentMs: 70_000, talkMs: 15_000, joins: 3, resumes: 0),

@@ -11,7 +11,9 @@ import Tracing
 @Suite struct GatewayTraceTests {
     private let room = RoomID("standup")
 
-    private func hello(_ user: String, trace: String?, offer: String? = nil, tracks: String = "[]") throws -> String {
+    private func hello(_ user: String, trace: String?, offer: String? = nil, tracks: String = "[]") throws
+        -> String
+    {
         let trace = trace.map { "\"trace\":\"\($0)\"," } ?? ""
         let pc = try offer.map { sdp in
             let quoted = String(decoding: try JSONEncoder().encode(sdp), as: UTF8.self)
@@ -21,19 +23,23 @@ import Tracing
     }
 
     /// Alice sends a camera, Bob has slots for it; each has said hello with a trace.
-    private func call(_ harness: GatewayHarness) async throws -> (alice: TestClient, bob: TestClient, tid: String, mid: String)
-    {
+    private func call(_ harness: GatewayHarness) async throws -> (
+        alice: TestClient, bob: TestClient, tid: String, mid: String
+    ) {
         let alice = await harness.connect(traceparent: ClientTrace.upgrade)
         await alice.send(
             try hello(
                 "alice",
                 trace: ClientTrace.alice,
                 offer: SDPFixture.text("chromium_VP8_sim.offer"),
-                tracks: #"[{"mid":"0","cid":"mic","kind":"audio","source":"mic"},{"mid":"1","cid":"cam","kind":"video","source":"camera"}]"#
+                tracks:
+                    #"[{"mid":"0","cid":"mic","kind":"audio","source":"mic"},{"mid":"1","cid":"cam","kind":"video","source":"camera"}]"#
             )
         )
         let welcome = try #require(try alice.take().first { $0.type == "welcome" })
-        let camera = try #require(welcome.list("data", "pc", "tracks").first { $0["source"] as? String == "camera" })
+        let camera = try #require(
+            welcome.list("data", "pc", "tracks").first { $0["source"] as? String == "camera" }
+        )
         let tid = try #require(camera["tid"] as? String)
         let bob = await harness.connect()
         let slots = try SDPFixture.text("chromium_VP8.offer").replacing("a=sendonly", with: "a=recvonly")
@@ -74,7 +80,9 @@ import Tracing
         await harness.emit(.slots(viewer, [slot(mid, tid, layer: nil)]))
         await harness.pass(.milliseconds(200))
         await harness.emit(
-            .publication(PublicationState(publication: PublicationID(tid), room: room, codec: .vp8, layers: []))
+            .publication(
+                PublicationState(publication: PublicationID(tid), room: room, codec: .vp8, layers: [])
+            )
         )
         await harness.pass(.milliseconds(100))
         await harness.emit(.slots(viewer, [slot(mid, tid, layer: 1)]))
@@ -84,13 +92,21 @@ import Tracing
         let graph = kept.graph
         graph.check(outside: ClientTrace.ids)
         let frame = try graph.one("sfu.first_frame")
-        #expect(graph.path(frame, outside: ClientTrace.ids) == ["sfu.first_frame", "sfu.negotiate", "sfu.session", "client"])
+        #expect(
+            graph.path(frame, outside: ClientTrace.ids) == [
+                "sfu.first_frame", "sfu.negotiate", "sfu.session", "client",
+            ]
+        )
         #expect("\(frame.identity.traceID)" == "aaaabbbbccccddddeeeeffff00001111")
         #expect(frame.end - frame.start == 300_000_000 && frame.text("sfu.layer") == "1")
         // The picture is the publisher's: one link leads over to its trace.
         let media = try #require(graph.named("sfu.first_media").first { $0.text("sfu.source") == "camera" })
         #expect(frame.links.map(\.identity.spanID) == [media.identity.spanID])
-        #expect(graph.path(media, outside: ClientTrace.ids) == ["sfu.first_media", "sfu.negotiate", "sfu.session", "client"])
+        #expect(
+            graph.path(media, outside: ClientTrace.ids) == [
+                "sfu.first_media", "sfu.negotiate", "sfu.session", "client",
+            ]
+        )
         #expect("\(media.identity.traceID)" == "4bf92f3577b34da6a3ce929d0e0e4736")
         #expect(media.text("sfu.codec") == "vp8" && media.status == nil)
         // Nothing came of the microphone.
@@ -99,13 +115,19 @@ import Tracing
         for name in ["sfu.ice", "sfu.dtls"] {
             #expect(graph.named(name).count == 2)
             for span in graph.named(name) {
-                #expect(graph.path(span, outside: ClientTrace.ids) == [name, "sfu.negotiate", "sfu.session", "client"])
+                #expect(
+                    graph.path(span, outside: ClientTrace.ids) == [
+                        name, "sfu.negotiate", "sfu.session", "client",
+                    ]
+                )
                 #expect(span.status == nil)
             }
         }
         let sessions = graph.named("sfu.session")
         #expect(sessions.map { $0.text("sfu.outcome") } == ["fresh", "fresh"])
-        #expect(sessions.allSatisfy { $0.text("sfu.room") == "standup" && $0.text("sfu.close.code") == "4103" })
+        #expect(
+            sessions.allSatisfy { $0.text("sfu.room") == "standup" && $0.text("sfu.close.code") == "4103" }
+        )
         #expect(sessions.allSatisfy { $0.parent?.isRemote == true })
     }
 
@@ -122,7 +144,9 @@ import Tracing
         await alice.disconnect()
         let sessions = kept.graph.named("sfu.session")
         #expect(sessions.map { $0.status?.code } == [.error, nil])
-        #expect(sessions[0].parent == nil && "\(sessions[0].status?.message ?? "")" == "the token is not valid")
+        #expect(
+            sessions[0].parent == nil && "\(sessions[0].status?.message ?? "")" == "the token is not valid"
+        )
         #expect(sessions[1].parent.map { "\($0.spanID)" } == "00000000000fade0")
     }
 
@@ -135,7 +159,9 @@ import Tracing
         await harness.pass(.milliseconds(100))
         for client in [alice, bob, carol] { _ = try client.take() }
         let mine = "00-99999999999999999999999999999999-0000000000000b0b-01"
-        await alice.send(#"{"id":1,"type":"track.mute","trace":"\#(mine)","data":{"tid":"\#(tid)","muted":true}}"#)
+        await alice.send(
+            #"{"id":1,"type":"track.mute","trace":"\#(mine)","data":{"tid":"\#(tid)","muted":true}}"#
+        )
         let told = try #require(try bob.take().first { $0.type == "track.muted" })
         let trace = try #require(told.json["trace"] as? String)
         #expect(try carol.take().first { $0.type == "track.muted" }?.json["trace"] as? String == trace)
@@ -229,7 +255,10 @@ import Tracing
     @Test func theEndOfTheServerEndsEverySpan() async throws {
         for isApart in [false, true] {
             let kept = KeptSpans()
-            let harness = await GatewayHarness(GatewayConfiguration(isMediaApart: isApart), tracer: kept.tracer())
+            let harness = await GatewayHarness(
+                GatewayConfiguration(isMediaApart: isApart),
+                tracer: kept.tracer()
+            )
             let (alice, bob, tid, mid) = try await call(harness)
             await harness.emit(.slots(try await viewer(on: harness), [slot(mid, tid, layer: nil)]))
             await alice.disconnect()
@@ -289,7 +318,12 @@ extension Gateway {
         await harness.emit(.transport(SessionID(alice.sid), .connected))
         await harness.emit(
             .publication(
-                PublicationState(publication: PublicationID(cam.tid), room: RoomID("standup"), codec: .vp8, layers: [])
+                PublicationState(
+                    publication: PublicationID(cam.tid),
+                    room: RoomID("standup"),
+                    codec: .vp8,
+                    layers: []
+                )
             )
         )
         _ = try await alice.request("track.mute", #"{"tid":"\#(cam.tid)","muted":true}"#)
@@ -308,7 +342,8 @@ extension Gateway {
         let entries = after.sessions[0].entries
         #expect(
             entries.map(\.type) == [
-                "joined", "offer", "answer", "transport", "firstMedia", "mute", "detached", "resumed", "closed", "left",
+                "joined", "offer", "answer", "transport", "firstMedia", "mute", "detached", "resumed",
+                "closed", "left",
             ]
         )
         #expect(entries[3].t == 150_000 && entries[4].source == "camera" && entries[5].muted == true)

@@ -73,7 +73,9 @@ import Tracing
             )
             #expect(created.status == 201)
             let published = try #require(media.configurations.first)
-            let video = try #require(published.media.sections.first { $0.section.kind == .video }?.publication)
+            let video = try #require(
+                published.media.sections.first { $0.section.kind == .video }?.publication
+            )
             media.emit([
                 .transport(published.session, .connected),
                 .publication(
@@ -105,7 +107,9 @@ import Tracing
                     )
                 ])
             }
-            let path = try #require(created.headers["location"]?.split(separator: "localhost").last.map(String.init))
+            let path = try #require(
+                created.headers["location"]?.split(separator: "localhost").last.map(String.init)
+            )
             let refused = try await client.request("GET", "/whip/standup/encoder/nothing", [:])
             #expect(refused.status == 404)
             _ = try await client.request("GET", "/healthz", [:])
@@ -117,20 +121,25 @@ import Tracing
         let frame = try graph.one("sfu.first_frame")
         #expect(
             graph.path(frame, outside: ClientTrace.ids) == [
-                "sfu.first_frame", "sfu.negotiate", "sfu.session", "POST /whep/{room}/{participant}", "client",
+                "sfu.first_frame", "sfu.negotiate", "sfu.session", "POST /whep/{room}/{participant}",
+                "client",
             ]
         )
         let media = try #require(graph.named("sfu.first_media").first { $0.text("sfu.codec") == "h264" })
         #expect(frame.links.map(\.identity.spanID) == [media.identity.spanID])
         #expect(
             graph.path(media, outside: ClientTrace.ids) == [
-                "sfu.first_media", "sfu.negotiate", "sfu.session", "POST /whip/{room}/{participant}", "client",
+                "sfu.first_media", "sfu.negotiate", "sfu.session", "POST /whip/{room}/{participant}",
+                "client",
             ]
         )
         #expect(media.identity.state.text == "vendor=1")
         let post = try graph.one("POST /whip/{room}/{participant}")
         #expect(post.kind == .server && post.text("http.response.status_code") == "201")
-        #expect(graph.named("GET /whip/{room}/{participant}/{session}").first?.text("http.response.status_code") == "404")
+        #expect(
+            graph.named("GET /whip/{room}/{participant}/{session}").first?.text("http.response.status_code")
+                == "404"
+        )
         #expect(graph.spans.allSatisfy { !$0.name.contains("healthz") })
         // The address of a WHIP session is a secret.
         let texts = graph.spans.map { "\($0)" }.joined()
@@ -195,7 +204,10 @@ import Tracing
             #expect(try await get(path, mint([.writeRooms])).status == 403)
             #expect(try await get(path, nil).status == 401)
             #expect(try await get(path, "garbage").status == 401)
-            let join = try await server.tokens.mint(Claims(room: "r 1", user: UserID("a")), lifetime: .seconds(60))
+            let join = try await server.tokens.mint(
+                Claims(room: "r 1", user: UserID("a")),
+                lifetime: .seconds(60)
+            )
             #expect(try await get(path, join).status == 401)
             let none = "/v1/rooms/r%201/participants/pa_2/timeline"
             #expect(try await get(none, mint([.readRooms])).status == 404)
