@@ -97,6 +97,7 @@ let targets: [Target] = [
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOFoundationCompat", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
+            .product(name: "Metrics", package: "swift-metrics"),
         ],
         swiftSettings: settings
     ),
@@ -219,7 +220,26 @@ let targets: [Target] = [
         resources: [.copy("Fixtures")],
         swiftSettings: settings
     ),
-    .testTarget(name: "CLITests", dependencies: ["CLI"], swiftSettings: settings),
+    .testTarget(
+        name: "SeamLinkTests",
+        dependencies: [
+            "SeamLink", "Seam", "RTP",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOFoundationCompat", package: "swift-nio"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "Metrics", package: "swift-metrics"),
+        ],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "CLITests",
+        dependencies: [
+            "CLI", "RTP",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: settings
+    ),
 ]
 
 let package = Package(

@@ -9,10 +9,13 @@ struct SFUCommand: AsyncParsableCommand {
         discussion: """
             Try it:      sfu serve --dev          then open http://127.0.0.1:8080
             Deploy it:   sfu serve --config sfu.yaml
+            In two processes: sfu media --config sfu.yaml, and sfu gateway --config sfu.yaml
             Let users in: sfu token --room standup --user alice
             """,
         version: Version.current,
-        subcommands: [ServeCommand.self, TokenCommand.self, VersionCommand.self]
+        subcommands: [
+            ServeCommand.self, MediaCommand.self, GatewayCommand.self, TokenCommand.self, VersionCommand.self,
+        ]
     )
 }
 

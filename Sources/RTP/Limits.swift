@@ -82,6 +82,10 @@ public enum Limits {
         public static let attachmentsPerSession = 16
         /// Bytes of what a gateway leaves with a session.
         public static let attachmentBytes = 8192
+        /// The name of such a text, bytes.
+        public static let attachmentKeyBytes = 64
+        /// How long sessions live while no gateway is connected.
+        public static let gatewayAbsence = Interval.seconds(300)
     }
     /// Who is heard and who speaks.
     public enum Audio {
@@ -524,6 +528,50 @@ public enum Limits {
         public static let candidateAddresses = 16
         /// How often a worker reports its counters.
         public static let counterInterval = Interval.seconds(1)
+    }
+
+    /// The socket between two processes, `sfu media` and `sfu gateway`.
+    public enum Link {
+        /// Longest path of the socket (Linux, unix(7)), bytes.
+        public static let pathBytes = 107
+        /// Largest first frame of a connection, bytes.
+        public static let greetingBytes = 4096
+        /// Largest frame, bytes.
+        public static let frameBytes = 4 << 20
+        /// A report of the whole state is cut into frames of about this size, bytes.
+        public static let stateFrameBytes = 256 << 10
+        /// Events of one frame.
+        public static let eventsPerFrame = 64
+        /// Commands of one frame.
+        public static let commandsPerFrame = 64
+        /// Events that wait for the gateway; with more it is told the whole state instead.
+        public static let queuedEvents = 16_384
+        /// Commands that wait for the media plane.
+        public static let queuedCommands = 4096
+        /// Sessions of one report of the whole state.
+        public static let stateSessions = 262_144
+        /// Bytes that wait in the process: below the first more is written, above the second no more.
+        public static let writeLowWatermark = 256 << 10
+        /// The second.
+        public static let writeHighWatermark = 1 << 20
+        /// Connections that have not said who they are.
+        public static let greetings = 8
+        /// And how long they may take.
+        public static let greetingTimeout = Interval.seconds(5)
+        /// How often the media plane asks whether the gateway is there.
+        public static let pingInterval = Interval.seconds(2)
+        /// Silence after which the other side counts as dead.
+        public static let deadAfter = Interval.seconds(10)
+        /// How often both sides look at the clock.
+        public static let tickInterval = Interval.milliseconds(500)
+        /// Wait before the gateway tries again to connect; it doubles.
+        public static let reconnectFirst = Interval.milliseconds(100)
+        /// And at most.
+        public static let reconnectLongest = Interval.seconds(2)
+        /// Wait before a command that found a full mailbox is tried again.
+        public static let mailboxRetry = Interval.milliseconds(5)
+        /// What shutdown gives the last commands to leave.
+        public static let drainTimeout = Interval.seconds(2)
     }
 
     /// Congestion feedback to publishers and layer structures from them.

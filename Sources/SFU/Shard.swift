@@ -315,8 +315,9 @@ public final class Shard {
         case .subscribe(let id, let wishes): subscribe(id, wishes)
         case .mute(let id, let muted): mute(id, muted)
         case .close(let id): close(id, at: now)
-        case .attach(let id, let key, _, let bytes): attach(id, key, bytes)
-        case .reportState: events.append(.state(state))
+        case .attach(let id, let key, let revision, let bytes):
+            sessionsByID[id]?.attachments.put(bytes, key: key, revision: revision)
+        case .reportState: reportState()
         }
         nextRoomTimer = now
     }
@@ -348,6 +349,7 @@ public final class Shard {
             room: room,
             index: index,
             transport: transport,
+            local: local(credentials, role),
             timers: timers,
             reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random)
         )
@@ -357,7 +359,7 @@ public final class Shard {
         session.arm()
         room.join(session)
         counts.pointee.sessionsOpened &+= 1
-        events.append(.sessionOpened(session.id, local(credentials, role)))
+        events.append(.sessionOpened(session.id, session.local))
     }
 
     private func name(_ session: Session, _ credentials: ICECredentials) {
@@ -407,7 +409,9 @@ public final class Shard {
         takeChanges(of: session, at: now)
         session.arm()
         let role: DTLSRole = session.open.remote.setup == .passive ? .client : .server
-        events.append(.iceRestarted(id, local(credentials, role)))
+        session.local = local(credentials, role)
+        session.remote = remote
+        events.append(.iceRestarted(id, session.local))
     }
 
     private func subscribe(_ id: SessionID, _ wishes: Wishes) {
@@ -419,13 +423,6 @@ public final class Shard {
     private func mute(_ id: PublicationID, _ muted: Bool) {
         guard let publication = publications[id], publication.isMuted != muted else { return }
         publication.room.mute(publication, muted)
-    }
-
-    private func attach(_ id: SessionID, _ key: String, _ bytes: [UInt8]) {
-        guard let session = sessionsByID[id], bytes.count <= Limits.Media.attachmentBytes,
-            session.attachments[key] != nil || session.attachments.count < Limits.Media.attachmentsPerSession
-        else { return }
-        session.attachments[key] = bytes
     }
 
     private func close(_ id: SessionID, at now: Instant) {
@@ -452,18 +449,11 @@ public final class Shard {
 
     // MARK: Reports
 
-    private var state: MediaState {
-        MediaState(
-            epoch: configuration.epoch,
-            sessions: sessionsByID.values.map {
-                MediaState.Session(
-                    open: $0.open,
-                    media: $0.media,
-                    transport: $0.state,
-                    attachments: $0.attachments
-                )
-            }
-        )
+    /// All that is known here; then, at the rooms' next look, all that the rooms would not say again.
+    private func reportState() {
+        let sessions = sessionsByID.values.map(\.reportedState)
+        events.append(.state(MediaState(epoch: configuration.epoch, sessions: sessions)))
+        for room in rooms { room.forgetReports() }
     }
 
     public func drainEvents(_ body: ([Event]) -> Void) {

@@ -18,6 +18,8 @@ public enum Event: Codable, Sendable, Equatable {
     case speakers(SpeakerReport)
     /// One worker's counters, about once a second.
     case counters(WorkerCounters)
+    /// Answers `Command.reportState`, and begins each connection of two processes. Afterwards publications, slots,
+    /// demands and speakers are reported anew.
     case state(MediaState)
 }
 
@@ -231,21 +233,35 @@ public struct WorkerCounters: Codable, Sendable, Equatable {
 /// Everything the media plane knows; a gateway that starts rebuilds its rooms from it.
 public struct MediaState: Codable, Sendable, Equatable {
     public struct Session: Codable, Sendable, Equatable {
+        /// As it was opened; `remote` as of the last ICE restart.
         public var open: OpenSession
+        /// Our side, as of the last ICE restart.
+        public var local: LocalTransport?
+        /// With what is muted now.
         public var media: SessionMedia?
+        public var wishes: Wishes
         public var transport: TransportState
+        /// By key, what `Command.attach` left.
         public var attachments: [String: [UInt8]]
+        /// By key, how new that is; a key without bytes was emptied at this revision.
+        public var revisions: [String: UInt64]
 
         public init(
             open: OpenSession,
+            local: LocalTransport? = nil,
             media: SessionMedia?,
+            wishes: Wishes = Wishes(),
             transport: TransportState,
-            attachments: [String: [UInt8]]
+            attachments: [String: [UInt8]],
+            revisions: [String: UInt64] = [:]
         ) {
             self.open = open
+            self.local = local
             self.media = media
+            self.wishes = wishes
             self.transport = transport
             self.attachments = attachments
+            self.revisions = revisions
         }
     }
 

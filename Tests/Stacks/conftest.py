@@ -29,7 +29,8 @@ def room():
 def pytest_runtest_makereport(item, call):
     """A failed test shows what the server said."""
     report = yield
-    server = item.funcargs.get("server") if hasattr(item, "funcargs") else None
-    if report.failed and server is not None:
-        report.sections.append(("server log", server.text))
+    for name in ("server", "planes"):
+        server = getattr(item, "funcargs", {}).get(name)
+        if report.failed and server is not None:
+            report.sections.append((f"{name} log", server.text))
     return report

@@ -6,6 +6,11 @@ import RTP
 import Signaling
 
 struct ServeConfiguration {
+    /// What of the server runs in this process.
+    enum Role: Sendable {
+        case everything, media, gateway
+    }
+
     var signaling: SignalingConfiguration
     var gateway: GatewayConfiguration
     var mediaListen: [MediaIO.ListenAddress]
@@ -13,12 +18,17 @@ struct ServeConfiguration {
     var workers: Int
     var acceptsTCP: Bool
     var usesSegmentation: Bool
+    /// For what outlives the process; created by `DataDirectory.prepare`.
+    var dataDirectory: String
+    /// Between two processes.
+    var socketPath: String
     /// Token keys by id; nil: the development key.
     var keys: [String: String]?
     var logLevel: Logger.Level
     var logsJSON: Bool
 
-    init(_ settings: Settings, isDevelopment: Bool) throws {
+    /// All settings are checked whatever the role, since the two processes share one file.
+    init(_ settings: Settings, isDevelopment: Bool, role: Role = .everything) throws {
         func fail(_ key: String, _ reason: String) -> SettingError {
             SettingError("\(settings.origin(key)): \(key): \(reason)")
         }
@@ -51,7 +61,8 @@ struct ServeConfiguration {
             isDevelopment: isDevelopment,
             maximumRooms: try settings.whole("limits.rooms", in: 1...1_000_000) ?? Limits.Signaling.rooms,
             maximumParticipantsPerRoom: try settings.whole("limits.participants", in: 1...100_000)
-                ?? Limits.Signaling.participantsPerRoom
+                ?? Limits.Signaling.participantsPerRoom,
+            isMediaApart: role == .gateway
         )
         mediaListen = try settings.list("media.listen").flatMap { text in
             do { return try MediaIO.ListenAddress.parse(text) } catch {
@@ -62,8 +73,18 @@ struct ServeConfiguration {
         workers = try settings.whole("media.workers", in: 0...Limits.MediaIO.workers) ?? 0
         acceptsTCP = try settings.flag("media.tcp")
         usesSegmentation = try settings.flag("media.segmentation")
+        dataDirectory = settings.text("data")
+        guard !dataDirectory.isEmpty else { throw fail("data", "must be the path of a directory") }
+        let socket = settings.text("link.socket")
+        socketPath = socket.isEmpty ? dataDirectory + "/media.sock" : socket
+        guard role == .everything || socketPath.utf8.count <= Limits.Link.pathBytes else {
+            throw fail(
+                "link.socket",
+                "the path \"\(socketPath)\" is longer than \(Limits.Link.pathBytes) bytes"
+            )
+        }
         let keys = settings.keys
-        guard isDevelopment || !keys.isEmpty else {
+        guard isDevelopment || role == .media || !keys.isEmpty else {
             throw SettingError(
                 "no token key is set: add keys to the configuration file or SFU_KEYS=id:secret to the environment, "
                     + "or use --dev to try things out on this machine"

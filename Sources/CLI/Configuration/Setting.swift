@@ -114,6 +114,20 @@ struct Setting: Sendable {
             help: "whether several packets share one send (UDP GSO) where the kernel can"
         ),
         Setting(
+            key: "link.socket",
+            flag: "socket",
+            form: .text,
+            fallback: "",
+            help: "Unix socket between `sfu media` and `sfu gateway`; media.sock in the data directory"
+        ),
+        Setting(
+            key: "data",
+            flag: "data",
+            form: .text,
+            fallback: "sfu-data",
+            help: "directory for what outlives the process; $STATE_DIRECTORY under systemd"
+        ),
+        Setting(
             key: "limits.rooms",
             flag: nil,
             form: .whole,

@@ -19,6 +19,13 @@ struct Settings: Sendable {
         values[key] = Value(texts: texts, origin: origin)
     }
 
+    /// What the command line says about a setting; nothing where it says nothing.
+    mutating func set(flag key: String, _ texts: [String]) {
+        if !texts.isEmpty { set(key, to: texts, origin: "--\(Setting.named(key)?.flag ?? key)") }
+    }
+
+    mutating func set(flag key: String, _ text: String?) { set(flag: key, text.map { [$0] } ?? []) }
+
     // MARK: Sources
 
     /// - Throws: `SettingError` for what is no YAML mapping, an unknown key or a value of the wrong form.

@@ -12,6 +12,8 @@ struct SpeakerBoard {
     private var participants: [UInt64: ParticipantID] = [:]
     private var lastReport: SpeakerReport?
     private var nextReport = Instant.zero
+    /// Somebody may believe something else.
+    private var mustReport = false
 
     private static let interval = Interval.milliseconds(200)
 
@@ -90,6 +92,12 @@ struct SpeakerBoard {
         return true
     }
 
+    /// What was told may be lost: it is told again, at once.
+    mutating func forgetReports() {
+        mustReport = true
+        nextReport = .zero
+    }
+
     /// What is to be told; nil: nothing new, or too early.
     mutating func report(_ room: RoomID, at now: Instant) -> SpeakerReport? {
         guard now >= nextReport else { return nil }
@@ -104,9 +112,10 @@ struct SpeakerBoard {
         active.removeLast(max(0, active.count - Limits.Audio.reportedSpeakers))
         let dominant = floor.dominant.flatMap { participants[$0] }
         let report = SpeakerReport(room: room, dominant: dominant, active: active)
-        guard report != lastReport else { return nil }
+        guard report != lastReport || mustReport else { return nil }
         // Nobody has spoken yet.
         guard lastReport != nil || dominant != nil || !active.isEmpty else { return nil }
+        mustReport = false
         nextReport = now + SpeakerBoard.interval
         lastReport = report
         return report

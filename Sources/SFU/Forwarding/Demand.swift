@@ -47,6 +47,9 @@ struct Demand {
     /// Since when it is wanted much smaller than the publisher was told.
     private var smallSince = InlineArray<4, Instant>(repeating: .distantFuture)
     private let count: Int
+    /// The publisher was told something, so that it must be told again where that may be lost.
+    private var wasTold = false
+    private var mustRepeat = false
 
     init(encodings: Int) { count = min(encodings, 4) }
 
@@ -78,7 +81,8 @@ struct Demand {
 
     /// Whether the publisher must be told something now; counts as told then.
     mutating func isNews(at now: Instant) -> Bool {
-        var isNews = false
+        var isNews = mustRepeat
+        mustRepeat = false
         for i in 0..<count {
             if wanted[i].isMore(than: told[i]) {
                 if told[i].isWanted { told[i].widen(to: wanted[i]) } else { told[i] = wanted[i] }
@@ -90,8 +94,12 @@ struct Demand {
                 isNews = true
             }
         }
+        if isNews { wasTold = true }
         return isNews
     }
+
+    /// What was told may be lost: it is news again.
+    mutating func forgetReports() { mustRepeat = wasTold }
 
     /// As the publisher is told.
     func encoding(_ index: Int, rid: String?) -> PublicationDemand.Encoding {

@@ -232,6 +232,17 @@ final class Room {
         for member in members { report(member, at: now, events: &events) }
     }
 
+    /// The gateway may know nothing of this room: at the next look it is told everything.
+    func forgetReports() {
+        for publication in publications {
+            publication.reported = nil
+            publication.demand.forgetReports()
+        }
+        for member in members { member.forgetReports() }
+        speakers.forgetReports()
+        nextLook = .zero
+    }
+
     private func report(_ member: Session, at now: Instant, events: inout [Event]) {
         member.urgeKeyFrames()
         let changed = member.changedSlots()

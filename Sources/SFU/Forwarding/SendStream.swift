@@ -64,8 +64,8 @@ struct SendStream: ~Copyable {
     var redundancy = Redundancy()
     /// The last fraction lost that the subscriber reported, in 1/256.
     var fractionLost: UInt8 = 0
-    /// What was last told to the gateway.
-    var reported = SlotDigest()
+    /// What was last told to the gateway; nil: it may know something else.
+    var reported: SlotDigest? = SlotDigest()
 
     private static let noPayloadType: UInt8 = 0xff
 

@@ -19,7 +19,10 @@ final class Session {
 
     private(set) var media: SessionMedia?
     var wishes = Wishes()
-    var attachments: [String: [UInt8]] = [:]
+    /// As of the last ICE restart, as is `remote`.
+    var local: LocalTransport
+    var remote: RemoteTransport
+    var attachments = Attachments()
     var state = TransportState.new
     private(set) var publications: [Publication] = []
     /// What the shard finds this session by.
@@ -63,10 +66,13 @@ final class Session {
         room: Room,
         index: Int32,
         transport: Transport,
+        local: LocalTransport,
         timers: TimerQueue,
         reportSSRC: UInt32
     ) {
         self.open = open
+        self.local = local
+        remote = open.remote
         id = open.session
         participant = open.participant
         user = open.user
@@ -273,6 +279,11 @@ final class Session {
             changed.append(slot.pointee.state)
         }
         return changed
+    }
+
+    /// The gateway is told of every slot again.
+    func forgetReports() {
+        for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.reported = nil }
     }
 
     // MARK: Transport

@@ -34,6 +34,14 @@ enum MediaMetrics {
         ("ice_tcp_refused", "ICE-TCP connections turned away by a limit."),
         ("key_frame_requests_received", "PLI and FIR from subscribers."),
         ("key_frame_requests_sent", "PLI to publishers."),
+        ("link_accepted", "Gateways that were let in, where the media plane is a process of its own."),
+        (
+            "link_events_dropped",
+            "Events that a slow gateway did not get; it was told the whole state instead."
+        ),
+        ("link_overflows", "How often that was."),
+        ("link_refused", "Connections that were no gateway, of another version, or one too many."),
+        ("link_sessions_orphaned", "Sessions that were closed because no gateway came back."),
         ("mailbox_full", "What found a worker's mailbox full."),
         ("nacks_received", "Packets that subscribers asked for again."),
         ("nacks_sent", "Packets that publishers were asked for again."),

@@ -161,12 +161,40 @@ public enum MetricCatalog {
         detachedSessions, sessionBytes,
     ]
 
+    // The socket to a media plane in a process of its own; counted by whoever holds it.
+    static let link: [MetricDescription] = [
+        MetricDescription("sfu_link_up", .gauge, "1 while the media plane's process is connected."),
+        MetricDescription(
+            "sfu_link_connects_total",
+            .counter,
+            "Connections to the media plane's process that came to be."
+        ),
+        MetricDescription("sfu_link_losses_total", .counter, "And those that ended."),
+        MetricDescription(
+            "sfu_link_frames_total",
+            .counter,
+            "Frames between the two processes; out: to the media plane.",
+            labels: ["direction"]
+        ),
+        MetricDescription(
+            "sfu_link_bytes_total",
+            .counter,
+            "Bytes between the two processes; out: to the media plane.",
+            labels: ["direction"]
+        ),
+        MetricDescription(
+            "sfu_link_commands_dropped_total",
+            .counter,
+            "Commands that were waiting when the connection ended."
+        ),
+    ]
+
     /// What the signaling process counts itself.
     public static let signaling: [MetricDescription] =
         [
             signalSockets, signalSocketsClosed, httpRequests, httpDuration, httpConnections, certificateLoads,
             seriesDropped,
-        ] + gateway
+        ] + gateway + link
 
     /// All of them, by name.
     public static let all: [MetricDescription] = (signaling + MediaMetrics.all).sorted { $0.name < $1.name }

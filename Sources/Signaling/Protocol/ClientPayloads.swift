@@ -20,9 +20,6 @@ public struct Hello: Codable, Sendable, Equatable {
         public var attempt: UInt64
         /// The newest event that was applied.
         public var lastSeq: UInt64
-        /// The newest room revision that was applied, of the epoch of the last welcome.
-        public var rev: UInt64?
-        public var epoch: String?
     }
     public struct Client: Codable, Sendable, Equatable {
         public var sdk: String?

@@ -79,6 +79,7 @@ extension Gateway {
                 queueSnapshot(member, at: now)
                 repeatKeyed(to: member, at: now)
             case .idle:
+                member.session.told(revision: member.room.state.toldRevision)
                 return sendBatch()
             }
         }
@@ -131,12 +132,19 @@ extension Gateway {
         let shared = change.bodies(revision: batch.revision, timestamp: timestamp)
         for member in room.members.values where member.hears {
             let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
+            let isMeant = batch.updated[member.id] == false
             var bodies = shared
-            if knowsOwn || member.snapshotRevision >= change.oldestRevision {
-                let rest = change.without(
+            if knowsOwn || isMeant || member.snapshotRevision >= change.oldestRevision {
+                var rest = change.without(
                     knownThrough: member.snapshotRevision,
                     own: knowsOwn ? member.id : nil
                 )
+                // Of its own it sees more than the others.
+                if isMeant, let own = room.state.participants[member.id],
+                    let index = rest.updated.firstIndex(where: { $0.pid == member.id.rawValue })
+                {
+                    rest.updated[index] = own.object(for: member.id)
+                }
                 bodies = rest.isEmpty ? [] : rest.bodies(revision: batch.revision, timestamp: timestamp)
             }
             for body in bodies { member.session.queue(critical: body, at: now) }

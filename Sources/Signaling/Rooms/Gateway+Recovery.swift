@@ -68,7 +68,8 @@ extension Gateway {
         )
         var publications = participant?.publications ?? []
         for i in publications.indices { publications[i].layers = nil }
-        let revision = member.room.state.revision
+        member.recordRevision += 1
+        let revision = member.recordRevision
         let isKept =
             attach(whole, MemberRecord.key, to: link.session, revision)
             && attach(publications, MemberRecord.publicationsKey, to: link.session, revision)
@@ -128,6 +129,7 @@ extension Gateway {
     private func orderAgain(_ member: Member, _ session: MediaState.Session, at now: Instant) {
         transportChanged(member, session.transport, at: now)
         member.recorded = []
+        member.recordRevision = max(member.recordRevision, session.revisions.values.max() ?? 0)
         member.sentWishes = nil
         if member.link?.isIdle == false {
             abandon(member, GatewayError(.notReady, "the media plane was away", retryAfterMs: 100), at: now)
@@ -179,6 +181,7 @@ extension Gateway {
         member.isLive = member.front == .socket
         member.ticketNumber = ticket.number
         member.links = record.links
+        member.recordRevision = session.revisions.values.max() ?? 0
         member.detachedAt = member.front == .socket ? now : nil
         member.link = MediaLink(
             record.link,

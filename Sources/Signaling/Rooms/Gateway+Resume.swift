@@ -63,11 +63,13 @@ extension Gateway {
         connection.isBatching = hello.caps?.contains("batch") ?? false
         connection.state = .member(member)
         // Numbers of a session that the server has forgotten say nothing about this one.
-        let last = ticket.session == member.sid ? resume.lastSeq : .max
+        let isSame = ticket.session == member.sid
+        let last = isSame ? resume.lastSeq : .max
+        let known = isSame ? member.session.revision(knownWith: last) : nil
         let missed: Missed
         switch member.session.attach(lastSequence: last, at: now) {
         case .replay(let upTo): missed = .replay(from: last, upTo: upTo)
-        case .behind: missed = .room(since: member.knownRevision(resume))
+        case .behind: missed = .room(since: known.flatMap { member.mayAdd(to: $0) ? $0 : nil })
         }
         guard let pc = hello.pc, let text = pc.text else {
             return welcomeBack(member, on: connection, missed, pc: nil, at: now)
@@ -177,6 +179,7 @@ extension Gateway {
             }
         case .room(let since):
             let last = member.session.lastSequence
+            member.session.countOn(knowing: since)
             let changes = since.flatMap { member.room.state.changes(since: $0) }
             outcome = changes == nil ? .snapshot : .delta
             let settles = outcome == .snapshot ? settleTime(at: now) : nil
@@ -376,12 +379,10 @@ extension Gateway {
 }
 
 extension Member {
-    /// What its client knows of the room; nil: nothing that could be added to. Before it was admitted it knew nothing.
-    fileprivate func knownRevision(_ resume: Hello.Resume) -> UInt64? {
-        guard let known = resume.rev, resume.epoch == room.state.epoch, !isWaiting,
-            known >= conduct.admittedRevision
-        else { return nil }
-        return known
+    /// Whether a client that knows the room up to `revision` can be told what has changed since. Before it was admitted
+    /// it knew nothing.
+    fileprivate func mayAdd(to revision: UInt64) -> Bool {
+        !isWaiting && revision >= conduct.admittedRevision
     }
 
     /// Whether this is the newest ticket, or the one before while the client may not have got the newest.

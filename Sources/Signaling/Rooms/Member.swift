@@ -99,6 +99,8 @@ final class Member {
     var isPageClosed = false
     /// What of it the media plane has been given to keep: revision of its participant, generations of its link.
     var recorded: [UInt64] = []
+    /// Of the newest record: the media plane keeps no older one.
+    var recordRevision: UInt64 = 0
     /// What happened up to here was in its snapshot.
     var snapshotRevision: UInt64 = 0
     var detachedAt: Instant?

@@ -138,6 +138,9 @@ struct RoomState: Sendable {
         return (owner, publication)
     }
 
+    /// Every change up to here has been told to those whose queues are empty.
+    var toldRevision: UInt64 { roster.oldest.map { $0 - 1 } ?? revision }
+
     /// When the waiting roster changes are due.
     var rosterDeadline: Instant? { roster.deadline }
 
@@ -160,7 +163,7 @@ struct RoomState: Sendable {
         participants[participant.id] = participant
         users[participant.user, default: []].insert(participant.id)
         guard !participant.isHidden else { return }
-        roster.joined(participant.id, until: rosterDue(at: now))
+        roster.joined(participant.id, revision: revision, until: rosterDue(at: now))
     }
 
     /// What it published; nil where it is not here.
@@ -376,7 +379,7 @@ struct RoomState: Sendable {
 
     private mutating func changed(_ id: ParticipantID, byOwner: Bool, at now: Instant) {
         guard participants[id]?.isHidden == false else { return }
-        roster.updated(id, byOwner: byOwner, until: rosterDue(at: now))
+        roster.updated(id, byOwner: byOwner, revision: revision, until: rosterDue(at: now))
     }
 
     private func rosterDue(at now: Instant) -> Instant {

@@ -14,6 +14,8 @@ struct RosterBatch: Sendable, Equatable {
     private(set) var updated: [ParticipantID: Bool] = [:]
     private(set) var left: [ParticipantID: Left] = [:]
     private(set) var deadline: Instant?
+    /// Of the first change that waits.
+    private(set) var oldest: UInt64?
     /// The room's, when the batch was taken.
     var revision: UInt64 = 0
 
@@ -27,17 +29,22 @@ struct RosterBatch: Sendable, Equatable {
         }
     }
 
-    mutating func joined(_ id: ParticipantID, until due: Instant) {
+    mutating func joined(_ id: ParticipantID, revision: UInt64, until due: Instant) {
+        oldest = oldest ?? revision
+        // One that comes back under its name has not left.
+        left[id] = nil
         joined.insert(id)
         deadline = deadline ?? due
     }
 
-    mutating func updated(_ id: ParticipantID, byOwner: Bool, until due: Instant) {
+    mutating func updated(_ id: ParticipantID, byOwner: Bool, revision: UInt64, until due: Instant) {
+        oldest = oldest ?? revision
         deadline = deadline ?? due
         updated[id] = byOwner && updated[id] ?? true
     }
 
     mutating func left(_ id: ParticipantID, reason: LeaveReason, revision: UInt64, until due: Instant) {
+        oldest = oldest ?? revision
         updated[id] = nil
         // Snapshots since then may have shown it, so the leave is told even though the join was not.
         joined.remove(id)

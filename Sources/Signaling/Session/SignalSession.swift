@@ -62,6 +62,8 @@ struct SignalSession: Sendable {
     /// What was sent on the socket before, under its numbers, and what ends it.
     private var replay = Fifo<(sequence: UInt64, body: EventBody)>()
     private var replayEnd: EventBody?
+    /// Room revisions that a client has seen the whole of when it has the event of that number, oldest first.
+    private var told: [(sequence: UInt64, revision: UInt64)] = []
     private var line = Fifo<Queued>()
     private var criticalWaiting = 0
     private var criticalWaitingBytes = 0
@@ -135,20 +137,45 @@ struct SignalSession: Sendable {
         while !ephemeral.isEmpty { dropOldestEphemeral() }
         guard needsSnapshotSince == nil, pagesWaiting == 0, client >= acknowledged, client <= lastSequence
         else {
-            return giveUp()
+            return giveUp(at: now)
         }
         _ = received(acknowledge: client)
-        guard let entries = log.unacknowledged(isReplaced: { state[$0] != nil }) else { return giveUp() }
+        guard let entries = log.unacknowledged(isReplaced: { state[$0] != nil }) else {
+            return giveUp(at: now)
+        }
         for entry in entries { replay.append(entry) }
         return .replay(upTo: lastSequence)
     }
 
+    /// Nothing waits: whoever has the newest event knows every change of the room up to `revision`.
+    mutating func told(revision: UInt64) {
+        if told.last?.sequence == lastSequence {
+            told[told.count - 1].revision = revision
+        } else {
+            told.append((lastSequence, revision))
+            if told.count > Self.toldKept { told.remove(at: 1) }
+        }
+    }
+
+    /// The newest revision that a client knows the whole of; nil where that was never so.
+    func revision(knownWith client: UInt64) -> UInt64? {
+        told.last { $0.sequence <= client }?.revision
+    }
+
+    /// The client counts on from the newest number, and knows no more than before: the rest is in the pages that follow.
+    mutating func countOn(knowing revision: UInt64?) {
+        told = revision.map { [(lastSequence, $0)] } ?? []
+    }
+
+    private static let toldKept = 32
+
     /// Said when the replay has been sent.
     mutating func queue(replayEnd body: EventBody) { replayEnd = body }
 
-    private mutating func giveUp() -> OnAttach {
+    private mutating func giveUp(at now: Instant) -> OnAttach {
         clearEvents()
-        needsSnapshotSince = nil
+        // Until the pages are queued: another socket may take this one's place before.
+        needsSnapshotSince = now
         return .behind
     }
 
@@ -342,6 +369,7 @@ struct SignalSession: Sendable {
         guard sequence <= lastSequence else { return .ahead }
         if sequence > acknowledged {
             acknowledged = sequence
+            while told.count > 1, told[1].sequence <= sequence { told.removeFirst() }
             log.acknowledged(through: sequence)
         }
         return .accepted

@@ -18,8 +18,9 @@ final class OneStream {
             fingerprints: [certificate.fingerprint],
             setup: .active
         )
+        let local = ICECredentials.generate(worker: 0, using: &random)
         let transport = try Transport(
-            local: ICECredentials.generate(worker: 0, using: &random),
+            local: local,
             remote: remote,
             role: .server,
             context: DTLSContext(certificate: certificate),
@@ -37,6 +38,12 @@ final class OneStream {
             room: room,
             index: 0,
             transport: transport,
+            local: LocalTransport(
+                ice: local,
+                candidates: [],
+                fingerprints: [certificate.fingerprint],
+                setup: .passive
+            ),
             timers: TimerQueue(),
             reportSSRC: 1
         )

@@ -88,7 +88,6 @@ final class ModelClient {
     private var epoch: String?
     private(set) var attempt = 0
     private(set) var last = 0
-    private var rev = 0
     private var replayUpTo: Int?
     private var pages: (next: Int, of: Int)?
     private var seen: Set<String> = []
@@ -102,6 +101,8 @@ final class ModelClient {
     /// What it wants to publish, and whether muted.
     private var desired: [String: Bool] = ["mic": false, "cam": false]
     private(set) var people: [String: Person] = [:]
+    /// Tracks of its own that have ended: an answer that comes late does not bring them back.
+    private var ended: Set<String> = []
 
     init(user: String, offer: String) {
         self.user = user
@@ -120,7 +121,7 @@ final class ModelClient {
         var data: [String: Any] = ["user": ["uid": user], "device": ["did": "d-\(user)"]]
         if let token {
             data["resume"] = [
-                "token": token, "attempt": attempt, "lastSeq": last, "rev": rev, "epoch": epoch ?? "",
+                "token": token, "attempt": attempt, "lastSeq": last,
             ]
             if restartsICE, hasMedia {
                 data["pc"] = ["gen": generation, "sdp": renewed(), "iceRestart": true, "tracks": tracks()]
@@ -131,9 +132,9 @@ final class ModelClient {
 
     /// The same offer with new ICE credentials.
     private func renewed() -> String {
-        offer.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            line.hasPrefix("a=ice-ufrag:") ? "a=ice-ufrag:u\(user)\(attempt)\r" : String(line)
-        }.joined(separator: "\n")
+        offer.components(separatedBy: "\r\n").map { line in
+            line.hasPrefix("a=ice-ufrag:") ? "a=ice-ufrag:u\(user)\(attempt)" : line
+        }.joined(separator: "\r\n")
     }
 
     private func tracks() -> [[String: Any]] {
@@ -225,9 +226,6 @@ final class ModelClient {
         let data = json["data"] as? [String: Any] ?? [:]
         let type = json["type"] as? String ?? ""
         if let seq = json["seq"] as? Int, !accepts(seq) { return }
-        if let revision = json["rev"] as? Int, type != "snapshot", type != "delta" {
-            rev = max(rev, revision)
-        }
         switch type {
         case "welcome": welcomed(data)
         case "replayed":
@@ -281,7 +279,6 @@ final class ModelClient {
         epoch = room["epoch"] as? String
         pid = data["pid"] as? String ?? ""
         isLive = true
-        if outcome == "fresh" || outcome == "snapshot" || outcome == "rejoin" { rev = 0 }
         guard sid == oldSession else {
             pending = []
             lastID = 0
@@ -308,19 +305,32 @@ final class ModelClient {
                 return
             }
             if request.type == "track.mute" { return }
+            // It was done so long ago that nobody knows what came of it: ask for the whole.
+            if code == "already_applied" { return synchronize() }
             return violate("\(request.type) \(request.data) failed: \(error)")
         }
         switch request.type {
         case "track.publish", "track.mute":
             if let track = data["track"] as? [String: Any] { take(tracks: [track]) }
         case "track.unpublish":
-            if let tid = data["tid"] as? String { people[pid]?.tracks[tid] = nil }
+            if let tid = data["tid"] as? String {
+                people[pid]?.tracks[tid] = nil
+                ended.insert(tid)
+            }
         case "pc.offer":
             hasMedia = true
             take(tracks: data["tracks"] as? [[String: Any]] ?? [])
         case "sync":
-            people[pid]?.tracks = [:]
-            take(tracks: data["tracks"] as? [[String: Any]] ?? [])
+            let tracks = data["tracks"] as? [[String: Any]] ?? []
+            // All of them, unless the room has said something newer.
+            if let own = people[pid], json["rev"] as? Int ?? 0 >= own.rev {
+                let listed = Set(tracks.compactMap { $0["tid"] as? String })
+                for tid in own.tracks.keys where !listed.contains(tid) {
+                    people[pid]?.tracks[tid] = nil
+                    ended.insert(tid)
+                }
+            }
+            take(tracks: tracks)
         default: break
         }
     }
@@ -339,6 +349,7 @@ final class ModelClient {
     private func take(tracks: [[String: Any]]) {
         for json in tracks {
             let track = track(json)
+            guard !ended.contains(track.tid) else { continue }
             if let known = people[pid]?.tracks[track.tid], known.rev > track.rev { continue }
             people[pid]?.tracks[track.tid] = track
         }
@@ -354,6 +365,9 @@ final class ModelClient {
             let track = track(json)
             let known = people[pid]?.tracks[track.tid]
             tracks[track.tid] = known.map { $0.rev > track.rev ? $0 : track } ?? track
+        }
+        if pid == self.pid {
+            for tid in people[pid]?.tracks.keys ?? [:].keys where tracks[tid] == nil { ended.insert(tid) }
         }
         people[pid] = Person(conn: json["conn"] as? String ?? "", tracks: tracks, rev: rev)
     }
@@ -389,7 +403,6 @@ final class ModelClient {
         for left in data["left"] as? [[String: Any]] ?? [] { people[left["pid"] as? String ?? ""] = nil }
         pages = page == of ? nil : (page + 1, of)
         guard page == of else { return }
-        rev = data["rev"] as? Int ?? rev
         if type == "snapshot" { people = people.filter { seen.contains($0.key) } }
     }
 

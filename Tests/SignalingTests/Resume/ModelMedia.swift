@@ -10,7 +10,6 @@ final class ModelMedia: MediaPlane {
         var epoch = 1
         var restarts = 0
         var sessions: [SessionID: MediaState.Session] = [:]
-        var revisions: [String: UInt64] = [:]
         var receiver: (@Sendable ([Event]) -> Void)?
     }
 
@@ -52,9 +51,9 @@ final class ModelMedia: MediaPlane {
         case .close(let id):
             return state.sessions.removeValue(forKey: id) == nil ? [] : [.sessionClosed(id, .requested)]
         case .attach(let id, let key, let revision, let bytes):
-            let known = state.revisions["\(id) \(key)"] ?? 0
+            let known = state.sessions[id]?.revisions[key] ?? 0
             guard state.sessions[id] != nil, revision >= known else { return [] }
-            state.revisions["\(id) \(key)"] = revision
+            state.sessions[id]?.revisions[key] = revision
             state.sessions[id]?.attachments[key] = bytes
             return []
         case .reportState: return [.state(Self.report(state))]
@@ -77,7 +76,6 @@ final class ModelMedia: MediaPlane {
         content.withLock { state in
             state.epoch += 1
             state.sessions = [:]
-            state.revisions = [:]
         }
     }
 }

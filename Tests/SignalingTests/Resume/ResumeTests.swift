@@ -13,8 +13,6 @@ import Testing
         on harness: GatewayHarness,
         attempt: Int = 1,
         last: Int,
-        rev: Int = 0,
-        epoch: String = "",
         token: String? = nil,
         extra: String = ""
     ) async throws -> (client: TestClient, messages: [Message]) {
@@ -22,7 +20,7 @@ import Testing
         let other = await harness.connect()
         await other.send(
             #"{"type":"hello","v":"1.0","data":{"resume":{"token":"\#(token)","attempt":\#(attempt),"#
-                + #""lastSeq":\#(last),"rev":\#(rev),"epoch":"\#(epoch)"}\#(extra)}}"#
+                + #""lastSeq":\#(last)}\#(extra)}}"#
         )
         return (other, try other.take())
     }
@@ -158,8 +156,7 @@ import Testing
         let alice = try await harness.join("alice")
         let bob = try await harness.join("bob")
         await harness.pass(.milliseconds(100))
-        let seen = try alice.take().last
-        let rev = seen?.json["rev"] as? Int ?? 0
+        let rev = try alice.take().last?.json["rev"] as? Int ?? 0
         await alice.disconnect()
         // More than her session keeps for her.
         for n in 0..<150 {
@@ -170,7 +167,7 @@ import Testing
         }
         await bob.disconnect()
         await harness.pass(.seconds(2))
-        let (_, messages) = try await resume(alice, on: harness, last: 2, rev: rev, epoch: alice.epoch)
+        let (_, messages) = try await resume(alice, on: harness, last: 2)
         #expect(outcome(messages) == "delta")
         let base = messages.first?.int("data", "seq") ?? 0
         let pages = messages.filter { $0.type == "delta" }
@@ -179,9 +176,6 @@ import Testing
         #expect(pages.count == 1 && pages.flatMap { $0.list("data", "changed") }.count == 77)
         #expect(pages.flatMap { $0.list("data", "left") }.count == 75)
         #expect(pages.first?.int("data", "fromRev") == rev)
-        // Of another epoch nothing is known.
-        let (_, other) = try await resume(alice, on: harness, attempt: 2, last: 0, rev: rev, epoch: "r_else")
-        #expect(outcome(other) == "snapshot")
     }
 
     @Test func iceIsRestartedInsideTheHello() async throws {
@@ -190,10 +184,8 @@ import Testing
         _ = try await alice.publishBoth()
         await alice.disconnect()
         let offer = try SDPFixture.text("chromium_VP8_sim.offer")
-            .split(separator: "\n", omittingEmptySubsequences: false)
-            .map { $0.hasPrefix("a=ice-ufrag:") ? "a=ice-ufrag:other1\r" : String($0) }.joined(
-                separator: "\n"
-            )
+            .components(separatedBy: "\r\n")
+            .map { $0.hasPrefix("a=ice-ufrag:") ? "a=ice-ufrag:other1" : $0 }.joined(separator: "\r\n")
         let quoted = String(decoding: try JSONEncoder().encode(offer), as: UTF8.self)
         let (_, messages) = try await resume(
             alice,

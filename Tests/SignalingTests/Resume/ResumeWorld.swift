@@ -52,11 +52,11 @@ final class ResumeWorld {
 
     /// Each client has a certificate of its own.
     private static func offer(_ text: String, of n: Int) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            guard line.hasPrefix("a=fingerprint:") else { return String(line) }
+        text.components(separatedBy: "\r\n").map { line in
+            guard line.hasPrefix("a=fingerprint:") else { return line }
             let hex = ["0\(n)"] + (1..<32).map { _ in "AA" }
-            return "a=fingerprint:sha-256 \(hex.joined(separator: ":"))\r"
-        }.joined(separator: "\n")
+            return "a=fingerprint:sha-256 \(hex.joined(separator: ":"))"
+        }.joined(separator: "\r\n")
     }
 
     private static func makeGateway(
@@ -298,10 +298,14 @@ final class ResumeWorld {
                 outcome.violations.append("\(client.user) waits for \(client.pending.map(\.type))")
             }
             let truth = truth(for: client)
-            guard truth != client.people.mapValues(Self.shown) else { continue }
-            outcome.violations.append(
-                "\(client.user) sees \(client.people.mapValues(Self.shown)), the truth is \(truth)"
-            )
+            let seen = client.people.mapValues(Self.shown)
+            for pid in Set(truth.keys).union(seen.keys).sorted() where truth[pid] != seen[pid] {
+                let whose = pid == client.pid ? "itself" : pid
+                outcome.violations.append(
+                    "\(client.user) sees \(whose) as \(seen[pid]?.description ?? "nobody"), "
+                        + "the truth is \(truth[pid]?.description ?? "nobody")"
+                )
+            }
         }
         // The media plane has the sessions that the gateway knows, and no others.
         let known = gateway.assumeIsolated { Set($0.links.keys) }

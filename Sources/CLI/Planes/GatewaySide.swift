@@ -1,0 +1,80 @@
+// The gateway with its HTTP side as the commands start it. Must not know whether the media plane is in this process.
+import Logging
+import Metrics
+import NIOCore
+import RTP
+import Seam
+import Signaling
+
+import struct Foundation.Data
+import struct Foundation.Date
+import class Foundation.FileHandle
+
+struct GatewaySide {
+    let gateway: Gateway
+    let server: SignalingServer
+    private let configuration: ServeConfiguration
+
+    /// - Parameters:
+    ///   - registry: of the process, where metrics were bootstrapped with it.
+    ///   - isMediaApart: the media plane goes on when this process ends.
+    ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
+    init(
+        _ configuration: ServeConfiguration,
+        media: any MediaPlane,
+        mediaCounters: MediaCounters,
+        registry: PrometheusRegistry,
+        eventLoop: any EventLoop,
+        isMediaApart: Bool = false,
+        unreadiness: @escaping @Sendable () async -> String? = { nil }
+    ) async throws {
+        self.configuration = configuration
+        let tokens =
+            if let keys = configuration.keys { try await TokenService(keys: keys) } else {
+                try await TokenService.development()
+            }
+        var rooms = configuration.gateway
+        rooms.isMediaApart = isMediaApart
+        gateway = Gateway(
+            eventLoop: eventLoop,
+            media: media,
+            verifier: tokens,
+            configuration: rooms,
+            seal: try SealKeyFile.load(directory: configuration.dataDirectory),
+            logger: Logger(label: "sfu.gateway"),
+            clock: ServerProcess.clock(),
+            wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) },
+            counters: { mediaCounters.record($0) }
+        )
+        server = try SignalingServer(
+            configuration: configuration.signaling,
+            gateway: gateway,
+            tokens: tokens,
+            registry: registry,
+            mediaCounters: mediaCounters,
+            unreadiness: unreadiness,
+            logger: Logger(label: "sfu.http")
+        )
+    }
+
+    /// Says where to go as soon as it listens.
+    func announce(_ logger: Logger) -> Task<Void, any Error> {
+        let loopback: Set<String> = ["127.0.0.1", "localhost", "::1"]
+        let listen = configuration.signaling.listen
+        if configuration.signaling.isDevelopment, listen.contains(where: { !loopback.contains($0.host) }) {
+            logger.warning("--dev asks nobody for a token, and this server listens beyond this machine")
+        }
+        let scheme = configuration.signaling.tls == nil ? "http" : "https"
+        return Task { [server] in
+            for address in try await server.boundAddresses {
+                let host = address.ipAddress ?? "127.0.0.1"
+                let shown =
+                    host == "::" || host == "0.0.0.0" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
+                let line =
+                    "Open \(scheme)://\(shown):\(address.port ?? 0) in a browser. Ctrl-C stops the server.\n"
+                // Not `print`: a pipe would see the line only when the buffer is full.
+                FileHandle.standardOutput.write(Data(line.utf8))
+            }
+        }
+    }
+}
