@@ -109,6 +109,7 @@ let targets: [Target] = [
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
         ],
         swiftSettings: settings
@@ -233,9 +234,21 @@ let targets: [Target] = [
         swiftSettings: settings
     ),
     .testTarget(
+        name: "EventLogTests",
+        dependencies: [
+            "EventLog", "RTP",
+            .product(name: "GRDB", package: "GRDB.swift"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+        ],
+        swiftSettings: settings
+    ),
+    .testTarget(
         name: "CLITests",
         dependencies: [
-            "CLI", "RTP",
+            "CLI", "EventLog", "RTP",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings

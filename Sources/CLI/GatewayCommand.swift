@@ -57,14 +57,13 @@ struct GatewayCommand: AsyncParsableCommand {
             mediaCounters: mediaCounters,
             registry: registry,
             eventLoop: group.next(),
-            isMediaApart: true,
             unreadiness: { link.absence.map { "the media plane is away: \($0)" } }
         )
         await side.gateway.start()
         let announcement = side.announce(logger)
         defer { announcement.cancel() }
         // In reverse order: what the gateway orders last still goes down the link.
-        try await ServerProcess.run([LinkClientService(link: link), side.server], logger)
+        try await ServerProcess.run([LinkClientService(link: link), side.events, side.server], logger)
         try await group.shutdownGracefully()
     }
 }

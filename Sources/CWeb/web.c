@@ -15,6 +15,15 @@ static const unsigned char index_html_bytes[] = {
 static const unsigned char app_js_bytes[] = {
 #embed "../Signaling/Web/app.js"
 };
+static const unsigned char layout_js_bytes[] = {
+#embed "../Signaling/Web/layout.js"
+};
+static const unsigned char people_js_bytes[] = {
+#embed "../Signaling/Web/people.js"
+};
+static const unsigned char ui_js_bytes[] = {
+#embed "../Signaling/Web/ui.js"
+};
 static const unsigned char app_css_bytes[] = {
 #embed "../Signaling/Web/app.css"
 };
@@ -27,6 +36,9 @@ static const unsigned char sdk_types_bytes[] = {
 
 WEB_FILE(index_html)
 WEB_FILE(app_js)
+WEB_FILE(layout_js)
+WEB_FILE(people_js)
+WEB_FILE(ui_js)
 WEB_FILE(app_css)
 WEB_FILE(sdk_js)
 WEB_FILE(sdk_types)

@@ -119,7 +119,7 @@ public enum Limits {
     /// WebSocket sessions and rooms.
     public enum Signaling {
         /// Longest first message of a connection, before it is authenticated, bytes.
-        public static let greetingBytes = 16 * 1024
+        public static let greetingBytes = 64 * 1024
         /// Longest wait for the first message.
         public static let greetingTimeout = Interval.seconds(5)
         /// Longest client message, bytes.
@@ -346,6 +346,73 @@ public enum Limits {
         public static let certificatePoll = Interval.seconds(5)
         /// What shutdown gives open sockets to say goodbye.
         public static let shutdownGrace = Interval.seconds(5)
+    }
+    /// Events of rooms, their log and webhooks.
+    public enum Events {
+        /// Users of one call whose stays are told apart.
+        public static let usersPerCall = 10_000
+        /// Users that a call's summary lists.
+        public static let usersPerSummary = 500
+        /// After a restart, how long those who were there have to come back before they are told as gone, unless it is set.
+        public static let returnWithin = Interval.seconds(90)
+        /// Events that wait to be written.
+        public static let waiting = 16_384
+        /// Rooms whose lost events are told apart, so that `roomSeq` shows them.
+        public static let lostRooms = 4096
+        /// Events and positions of one transaction.
+        public static let batch = 500
+        /// A failed write is tried again after this time; it doubles.
+        public static let writeRetry = Interval.seconds(1)
+        /// And at most this.
+        public static let writeRetryLongest = Interval.seconds(30)
+        /// How long a write waits for another process that has the file locked.
+        public static let busyTimeout = Interval.seconds(5)
+        /// Age of the events that are kept, unless it is set.
+        public static let keptFor = Interval.seconds(72 * 3600)
+        /// How many are kept, unless it is set.
+        public static let kept = 1_000_000
+        /// What the log's file may hold, unless it is set.
+        public static let keptBytes = 1 << 30
+        /// Rows that one step of pruning deletes.
+        public static let pruneStep = 5000
+        /// How often old events are looked for.
+        public static let pruneInterval = Interval.seconds(60)
+        /// A room's `roomSeq` goes on if its last event is not older than this.
+        public static let sequenceMemory = Interval.seconds(90 * 86_400)
+        /// Rooms whose `roomSeq` is remembered.
+        public static let sequences = 1_000_000
+        /// Events of one answer to a pull.
+        public static let page = 1000
+        /// The same without `limit`.
+        public static let defaultPage = 100
+        /// Their bytes; at least one event is always there.
+        public static let pageBytes = 1 << 20
+        /// Longest wait of a pull for the first event.
+        public static let pullWait = Interval.seconds(25)
+        /// Pulls that wait at a time.
+        public static let waitingPulls = 64
+        /// Webhook destinations.
+        public static let destinations = 16
+        /// Requests of one destination at a time.
+        public static let requestsPerDestination = 16
+        /// Of these, for rooms whose last request failed.
+        public static let retriesPerDestination = 8
+        /// Rooms with undelivered events that one destination looks at.
+        public static let lanes = 4096
+        /// Events that one look at the log covers.
+        public static let scan = 500
+        /// For a webhook's answer, unless it is set.
+        public static let webhookTimeout = Interval.seconds(10)
+        /// The longest that can be set.
+        public static let webhookTimeoutLongest = Interval.seconds(60)
+        /// Before a failed webhook is sent again; it doubles, with jitter.
+        public static let webhookRetry = Interval.milliseconds(500)
+        /// And at most this; Retry-After counts up to it.
+        public static let webhookRetryLongest = Interval.seconds(300)
+        /// Age of an event at which it is given up, once its room has failed for as long.
+        public static let webhookGiveUp = Interval.seconds(24 * 3600)
+        /// What is read of a webhook's answer, bytes.
+        public static let webhookAnswerBytes = 16 * 1024
     }
     /// WebSocket connections (RFC 6455).
     public enum WebSocket {

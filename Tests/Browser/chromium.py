@@ -26,7 +26,7 @@ def launch(playwright, arguments=(), path=None):
 class ChromiumPerson(Person):
     """Somebody who opens the page, types a name and joins."""
 
-    def __init__(self, browser, url, room, who, size=(1280, 800), mobile=False):
+    def __init__(self, browser, url, room, who, size=(1280, 800), mobile=False, token=None):
         self.who = who
         self.errors = []
         self.context = browser.new_context(
@@ -35,7 +35,7 @@ class ChromiumPerson(Person):
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.goto(f"{url}/?room={room}")
+        self.page.goto(f"{url}/?room={room}{f'#token={token}' if token else ''}")
 
     def join(self):
         self.page.get_by_test_id("name").fill(self.who.name)

@@ -50,6 +50,11 @@
     constructor(...given) { super(...given); sockets.push(this); }
   };
 
+  const peers = [];
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...given) { super(...given); peers.push(this); }
+  };
+
   // What the test asks for, in the page of whoever receives.
   const find = (name) => {
     const room = window.sfuRoom;
@@ -113,6 +118,30 @@
     slot: (name, source = 'camera') => ({ ...find(name)?.get(source)?.slot }),
     /** As a lost network does it: without a word of why. */
     cutSocket() { sockets.at(-1).close(); },
+    /** Who we are for the server, and how often we had to begin anew. */
+    async facts() {
+      const room = window.sfuRoom;
+      if (!room) return null;
+      return {
+        sid: room.sid, pid: room.me.pid, did: room.did, peers: peers.length, sockets: sockets.length, resumes: (await room.stats()).resumes,
+        open: peers.filter((one) => one.connectionState !== 'closed').length, tids: [...room.publications.values()].map((one) => one.tid).sort(),
+      };
+    },
+    /** What is to be read of the connection, and whether anything stands in the way of the call. */
+    line() {
+      const banner = document.getElementById('banner');
+      return { text: banner.classList.contains('show') ? banner.textContent : '', dialogs: document.querySelectorAll('dialog[open]').length,
+        call: !document.getElementById('call').hidden, toasts: [...document.querySelectorAll('.toast')].map((one) => one.textContent) };
+    },
+    /** All that has been said about the connection, and who came and went, since this was first asked for. */
+    history: () => (window.sfuHistory ??= (() => {
+      const said = [];
+      for (const type of ['status', 'joined', 'left']) {
+        window.sfuRoom.on(type, (detail) => said.push([type, detail.participant?.name ?? detail.state, detail.what].filter(Boolean).join(' ')));
+      }
+      return said;
+    })()),
+    outcomes: () => window.sfuRoom.timeline.filter((one) => one.what === 'welcome').map((one) => one.outcome),
     async resumes() { return (await window.sfuRoom.stats()).resumes; },
     async protocol() { return (await window.sfuRoom.stats()).protocol; },
   };

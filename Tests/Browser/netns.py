@@ -51,6 +51,24 @@ class Namespace:
                         f"{{ type filter hook {hook} priority 0 ; policy accept ; }}")
             self.inside("nft", "add", "rule", "ip", "filter", hook, "meta", "l4proto", "udp", "counter", "drop")
 
+    def cut(self):
+        """Silence, without a word to anybody: every packet is dropped."""
+        self.inside("nft", "add", "table", "ip", "silence")
+        for hook in ("input", "output"):
+            self.inside("nft", "add", "chain", "ip", "silence", hook,
+                        f"{{ type filter hook {hook} priority -10 ; policy drop ; }}")
+
+    def mend(self):
+        self.inside("nft", "delete", "table", "ip", "silence")
+
+    def unplug(self):
+        """As a cable: the browser is told that it is offline."""
+        self.inside("ip", "link", "set", "eth0", "down")
+
+    def plug(self):
+        self.inside("ip", "link", "set", "eth0", "up")
+        self.inside("ip", "route", "replace", "default", "via", self.here)
+
     def dropped_packets(self):
         listing = self.inside("nft", "list", "table", "ip", "filter")
         return sum(int(line.split("packets ")[1].split()[0]) for line in listing.splitlines() if "packets " in line)

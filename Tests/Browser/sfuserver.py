@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
@@ -66,6 +67,10 @@ class SFUServer:
         for address in addresses:
             self.command += ["--http", f"{address}:{self.http_port}", "--media", f"{address}:{self.media_port}"]
         self.command += arguments
+        # Of its own, and kept over a kill and another start.
+        self._data = None if "--data" in arguments else tempfile.TemporaryDirectory(prefix="sfu-data-")
+        if self._data:
+            self.command += ["--data", self._data.name]
         self.lines = []
         self.log = log
         self.process = None
@@ -99,6 +104,11 @@ class SFUServer:
         if not self._is_open:
             self.kill()
             raise AssertionError(f"the server did not start: {' '.join(self.command)}\n{self.text}")
+
+    def token(self, room, who, *options):
+        """A token of the development key; `options` as `sfu token` knows them."""
+        command = [self.command[0], "token", "--dev", "--room", room, "--user", who.name.lower(), "--name", who.name, *options]
+        return subprocess.run(command, env=environment(), check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
 
     def _read(self):
         with open(self.log, "a", encoding="utf-8") if self.log else open(os.devnull, "w") as log:

@@ -140,6 +140,11 @@
         return null;
       })();
     },
+    /** The same for spatial layers of one stream: its only encoding is sent in this mode. The last packet is not seen. */
+    expectMode(mode, ms) {
+      const check = async () => (await this.layers())[0]?.mode === mode && now();
+      offs = until(check, ms, mode).catch(() => null);
+    },
     offResult: () => offs,
 
     // Watching.
@@ -198,6 +203,8 @@
     },
     /** Pauses in the picture of more than 150 ms since the last call, and how far apart the sender's clock puts their ends. */
     gaps() { const found = gaps; gaps = []; return found; },
+    /** The widths of the camera's layers that are sent now, as the server says, lowest first. */
+    widths: () => tile.publication.layers.filter((one) => one.live).map((one) => one.width),
     shown: () => ({ ...newest, layer: tile?.layer ?? null, text: tile?.info()?.text ?? '' }),
   };
 }

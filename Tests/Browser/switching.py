@@ -33,6 +33,12 @@ class Camera:
         """One stream with spatial layers, and not one stream for each layer."""
         return self.mode.startswith("L3")
 
+    def mode_for(self, layers):
+        """What a stream with spatial layers is sent as while somebody needs so many of them."""
+        if layers == 3:
+            return self.mode
+        return f"L{layers}{self.mode[2:4]}{self.mode[4:] if layers > 1 else ''}"
+
     @property
     def rids(self):
         return [""] if self.is_layered else ["q", "h", "f"]
@@ -48,6 +54,11 @@ class Camera:
     def small(self):
         """Tile sizes, and what tells a frame of the layer for it: senders short of CPU scale by up to ¾."""
         return {"width": self.width // 4, "height": self.height // 4, "most": self.width * 3 // 10}
+
+    @property
+    def middle(self):
+        return {"width": self.width // 2, "height": self.height // 2, "least": self.width * 7 // 20,
+                "most": self.width * 6 // 10}
 
     @property
     def large(self):
@@ -89,6 +100,10 @@ class Stage:
     def layers(self):
         return self.call("layers")
 
+    def sends(self, mode, seconds=12):
+        """Begins to wait for a scalability mode; `when_off` ends that, too."""
+        self.evaluate(f"void stage.expectMode({json.dumps(mode)}, {seconds * 1000:.0f})")
+
     def off(self, rids, seconds=10):
         """Begins to wait; `when_off` ends it."""
         self.evaluate(f"void stage.expectOff({json.dumps(rids)}, {seconds * 1000:.0f})")
@@ -111,6 +126,9 @@ class Stage:
 
     def shown(self):
         return self.call("shown")
+
+    def widths(self):
+        return self.call("widths")
 
     def close(self):
         raise NotImplementedError

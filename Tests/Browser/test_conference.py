@@ -88,22 +88,6 @@ def test_who_comes_late_sees_everything_at_once(people):
     olive.expect_hears(RED)
 
 
-def test_a_lost_socket_heals_by_itself(people):
-    ruby, olive = people(RED), people(GREEN)
-    ruby.expect_sees(GREEN)
-    ruby.evaluate("sfuTest.cutSocket()")
-    # What happens meanwhile is told afterwards.
-    olive.click("mic")
-    eventually(lambda: ruby.evaluate("sfuTest.status()")["state"] == "reconnecting" or ruby.look(GREEN)["silent"])
-    ruby.expect_live()
-    eventually(lambda: ruby.look(GREEN)["silent"], what="the mute that happened meanwhile shows")
-    olive.expect_others(RED)
-    for one, other in ((ruby, olive), (olive, ruby)):
-        one.expect_sees(other.who)
-        one.expect_moving(other.who)
-    olive.expect_hears(RED)
-
-
 def test_a_small_tile_gets_a_small_layer(people):
     """1280 × 720 with three layers: a phone's corner does not get the largest."""
     ruby = people(replace(RED, width=1280, height=720))

@@ -61,12 +61,35 @@ def expect_off(sender, rids, action):
     assert sender.when_off() is not None, f"the sender goes on: {sender.layers()}; it is asked for {sender.call('demand')}"
 
 
+def expect_layers(sender, viewer, camera, count, size):
+    """The sender comes to send so many spatial layers in one stream, and the picture goes on in the same size."""
+    def fits(width):
+        return size.get("least", 0) <= width <= size.get("most", camera.width)
+
+    def sends():
+        only, = sender.layers()
+        assert only["mode"] == camera.mode_for(count) and fits(only["width"]), \
+            f"the sender sends {only}; it is asked for {sender.call('demand')}"
+        return True
+    eventually(sends, 20)
+
+    def says():
+        widths = viewer.widths()
+        assert len(widths) == count and fits(widths[-1]), f"the server says {widths}"
+        return True
+    eventually(says, 20)
+    # The sender's encoder began anew meanwhile.
+    shows(viewer, size)
+
+
 def test_layers_follow_the_tile(stages, camera):
     sender, viewer = stages
     assert {one["codec"].lower() for one in sender.layers() if one.get("codec")} == {camera.codec}
     assert [one["rid"] for one in sender.layers()] == camera.rids
     if camera.is_layered:
-        shows(viewer, camera.small)
+        for layers, size in ((1, camera.small), (3, camera.large), (2, camera.middle), (3, camera.large)):
+            shows(viewer, size)
+            expect_layers(sender, viewer, camera, layers, size)
     else:
         expect_off(sender, camera.rids[1:], lambda: shows(viewer, camera.small))
     shows(viewer, camera.large)

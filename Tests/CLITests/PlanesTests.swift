@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import RTP
+import Signaling
 import Testing
 
 @testable import CLI

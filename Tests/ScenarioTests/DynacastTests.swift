@@ -83,6 +83,19 @@ import Testing
         #expect(low?.active == true && low?.maxHeight == 150 && low?.maxFrameRate == 15)
     }
 
+    /// One stream with spatial layers is asked for no more than its largest tile, a screen for all of itself.
+    @Test func aScreenIsNotAskedForLessThanItsResolution() throws {
+        for isScreen in [false, true] {
+            let scene = try LayerScene("VP9 L3T3_KEY", isScreen: isScreen)
+            scene.run(1000)
+            scene.view(180, maxFrameRate: 10)
+            scene.run(6000)
+            let only = try #require(scene.demands.last?.encodings.first)
+            #expect(only.active && only.maxFrameRate == 10)
+            #expect(only.maxWidth == (isScreen ? 0 : 320) && only.maxHeight == (isScreen ? 0 : 180))
+        }
+    }
+
     @Test(arguments: ["VP8 L1T1", "VP9 L3T3_KEY"])
     func hiddenByEverybodyAllGoesOffAndAPictureIsThereAgainSoon(format: String) throws {
         let scene = try LayerScene(format, viewers: 2)

@@ -1,7 +1,8 @@
 // Where the page puts its tiles.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as page from '../../Sources/Signaling/Web/app.js';
+import * as page from '../../Sources/Signaling/Web/layout.js';
+import { actionsFor, peopleInOrder } from '../../Sources/Signaling/Web/people.js';
 
 const inside = (rects, width, height) => rects.every(({ x, y, w, h }) => x >= 0 && y >= 0 && w > 0 && h > 0 && x + w <= width + 1 && y + h <= height + 1);
 const apart = (rects) => rects.every((a, i) => rects.slice(i + 1).every((b) =>
@@ -88,4 +89,19 @@ test('a picture is told against what its sender offers', () => {
   assert.equal(line({ offered: null, layers: 1 }), '640×360 · 15 fps · VP8');
   assert.equal(line({ paused: true }), '');
   assert.equal(line({ height: 0 }), '');
+});
+
+test('raised hands come first, in the order they went up', () => {
+  const one = (pid, handAt = null) => ({ pid, handAt, hand: handAt !== null });
+  const order = (...others) => peopleInOrder(one('me'), others).map(({ pid }) => pid).join('');
+  assert.equal(order(one('a'), one('b', 9), one('c'), one('d', 3)), 'medbac');
+});
+
+test('a person’s menu has only what would change something, and only for those who may', () => {
+  const on = { muted: false };
+  const words = (one, more) => actionsFor({ pid: 'a', ...one }, { canModerate: true, spotlight: null, ...more }).map(([what]) => what).join(' ');
+  assert.equal(words({ microphone: on }, { canModerate: false }), 'why');
+  assert.equal(words({ microphone: on, camera: on, screen: on }), 'why mute muteCamera stopShare spotlight kick ban');
+  assert.equal(words({ microphone: { muted: true }, camera: { muted: true } }), 'why unmute spotlight kick ban');
+  assert.equal(words({}, { spotlight: 'a' }), 'why unspotlight kick ban');
 });

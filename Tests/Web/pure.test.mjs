@@ -22,13 +22,75 @@ test('close codes say what to do by their hundreds', () => {
   for (const [code, rule] of Object.entries(rules)) assert.equal(sfu.closeRule(Number(code)), rule, code);
 });
 
-test('the machine goes round and never leaves the end', () => {
-  const walk = (...events) => events.reduce(sfu.nextState, 'idle');
-  assert.equal(walk('connect', 'open', 'welcome', 'synced'), 'live');
-  assert.equal(walk('connect', 'open', 'welcome', 'synced', 'fail'), 'waiting');
-  assert.equal(walk('connect', 'fail', 'connect', 'open', 'fix', 'connect'), 'dialing');
-  assert.equal(walk('connect', 'synced'), 'dialing');
-  assert.equal(walk('connect', 'end', 'connect', 'open', 'welcome'), 'ended');
+test('the machine has these transitions and no others', () => {
+  const table = {
+    idle: { connect: 'dialing' },
+    dialing: { open: 'greeting', fail: 'waiting', fix: 'needsUser' },
+    greeting: { welcome: 'syncing', rejoin: 'rejoining', fail: 'waiting', fix: 'needsUser' },
+    rejoining: { declared: 'syncing', fail: 'waiting', fix: 'needsUser' },
+    syncing: { synced: 'live', fail: 'waiting', fix: 'needsUser' },
+    live: { fail: 'waiting', fix: 'needsUser' },
+    waiting: { connect: 'dialing' },
+    needsUser: { connect: 'dialing' },
+    ended: {},
+  };
+  const events = ['connect', 'open', 'welcome', 'rejoin', 'declared', 'synced', 'fail', 'fix', 'end', 'nonsense'];
+  for (const state of Object.keys(table)) {
+    for (const event of events) assert.equal(sfu.nextState(state, event), event === 'end' ? 'ended' : table[state][event] ?? state, `${state} ${event}`);
+  }
+});
+
+test('a closed socket leads where its code says, and the rest of what is known', () => {
+  const after = (code, more = {}) => {
+    const { next, delay, forget, ended } = sfu.afterClose(code, { wasWelcomed: true, random: () => 0.5, ...more });
+    return [next, ...(delay === undefined ? [] : [delay]), ...(forget ? ['forget'] : []), ...(ended ? [ended.reason] : [])].join(' ');
+  };
+  for (const code of [1001, 1006, 4000, 4002, 4008, 4009, 4010, 4013]) assert.equal(after(code), 'dial 125', code);
+  for (const code of [1000, 4100, 4101, 4102, 4103, 4104, 4111, 4400, 4403, 4404, 4409, 4426]) assert.equal(after(code), 'end', code);
+  assert.deepEqual([0, 1, 2, 5, 9].map((dials) => after(1006, { dials })), ['dial 125', 'dial 250', 'dial 500', 'dial 2500', 'dial 2500']);
+  assert.equal(after(4000, { bye: { spreadMs: 2_000, afterMs: 1_000 } }), 'dial 2000');
+  assert.equal(after(4013, { bye: { afterMs: 1_000 } }), 'dial 1125');
+  // Beyond the window slowly, and only in a page that is seen.
+  assert.equal(after(1006, { lostMs: 60_001, dials: 20 }), 'dial 15000');
+  assert.equal(after(1006, { lostMs: 60_001, dials: 20, isVisible: false }), 'sleep');
+  assert.equal(after(1006, { lostMs: 60_000, dials: 20, isVisible: false }), 'dial 2500');
+  assert.equal(after(1006, { lostMs: 20_000, windowMs: 10_000, isVisible: false }), 'sleep');
+  // Before the first welcome it gives up.
+  assert.equal(after(1006, { wasWelcomed: false, dials: 2 }), 'dial 500');
+  assert.equal(after(1006, { wasWelcomed: false, dials: 3 }), 'end unreachable');
+  // Tokens.
+  for (const code of [4401, 4402]) {
+    assert.equal(after(code, { canRenew: true }), `renew${code === 4401 ? ' forget' : ''}`);
+    assert.equal(after(code, { canRenew: true, hasRenewed: true }), 'ask');
+    assert.equal(after(code), 'ask');
+    assert.equal(after(code, { wasWelcomed: false }), 'end');
+  }
+  for (const code of [4400, 4401, 4403, 4404]) assert.equal(after(code, { isResuming: true, canRenew: true }), 'dial 0 forget', code);
+  assert.equal(after(4402, { isResuming: true, canRenew: true }), 'renew');
+  assert.equal(after(4409, { isResuming: true }), 'end');
+});
+
+test('the status is said in words, whatever the two halves do', () => {
+  const say = (more) => {
+    const { state, what } = sfu.describeStatus({ isLive: true, isOpen: true, hasMedia: true, wasLive: true, ...more });
+    return what ? `${state} ${what}` : state;
+  };
+  assert.equal(say({}), 'live');
+  assert.equal(say({ isLive: false }), 'syncing');
+  assert.equal(say({ slow: 'signal' }), 'degraded signal');
+  assert.equal(say({ slow: 'audio' }), 'degraded audio');
+  assert.equal(say({ isOpen: false, isLive: false, slow: 'signal' }), 'reconnecting signal');
+  assert.equal(say({ hasMedia: false }), 'reconnecting media');
+  assert.equal(say({ isOpen: false, isLive: false, hasMedia: false }), 'reconnecting both');
+  for (const isOpen of [true, false]) assert.equal(say({ wasLive: false, hasMedia: false, isOpen }), 'connecting');
+  assert.equal(say({ isWaiting: true }), 'waiting');
+  assert.match(sfu.describeStatus({ isBlocked: true }).text, /blocked/);
+});
+
+test('sound counts as lossy when words go missing', () => {
+  const count = (packets, lost) => sfu.audioCounts(new Map([['0', { kind: 'audio', packets, lost }], ['4', { kind: 'video', packets: 9_999, lost: 9_999 }]]));
+  const loses = (...now) => sfu.losesAudio(count(100, 5), count(...now));
+  assert.deepEqual([loses(350, 5), loses(320, 35), loses(300, 55), loses(110, 10), loses(90, 5)], [false, false, true, false, false]);
 });
 
 test('camera layers follow the resolution', () => {
@@ -98,6 +160,20 @@ test('spatial layers that fill no tile are left out, and the others keep their s
   for (const mode of ['L1T3', 'S3T3', 'L3T3h', undefined]) assert.deepEqual(after(mode, { maxW: 320, maxH: 180 })[0], false);
   const list = [{ scalabilityMode: 'L3T3', scaleResolutionDownBy: 1 }];
   assert.equal(sfu.applyLayers(list, [{ scalabilityMode: 'L3T3' }], [{ active: true, maxW: 99, maxH: 99 }], { size: {} }), false);
+});
+
+test('spatial layers that remain do not take the bits of those that are left out', () => {
+  const after = (maxBitrate, ...tiles) => {
+    const plan = { scalabilityMode: 'L3T3_KEY', ...(maxBitrate ? { maxBitrate } : {}) };
+    const list = [{ ...plan }];
+    return tiles.map((maxW) => {
+      sfu.applyLayers(list, [plan], [{ active: true, maxW, maxH: (maxW * 9) / 16 }], { size: { width: 1280, height: 720 } });
+      return list[0].maxBitrate;
+    });
+  };
+  assert.deepEqual(after(1_700_000, 320, 640, 1280, 320, 1280), [225_000, 750_000, 1_700_000, 225_000, 1_700_000]);
+  assert.deepEqual(after(500_000, 320, 640, 1280), [225_000, 500_000, 500_000]);
+  assert.deepEqual(after(undefined, 320, 1280), [225_000, undefined]);
 });
 
 test('opus options go into the answer of our own sections only', () => {
@@ -178,8 +254,13 @@ test('the types declare what the module exports, and its methods', () => {
   const declared = [...types.matchAll(/^export declare (?:const|class|function) (\w+)/gm)].map((match) => match[1]);
   assert.deepEqual(declared.sort(), Object.keys(sfu).sort());
   for (const [, name, body] of types.matchAll(/^export declare class (\w+)[^{]*\{\n([\s\S]*?)^\}/gm)) {
-    for (const [, method] of body.matchAll(/^ {2}(\w+)(?:<.*>)?\(/gm)) {
+    const methods = [...body.matchAll(/^ {2}(\w+)(?:<.*>)?\(/gm)].map((match) => match[1]);
+    for (const method of methods) {
       assert.equal(typeof (method === 'constructor' ? sfu[name] : sfu[name].prototype[method]), 'function', `${name}.${method}`);
     }
+    if (name !== 'Room') continue;
+    const written = Object.entries(Object.getOwnPropertyDescriptors(sfu.Room.prototype)).filter(([one]) => !/^_|^constructor$/.test(one));
+    for (const [one, { value }] of written) if (value) assert.ok(methods.includes(one), `Room.${one} is declared`);
+    for (const [one, { get }] of written) if (get) assert.match(body, new RegExp(`readonly ${one}\\b`), `Room.${one} is declared`);
   }
 });

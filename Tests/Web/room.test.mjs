@@ -88,7 +88,7 @@ test('muting is told, and a camera of ours is released and taken again', async (
   const muting = camera.mute();
   await settle();
   const told = socket.requests('track.mute').at(-1);
-  assert.deepEqual(told.data, { tid: camera.tid, muted: true });
+  assert.deepEqual(told.data, { cid: camera.cid, muted: true });
   socket.say({ re: told.id, data: {} });
   await muting;
   assert.equal(first.readyState, 'ended');
@@ -128,7 +128,7 @@ test('an unpublished section is idle, and the next publication of its shape take
   const gone = room.unpublish(first);
   await settle();
   const request = socket.requests('track.unpublish').at(-1);
-  assert.equal(request.data.tid, first.tid);
+  assert.equal(request.data.cid, first.cid);
   socket.say({ re: request.id, data: { tid: first.tid } });
   assert.deepEqual((await answer()).tracks, []);
   await gone;
@@ -187,6 +187,11 @@ test('a new session publishes again on a new connection, and the old one plays u
   await greet([person('a', [track('t1', 'a')])], { sid: 'se_2' });
   assert.equal(FakePeer.all.length, 2);
   assert.equal(FakePeer.all[0].closed, false);
+  assert.equal(room.status.state, 'syncing');
+  const [sync] = FakeSocket.last.requests('sync');
+  assert.deepEqual(sync.data.desired.publications, [{ cid: mic.cid, kind: 'audio', source: 'mic', muted: false }]);
+  FakeSocket.last.say({ re: sync.id, data: { tracks: [], missing: [mic.cid] } });
+  await settle();
   assert.equal(room.status.state, 'live');
   const offer = await answer();
   assert.deepEqual([offer.gen, offer.offerId, offer.tracks.map((one) => one.cid)], [2, 1, [mic.cid]]);
@@ -225,6 +230,17 @@ test('the server may ask for a new connection', async (t) => {
   await settle();
   assert.equal(FakePeer.all.length, 2);
   assert.equal(socket.requests('pc.offer').at(-1).data.gen, 2);
+});
+
+test('a connection that is new already is not made anew', async (t) => {
+  const { socket } = await join(t);
+  socket.say({ seq: 2, type: 'pc.restart', data: { mode: 'new', reason: 'forgotten' } });
+  await settle();
+  assert.deepEqual([FakePeer.all.length, socket.requests('pc.offer').length], [1, 1]);
+  await answer();
+  socket.say({ seq: 3, type: 'pc.restart', data: { mode: 'new', reason: 'forgotten' } });
+  await settle();
+  assert.equal(FakePeer.all.length, 2);
 });
 
 test('joining fails with words', async (t) => {

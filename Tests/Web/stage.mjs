@@ -50,11 +50,11 @@ export const sfu = await import('../../Sources/Signaling/Web/sdk/sfu.js');
 
 export const reset = () => { FakeSocket.all = []; FakePeer.all = []; };
 
-export async function join(t, participants = [], options = {}) {
+export async function join(t, participants = [], options = {}, greeting = {}) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   const joining = sfu.connect({ url: 'ws://test', user: { uid: 'me', name: 'Me' }, deviceId: 'd', WebSocket: FakeSocket, ...options });
   await settle();
-  await greet(participants);
+  await greet(participants, greeting);
   const room = await joining;
   t.after(() => room.leave());
   const seen = [];

@@ -42,7 +42,8 @@ def arguments():
     parser.add_argument("--size", help="WIDTHxHEIGHT@FPS of the browsers' cameras, instead of each one's own")
     parser.add_argument("--viewers", type=int, default=4, help=f"how many watch the one sender of `{BULK}`")
     parser.add_argument("--json", type=Path, help="writes every sample there")
-    parser.add_argument("--from", dest="earlier", type=Path, nargs="+", help="measures nothing: takes the runs of such files")
+    parser.add_argument("--from", dest="earlier", type=Path, nargs="+",
+                        help="measures nothing: takes the runs of such files, of each sender the last one's")
     parser.add_argument("--write-docs", action="store_true", help="puts the tables into docs/layers.md")
     given = parser.parse_args()
     given.senders = [one for one in given.senders.split(",") if one]
@@ -114,7 +115,8 @@ def main():
     if given.earlier:
         parts = [json.loads(path.read_text(encoding="utf-8")) for path in given.earlier]
         about = {name: value for part in parts for name, value in part["about"].items() if value}
-        outcome = {"about": about, "runs": [one for part in parts for one in part["runs"]]}
+        runs = {(one["sender"], one["dynacast"]): one for part in parts for one in part["runs"]}
+        outcome = {"about": about, "runs": [*runs.values()]}
     else:
         outcome = run(given)
     if given.json:

@@ -59,21 +59,25 @@ class Tile:
 
     def change(self, size):
         kind = {"large": "larger", "small": "smaller"}[size]
-        if self.dynacast:
+        # Every spatial layer of one stream is in a large tile's picture: nothing is to be waited for.
+        waits = self.dynacast and (size == "small" or not self.camera.is_layered)
+        if waits and self.camera.is_layered:
+            self.sender.sends(self.camera.mode_for(1), LATEST_OFF)
+        elif waits:
             self.sender.off(self.unwatched[size], LATEST_OFF)
         made = self.viewer.resize(**getattr(self.camera, size))
         self.samples[kind].append(made["took"])
         self.samples["told"].append(made["asked"])
-        self.dwell(made["at"])
+        self.dwell(made["at"], waits)
 
     def alternate(self, rounds):
         for _ in range(rounds):
             self.change("small")
             self.change("large")
 
-    def dwell(self, changed):
-        """Until the encodings that are not needed any more are off; without dynacast for a moment."""
-        if not self.dynacast:
+    def dwell(self, changed, waits):
+        """Until what is not needed any more is off, where something is; else for a moment."""
+        if not waits:
             time.sleep(DWELL + random.random())
             return
         last = self.sender.when_off()
@@ -85,7 +89,7 @@ class Tile:
             self.sender.off(self.camera.rids, LATEST_OFF)
         made = self.viewer.hide()
         self.samples["stopped"].append(made["took"])
-        self.dwell(made["at"])
+        self.dwell(made["at"], self.dynacast)
         size = {**self.camera.large, "least": 0}
         self.samples["shown"].append(self.viewer.resize(**size)["took"])
         # It goes on as it was before.
@@ -134,10 +138,9 @@ def measured(camera, plan, sender, viewer):
         return {**found, "failed": f"{codec} was negotiated instead"}
     tile = Tile(camera, sender, viewer, plan.dynacast)
     found["calm"] = counted(viewer, lambda: time.sleep(plan.calm))
-    if not (plan.dynacast and camera.is_layered):
-        viewer.call("gaps")
-        found["switching"] = counted(viewer, lambda: tile.alternate(plan.rounds))
-        found["gaps"] = viewer.call("gaps")
+    viewer.call("gaps")
+    found["switching"] = counted(viewer, lambda: tile.alternate(plan.rounds))
+    found["gaps"] = viewer.call("gaps")
     found["hiding"] = counted(viewer, lambda: [tile.hide() for _ in range(plan.hides)])
     layers = sender.layers()
     return {**found, "samples": tile.samples, "limits": sorted({one["limit"] for one in layers if one.get("limit")} - {"none"}),

@@ -22,6 +22,7 @@ struct ServeConfiguration {
     var dataDirectory: String
     /// Between two processes.
     var socketPath: String
+    var events: EventSettings
     /// Token keys by id; nil: the development key.
     var keys: [String: String]?
     var logLevel: Logger.Level
@@ -62,7 +63,11 @@ struct ServeConfiguration {
             maximumRooms: try settings.whole("limits.rooms", in: 1...1_000_000) ?? Limits.Signaling.rooms,
             maximumParticipantsPerRoom: try settings.whole("limits.participants", in: 1...100_000)
                 ?? Limits.Signaling.participantsPerRoom,
-            isMediaApart: role == .gateway
+            isMediaApart: role == .gateway,
+            returnWithin: try settings.whole("events.return-seconds", in: 1...3600).map {
+                .seconds(Int64($0))
+            }
+                ?? Limits.Events.returnWithin
         )
         mediaListen = try settings.list("media.listen").flatMap { text in
             do { return try MediaIO.ListenAddress.parse(text) } catch {
@@ -83,6 +88,7 @@ struct ServeConfiguration {
                 "the path \"\(socketPath)\" is longer than \(Limits.Link.pathBytes) bytes"
             )
         }
+        events = try EventSettings(settings)
         let keys = settings.keys
         guard isDevelopment || role == .media || !keys.isEmpty else {
             throw SettingError(

@@ -142,6 +142,34 @@ struct Setting: Sendable {
             help: "participants of one room"
         ),
         Setting(
+            key: "events.hours",
+            flag: nil,
+            form: .whole,
+            fallback: "",
+            help: "how long events of rooms are kept"
+        ),
+        Setting(
+            key: "events.count",
+            flag: nil,
+            form: .whole,
+            fallback: "",
+            help: "how many events of rooms are kept"
+        ),
+        Setting(
+            key: "events.megabytes",
+            flag: nil,
+            form: .whole,
+            fallback: "",
+            help: "how large the log of events may become"
+        ),
+        Setting(
+            key: "events.return-seconds",
+            flag: nil,
+            form: .whole,
+            fallback: "",
+            help: "after a restart, how long people have to come back before they are told as gone"
+        ),
+        Setting(
             key: "log.level",
             flag: "log-level",
             form: .text,
@@ -163,7 +191,7 @@ struct Setting: Sendable {
             let words = setting.key.split(separator: ".")
             return words.indices.map { words[...$0].joined(separator: ".") }
         }
-        return Set(levels + ["keys"]).sorted()
+        return Set(levels + ["keys", WebhookSettings.key]).sorted()
     }()
 
     static func named(_ key: String) -> Setting? { all.first { $0.key == key } }

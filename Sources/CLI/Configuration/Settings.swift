@@ -56,6 +56,8 @@ struct Settings: Sendable {
                     }
                     set(Setting.keysPrefix + id, to: [secret], origin: line)
                 }
+            } else if key == WebhookSettings.key {
+                try WebhookSettings.read(value, name: name, into: &self)
             } else if let setting = Setting.named(key) {
                 set(key, to: try Settings.texts(of: value, setting, line), origin: line)
             } else if let inner = value.mapping, Setting.all.contains(where: { $0.key.hasPrefix(key + ".") })
@@ -85,6 +87,7 @@ struct Settings: Sendable {
         var settings = Settings()
         for (variable, text) in environment.sorted(by: { $0.key < $1.key }) where variable.hasPrefix("SFU_") {
             if variable == "SFU_CONFIG" { continue }
+            if WebhookSettings.read(variable: variable, text, into: &settings) { continue }
             if variable == "SFU_KEYS" {
                 for pair in text.split(separator: ",") {
                     let parts = pair.split(separator: ":", maxSplits: 1).map(String.init)
@@ -96,7 +99,7 @@ struct Settings: Sendable {
             guard let setting = Setting.all.first(where: { $0.variable == variable }) else {
                 throw settings.unknown(
                     variable,
-                    in: Setting.all.map(\.variable) + ["SFU_KEYS"],
+                    in: Setting.all.map(\.variable) + WebhookSettings.variables.keys.sorted() + ["SFU_KEYS"],
                     at: "environment"
                 )
             }

@@ -13,11 +13,12 @@ import class Foundation.FileHandle
 struct GatewaySide {
     let gateway: Gateway
     let server: SignalingServer
+    /// Runs before and ends after the server, so that it hears all of it.
+    let events: EventLogService
     private let configuration: ServeConfiguration
 
     /// - Parameters:
     ///   - registry: of the process, where metrics were bootstrapped with it.
-    ///   - isMediaApart: the media plane goes on when this process ends.
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
     init(
         _ configuration: ServeConfiguration,
@@ -25,7 +26,6 @@ struct GatewaySide {
         mediaCounters: MediaCounters,
         registry: PrometheusRegistry,
         eventLoop: any EventLoop,
-        isMediaApart: Bool = false,
         unreadiness: @escaping @Sendable () async -> String? = { nil }
     ) async throws {
         self.configuration = configuration
@@ -33,14 +33,20 @@ struct GatewaySide {
             if let keys = configuration.keys { try await TokenService(keys: keys) } else {
                 try await TokenService.development()
             }
-        var rooms = configuration.gateway
-        rooms.isMediaApart = isMediaApart
+        events = try EventLogService(
+            configuration.events,
+            directory: configuration.dataDirectory,
+            group: eventLoop,
+            registry: registry,
+            logger: Logger(label: "sfu.events")
+        )
         gateway = Gateway(
             eventLoop: eventLoop,
             media: media,
             verifier: tokens,
-            configuration: rooms,
+            configuration: configuration.gateway,
             seal: try SealKeyFile.load(directory: configuration.dataDirectory),
+            events: events,
             logger: Logger(label: "sfu.gateway"),
             clock: ServerProcess.clock(),
             wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) },
@@ -52,9 +58,11 @@ struct GatewaySide {
             tokens: tokens,
             registry: registry,
             mediaCounters: mediaCounters,
+            events: EventBackend(reader: events, tokens: tokens),
             unreadiness: unreadiness,
             logger: Logger(label: "sfu.http")
         )
+        await gateway.recall(await events.recall())
     }
 
     /// Says where to go as soon as it listens.

@@ -54,7 +54,13 @@ extension Room {
                 guard slot.pointee.kind == .video, !slot.pointee.isPaused,
                     let publication = slot.pointee.publication, slot.pointee.ideal.encoding >= 0
                 else { continue }
-                publication.demand.want(Int(slot.pointee.ideal.encoding), for: slot.pointee.tile)
+                var tile = slot.pointee.tile
+                // A screen keeps its resolution, however small its tile is.
+                if publication.source == .screen {
+                    tile?.width = 0
+                    tile?.height = 0
+                }
+                publication.demand.want(Int(slot.pointee.ideal.encoding), for: tile)
             }
         }
         for publication in ranking.video where !publication.isMuted { publication.demand.settle(at: now) }

@@ -29,6 +29,7 @@ public final class SignalingServer: Service {
     ///   - gateway: its event loop is the one that everything runs on.
     ///   - tokens: verifies bearer tokens of WHIP and WHEP, and of the REST API if it is a `ServerTokenVerifier`.
     ///   - mediaCounters: shown by `/metrics`.
+    ///   - events: what `GET /v1/events` reads; without it there is no such path.
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.
     /// - Throws: what is wrong with the certificate files.
     public convenience init(
@@ -37,6 +38,7 @@ public final class SignalingServer: Service {
         tokens: any TokenVerifier,
         registry: PrometheusRegistry,
         mediaCounters: MediaCounters,
+        events: EventBackend? = nil,
         unreadiness: @escaping @Sendable () async -> String? = { nil },
         logger: Logger
     ) throws {
@@ -47,6 +49,7 @@ public final class SignalingServer: Service {
             unreadiness: { await gateway.isDrained ? "the server is draining" : await unreadiness() },
             statistics: { await gateway.readStatistics() },
             shutdown: { await gateway.shutdown() },
+            events: events,
             administration: gateway,
             serverTokens: tokens as? any ServerTokenVerifier
         )
@@ -238,15 +241,21 @@ public final class SignalingServer: Service {
             origins: OriginPolicy(origins: configuration.origins, allowsLoopback: isDevelopment),
             isDraining: { draining.isSet }
         ).add(to: router)
-        let rate = configuration.requestsPerSecond
-        let burst = rate * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
+        let perSecond = configuration.requestsPerSecond
+        let rate = RateLimiter(
+            perSecond: perSecond,
+            burst: perSecond * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
+        )
         WhipRoutes(
             gateway: backend.whip,
             tokens: backend.tokens,
             isDevelopment: isDevelopment,
-            rate: RateLimiter(perSecond: rate, burst: burst),
+            rate: rate,
             isDraining: { draining.isSet }
         ).add(to: router)
+        if let events = backend.events {
+            EventRoutes(backend: events, rate: rate, isDraining: { draining.isSet }).add(to: router)
+        }
         if let rooms = backend.administration, let tokens = backend.serverTokens {
             let operations = RESTOperations(
                 rooms: rooms,
@@ -257,7 +266,7 @@ public final class SignalingServer: Service {
                 operations: operations,
                 tokens: tokens,
                 isDevelopment: isDevelopment,
-                rate: RateLimiter(perSecond: rate, burst: burst),
+                rate: rate,
                 isDraining: { draining.isSet }
             ).add(to: router)
             OpenAPI.add(try OpenAPI.text(of: operations), to: router)
@@ -274,6 +283,7 @@ struct SignalingBackend: Sendable {
     var unreadiness: @Sendable () async -> String?
     var statistics: @Sendable () async -> GatewayStatistics
     var shutdown: @Sendable () async -> Void
+    var events: EventBackend?
     /// nil, or no tokens of servers: there is no REST API.
     var administration: (any RoomAdministration)?
     var serverTokens: (any ServerTokenVerifier)?

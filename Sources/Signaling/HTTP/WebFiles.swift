@@ -33,6 +33,9 @@ struct WebFile: Sendable {
     static let all: [WebFile] = [
         WebFile("/", "text/html; charset=utf-8", sfu_web_index_html()),
         WebFile("/app.js", "text/javascript; charset=utf-8", sfu_web_app_js()),
+        WebFile("/layout.js", "text/javascript; charset=utf-8", sfu_web_layout_js()),
+        WebFile("/people.js", "text/javascript; charset=utf-8", sfu_web_people_js()),
+        WebFile("/ui.js", "text/javascript; charset=utf-8", sfu_web_ui_js()),
         WebFile("/app.css", "text/css; charset=utf-8", sfu_web_app_css()),
         WebFile("/sdk/sfu.js", "text/javascript; charset=utf-8", sfu_web_sdk_js()),
         WebFile("/sdk/sfu.d.ts", "text/plain; charset=utf-8", sfu_web_sdk_types()),

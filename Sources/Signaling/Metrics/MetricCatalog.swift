@@ -76,6 +76,60 @@ public enum MetricCatalog {
         "Label sets that were folded into one because their metric had too many."
     )
 
+    public static let eventsAppended = MetricDescription(
+        "sfu_events_appended_total",
+        .counter,
+        "Events of rooms that were written into the log."
+    )
+    public static let eventsLost = MetricDescription(
+        "sfu_events_lost_total",
+        .counter,
+        "Events that could not be kept, because the disk was full or slow for too long."
+    )
+    public static let eventsPruned = MetricDescription(
+        "sfu_events_pruned_total",
+        .counter,
+        "Events that were deleted because of age, number or size."
+    )
+    public static let eventWriteFailures = MetricDescription(
+        "sfu_events_write_failures_total",
+        .counter,
+        "Writes of the event log that failed and were tried again."
+    )
+    public static let eventLogsDamaged = MetricDescription(
+        "sfu_events_damaged_total",
+        .counter,
+        "Event logs that were damaged and put aside."
+    )
+    public static let eventsStored = MetricDescription("sfu_events_stored", .gauge, "Events in the log.")
+    public static let eventsWaiting = MetricDescription(
+        "sfu_events_waiting",
+        .gauge,
+        "Events that wait to be written."
+    )
+    public static let webhooks = MetricDescription(
+        "sfu_webhook_requests_total",
+        .counter,
+        "Webhooks by what became of them: delivered, failed (sent again), given_up.",
+        labels: ["destination", "result"]
+    )
+    public static let webhookRooms = MetricDescription(
+        "sfu_webhook_rooms",
+        .gauge,
+        "Rooms with events that were not delivered yet.",
+        labels: ["destination"]
+    )
+    public static let webhookFailingRooms = MetricDescription(
+        "sfu_webhook_failing_rooms",
+        .gauge,
+        "Of these, rooms whose last webhook failed.",
+        labels: ["destination"]
+    )
+    static let events = [
+        eventsAppended, eventsLost, eventsPruned, eventWriteFailures, eventLogsDamaged, eventsStored,
+        eventsWaiting, webhooks, webhookRooms, webhookFailingRooms,
+    ]
+
     // From the gateway's statistics.
     static let rooms = MetricDescription("sfu_signal_rooms", .gauge, "Rooms that the gateway knows.")
     static let participants = MetricDescription(
@@ -194,7 +248,7 @@ public enum MetricCatalog {
         [
             signalSockets, signalSocketsClosed, httpRequests, httpDuration, httpConnections, certificateLoads,
             seriesDropped,
-        ] + gateway + link
+        ] + gateway + events + link
 
     /// All of them, by name.
     public static let all: [MetricDescription] = (signaling + MediaMetrics.all).sorted { $0.name < $1.name }

@@ -22,6 +22,8 @@ public struct Welcome: Codable, Sendable, Equatable {
         public var windowMs: Int64
     }
     public struct Bounds: Codable, Sendable, Equatable {
+        /// Largest `hello`, bytes: an offer that is larger comes after it.
+        public var hello: Int
         /// Largest client message, bytes.
         public var message: Int
         /// The same where it carries SDP, bytes.

@@ -76,7 +76,7 @@ extension Gateway {
         member.mediaLostAt = now
         member.isPageClosed = reason == .peerClosed
         // Whoever lost its media with the server, or loads its page anew, may be back in a moment.
-        let mayReturn = reason == .shutdown || (reason == .peerClosed && member.detachedAt != nil)
+        let mayReturn = reason == .shutdown || reason == .peerClosed
         if !mayReturn { endPublications(of: member, byOwner: false, at: now) }
         refreshConnectionState(of: member, at: now)
         queueCritical(member, .restart, RestartNeeded(mode: .new, reason: reason.rawValue), at: now)

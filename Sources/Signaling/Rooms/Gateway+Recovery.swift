@@ -203,6 +203,8 @@ extension Gateway {
             if publication.locked { _ = room.state.lockMuted(ticket.user, publication.source, true) }
             _ = room.state.put(publication, of: member.id, byOwner: false, at: now)
         }
+        noteEntered(member)
+        noteJoined(member)
         return true
     }
 }

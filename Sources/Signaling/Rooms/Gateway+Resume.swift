@@ -152,6 +152,7 @@ extension Gateway {
         let settles = outcome == .rejoin ? settleTime(at: now) : nil
         sendWelcome(member, on: connection, outcome, seq: 0, pc: pc, settles: settles)
         member.isLive = true
+        noteJoined(member)
         queueSnapshot(member, at: now)
         member.logger.info(
             "\(outcome == .fresh ? "joined" : "joined again")",
@@ -233,6 +234,7 @@ extension Gateway {
             role: member.claims.role,
             grants: member.claims.grants,
             limits: Welcome.Bounds(
+                hello: Limits.Signaling.greetingBytes,
                 message: Limits.Signaling.messageBytes,
                 offer: Limits.Signaling.offerMessageBytes,
                 inflight: Limits.Signaling.requestsInFlight,

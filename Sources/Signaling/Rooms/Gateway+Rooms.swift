@@ -64,7 +64,11 @@ extension Gateway {
         member.conduct.waiting = waiting
         room.members[member.id] = member
         if front == .socket { sessions[member.sid] = member }
-        if member.isWaiting { wait(member, at: now) } else { appear(member, at: now) }
+        if member.isWaiting {
+            wait(member, at: now)
+        } else {
+            appear(member, replacing: replaced, at: now)
+        }
         for other in replaced { replace(other, at: now) }
         statistics.joins += 1
         return member
@@ -159,6 +163,7 @@ extension Gateway {
             for other in room.members.values { other.wishing.forget(left) }
             forgetSpotlight(of: left.id, in: room, at: now)
         }
+        noteLeft(member, reason: reason)
         member.logger.info("left", metadata: ["pid": "\(member.id)", "reason": "\(reason.rawValue)"])
         guard room.members.isEmpty else { return }
         room.emptySince = now

@@ -130,7 +130,12 @@ extension Gateway {
         do throws(GatewayError) {
             guard case .envelopes(let lines) = InboundFraming.split(text, authenticated: false),
                 let line = lines.first
-            else { throw GatewayError(.tooLarge, "the first message is one hello of at most 16 KiB") }
+            else {
+                throw GatewayError(
+                    .tooLarge,
+                    "the first message is one hello of at most \(Limits.Signaling.greetingBytes / 1024) KiB"
+                )
+            }
             let envelope = try InboundEnvelope(parsing: line)
             guard envelope.type == ClientMessage.hello.rawValue else {
                 throw GatewayError(.badRequest, "the first message is hello")
@@ -142,6 +147,7 @@ extension Gateway {
                     .versionUnsupported
                 )
             }
+            connection.trace = envelope.trace.flatMap { $0.utf8.count == 55 ? $0 : nil }
             let hello = try envelope.payload(as: Hello.self)
             try Checked.name(hello.device?.did, "device.did")
             try Checked.name(hello.device?.kind, "device.kind")

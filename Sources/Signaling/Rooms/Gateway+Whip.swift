@@ -73,6 +73,7 @@ extension Gateway {
         switch outcome {
         case .success(let outcome):
             guard let link = member.link else { throw GatewayError(.notFound, "the session has ended") }
+            noteJoined(member)
             member.logger.info("\(member.isViewer ? "whep" : "whip") session opened")
             return WhipSession(session: link.session, answer: outcome.text, etag: link.etag)
         case .failure(let error):

@@ -22,6 +22,8 @@ public struct GatewayConfiguration: Sendable {
     public var criticalEvents: Int
     /// The media plane is another process and goes on when this one ends.
     public var isMediaApart: Bool
+    /// After a restart, how long those who were there have to come back before they are told as gone.
+    public var returnWithin: Interval
 
     public init(
         isDevelopment: Bool = false,
@@ -32,7 +34,8 @@ public struct GatewayConfiguration: Sendable {
         detachGrace: Interval = Limits.Signaling.detachGrace,
         sessionMemory: Int = Limits.Signaling.sessionMemory,
         criticalEvents: Int = Limits.Signaling.criticalEvents,
-        isMediaApart: Bool = false
+        isMediaApart: Bool = false,
+        returnWithin: Interval = Limits.Events.returnWithin
     ) {
         self.isDevelopment = isDevelopment
         self.maximumRooms = maximumRooms
@@ -43,6 +46,7 @@ public struct GatewayConfiguration: Sendable {
         self.sessionMemory = sessionMemory
         self.criticalEvents = criticalEvents
         self.isMediaApart = isMediaApart
+        self.returnWithin = returnWithin
     }
 }
 
@@ -120,6 +124,11 @@ public actor Gateway {
     var paused: [ConnectionID: Connection] = [:]
     /// Commands that the media plane had no room for yet.
     var backlog = Fifo<Command>()
+    /// Hears what happens in rooms.
+    let events: (any EventSink)?
+    var books: [RoomID: CallBook] = [:]
+    /// Until then those that were there before a restart may come back.
+    var absentUntil: Instant?
     var isDraining = false
     /// Nobody new comes in: the server is to be restarted soon.
     var admitsNobody = false
@@ -138,6 +147,7 @@ public actor Gateway {
         verifier: any TokenVerifier,
         configuration: GatewayConfiguration = GatewayConfiguration(),
         seal: ResumeSeal = ResumeSeal(),
+        events: (any EventSink)? = nil,
         logger: Logger,
         clock: @escaping @Sendable () -> Instant,
         wallClock: @escaping @Sendable () -> UInt64,
@@ -148,6 +158,7 @@ public actor Gateway {
         self.verifier = verifier
         self.configuration = configuration
         self.seal = seal
+        self.events = events
         self.logger = logger
         self.clock = clock
         self.wallClock = wallClock
@@ -240,7 +251,9 @@ public actor Gateway {
         for room in Array(rooms.values) {
             if let due = room.state.rosterDeadline, due <= now { tellRoster(of: room, at: now) }
             tellWaitingLevels(of: room, at: now)
+            noteTracks(in: room)
         }
+        noteAbsent(at: now)
         for member in Array(negotiating.values) {
             if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }
         }
@@ -289,7 +302,8 @@ public actor Gateway {
                 remove(member, reason: .expired, at: now)
             }
             for member in room.members.values where member.link == nil {
-                guard let lostAt = member.mediaLostAt, now - lostAt >= configuration.detachGrace else {
+                let grace = member.isPageClosed ? Limits.Signaling.closedGrace : configuration.detachGrace
+                guard let lostAt = member.mediaLostAt, now - lostAt >= grace else {
                     continue
                 }
                 // Its tracks were kept in the roster for as long as it might have come back.

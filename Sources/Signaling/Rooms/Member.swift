@@ -21,6 +21,8 @@ final class Connection {
     let request: SignalingRequest
     var state: State
     var isBatching = false
+    /// W3C `traceparent` of its hello.
+    var trace: String?
     var isPaused = false
 
     init(id: ConnectionID, socket: any SignalingSocket, request: SignalingRequest, state: State) {

@@ -97,6 +97,8 @@ struct RoomState: Sendable {
     /// Of the newest change of the settings.
     private(set) var settingsRevision: UInt64 = 0
     private(set) var muteLocks = MuteLocks()
+    /// Whose visible publications may have changed since the last `takeTouched`.
+    private var touched: Set<ParticipantID> = []
     /// Video publications with an m-section, in all and by user.
     private(set) var videos = 0
     private var videosByUser: [UserID: Int] = [:]
@@ -151,6 +153,12 @@ struct RoomState: Sendable {
         return batch
     }
 
+    mutating func takeTouched() -> Set<ParticipantID> {
+        guard !touched.isEmpty else { return [] }
+        defer { touched = [] }
+        return touched
+    }
+
     // MARK: Participants
 
     mutating func join(_ participant: Participant, at now: Instant) {
@@ -171,6 +179,7 @@ struct RoomState: Sendable {
     mutating func leave(_ id: ParticipantID, reason: LeaveReason, at now: Instant) -> Participant? {
         guard let participant = participants.removeValue(forKey: id) else { return nil }
         revision += 1
+        touched.remove(id)
         users[participant.user]?.remove(id)
         if users[participant.user]?.isEmpty == true { users[participant.user] = nil }
         for publication in participant.publications { owners[publication.id] = nil }
@@ -379,6 +388,7 @@ struct RoomState: Sendable {
 
     private mutating func changed(_ id: ParticipantID, byOwner: Bool, at now: Instant) {
         guard participants[id]?.isHidden == false else { return }
+        touched.insert(id)
         roster.updated(id, byOwner: byOwner, revision: revision, until: rosterDue(at: now))
     }
 

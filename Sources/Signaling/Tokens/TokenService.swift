@@ -35,8 +35,8 @@ public struct TokenService: TokenVerifier {
     /// What clocks of two machines may differ by, seconds.
     public static let leewaySeconds = 30.0
 
-    private let keys: [String: JWTKeyCollection]
-    private let now: WallClock
+    let keys: [String: JWTKeyCollection]
+    let now: WallClock
 
     /// - Parameter keys: secrets by key id (`iss`). May be empty: then every token is refused.
     /// - Throws: `TokenKeyError`

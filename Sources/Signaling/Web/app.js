@@ -1,174 +1,8 @@
 // The conference page: lobby, tiles, controls. It speaks to the server by the SDK alone and knows no protocol.
 import * as sfu from './sdk/sfu.js';
-
-// ─── pure parts ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-/**
- * Rows and columns for `count` tiles that make the pictures largest: a cell may be a little taller or wider than
- * 16:9, at a price, since the picture is cropped to it. Returns rectangles, the last row centred.
- */
-export function packGrid(count, width, height, { gap = 10, minAspect = 0.8, maxAspect = 16 / 9 } = {}) {
-  if (count < 1 || width <= 0 || height <= 0) return [];
-  let best = null;
-  for (let columns = 1; columns <= count; columns++) {
-    const rows = Math.ceil(count / columns);
-    let w = (width - gap * (columns - 1)) / columns;
-    let h = (height - gap * (rows - 1)) / rows;
-    if (w <= 0 || h <= 0) continue;
-    if (w / h > maxAspect) w = h * maxAspect;
-    if (w / h < minAspect) h = w / minAspect;
-    const likeness = Math.min(w / h / maxAspect, 1) ** 0.45;
-    const score = w * h * likeness;
-    if (!best || score > best.score) best = { columns, rows, w, h, score };
-  }
-  if (!best) return [];
-  const { columns, rows, w, h } = best;
-  const top = (height - rows * h - (rows - 1) * gap) / 2;
-  return Array.from({ length: count }, (_, index) => {
-    const row = Math.floor(index / columns);
-    const inRow = row === rows - 1 ? count - row * columns : columns;
-    const left = (width - inRow * w - (inRow - 1) * gap) / 2;
-    return rect(left + (index % columns) * (w + gap), top + row * (h + gap), w, h);
-  });
-}
-
-const rect = (x, y, w, h) => ({ x: Math.round(x), y: Math.round(y), w: Math.floor(w), h: Math.floor(h) });
-
-/** How many tiles fit before they get too small to know a face. */
-export function gridCapacity(width, height, { gap = 10, max = 49, minWidth = Math.min(170, width / 2.3), minHeight = 96 } = {}) {
-  for (let count = max; count > 1; count--) {
-    const [first] = packGrid(count, width, height, { gap });
-    if (first && first.w >= minWidth && first.h >= minHeight) return count;
-  }
-  return 1;
-}
-
-/** One large tile and a strip of the others, beside it on wide stages and below it on tall ones. */
-export function packFocus(others, width, height, { gap = 10 } = {}) {
-  if (!others) return { focus: rect(0, 0, width, height), strip: [], room: 0 };
-  if (width / height > 1.15) {
-    const w = Math.max(150, Math.min(260, width * 0.19));
-    const h = w * 9 / 16;
-    const room = Math.max(1, Math.floor((height + gap) / (h + gap)));
-    const shown = Math.min(others, room);
-    const top = (height - shown * h - (shown - 1) * gap) / 2;
-    const strip = Array.from({ length: shown }, (_, i) => rect(width - w, top + i * (h + gap), w, h));
-    return { focus: rect(0, 0, width - w - gap, height), strip, room };
-  }
-  // A tall stage: the large one above, as high as a wide picture needs it, and a small grid below.
-  const h = Math.max(height * 0.3, Math.min(height * 0.6, width * 0.64));
-  const below = height - h - gap;
-  const room = gridCapacity(width, below, { gap, minWidth: Math.min(130, width / 3.2), minHeight: 84 });
-  const strip = packGrid(Math.min(others, room), width, below, { gap }).map((place) => ({ ...place, y: Math.round(place.y + h + gap) }));
-  return { focus: rect(0, 0, width, h), strip, room };
-}
-
-/** The keys that are shown, in a stable order: who speaks comes in at the end, nobody else moves. */
-export function chooseVisible(keys, capacity, wanted = [], before = []) {
-  if (keys.length <= capacity) return keys;
-  const kept = before.filter((key) => keys.includes(key)).slice(0, capacity);
-  for (const key of keys) if (kept.length < capacity && !kept.includes(key)) kept.push(key);
-  for (const key of wanted) {
-    if (!keys.includes(key) || kept.includes(key)) continue;
-    const last = kept.findLastIndex((one) => !wanted.includes(one));
-    if (last >= 0) kept[last] = key;
-  }
-  return kept;
-}
-
-export function initials(name) {
-  const words = name.trim().split(/[\s._-]+/u).filter(Boolean);
-  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0] ?? '?'];
-  return letters.map((word) => [...word][0]).join('').toUpperCase();
-}
-
-export function hue(text) {
-  let hash = 7;
-  for (const character of text) hash = (hash * 31 + character.codePointAt(0)) % 3600;
-  return hash / 10;
-}
-
-const ADJECTIVES = 'amber brisk calm clever coral dapper early gentle golden happy ivory jolly keen lively lucky merry misty noble olive proud quiet rapid rosy silver sunny swift tidy velvet warm witty'.split(' ');
-const ANIMALS = 'badger beaver bison crane dolphin falcon finch gecko heron ibis jaguar koala lark lemur lynx marmot otter owl panda puffin raven robin seal sparrow swan tapir tiger turtle walrus wombat'.split(' ');
-export function roomName(random = Math.random) {
-  const pick = (list) => list[Math.floor(random() * list.length)];
-  return `${pick(ADJECTIVES)}-${pick(ANIMALS)}-${10 + Math.floor(random() * 90)}`;
-}
-
-/** What a tile receives, against what its sender offers: "640×360 of 1280×720 · layer 2/3 · 15 fps of 30 · VP8". */
-export function pictureLine({ width, height, fps, codec, layer, layers, offered, paused }) {
-  if (!height || paused) return '';
-  const isSmaller = offered && offered.width * offered.height > width * height;
-  // Rates are counted over a second: one frame more or less says nothing.
-  const isSlower = offered?.fps && offered.fps - fps > Math.max(2, offered.fps * 0.15);
-  return [
-    `${width}×${height}${isSmaller ? ` of ${offered.width}×${offered.height}` : ''}`,
-    layer !== null && layers > 1 && `layer ${layer + 1}/${layers}`,
-    `${fps} fps${isSlower ? ` of ${offered.fps}` : ''}`,
-    codec && codec.toUpperCase(),
-  ].filter(Boolean).join(' · ');
-}
-
-export const clock = (ms) => {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  return (parts[0] ? parts : parts.slice(1)).map((part, i) => (i ? String(part).padStart(2, '0') : part)).join(':');
-};
-
-// ─── page ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const $ = (id) => document.getElementById(id);
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
-const icon = (name, extra = '') => {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('class', `icon ${extra}`.trim());
-  svg.setAttribute('aria-hidden', 'true');
-  const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-  use.setAttribute('href', `#i-${name}`);
-  svg.append(use);
-  return svg;
-};
-const store = {
-  get(key) { try { return localStorage.getItem(`sfu.${key}`); } catch { return null; } },
-  set(key, value) { try { localStorage.setItem(`sfu.${key}`, value); } catch { /* private mode */ } },
-};
-const setText = (element, text) => { if (element.textContent !== text) element.textContent = text; };
-
-function toast(text, { problem = false, ms = 4_000 } = {}) {
-  const element = make('div', { className: problem ? 'toast problem' : 'toast', textContent: text });
-  $('toasts').append(element);
-  while ($('toasts').children.length > 4) $('toasts').firstChild.remove();
-  setTimeout(() => element.remove(), problem ? ms * 2 : ms);
-}
-
-/** Gathers what happens at once: five joins make one line. */
-function gather(ms, tell) {
-  let names = [];
-  let timer = null;
-  return (name) => {
-    names.push(name);
-    timer ??= setTimeout(() => { const all = names; names = []; timer = null; tell(all); }, ms);
-  };
-}
-const told = (names, one, many) => (names.length <= 2 ? names.map((name) => `${name} ${one}`) : [`${names.length} people ${many}`]);
-
-function fillSelect(select, devices, chosen, fallback) {
-  const options = devices.map((device, index) =>
-    make('option', { value: device.deviceId, textContent: device.label || `${fallback} ${index + 1}` }));
-  if (!options.length) options.push(make('option', { value: '', textContent: `No ${fallback.toLowerCase()} found` }));
-  select.replaceChildren(...options);
-  select.disabled = !devices.length;
-  if (devices.some((device) => device.deviceId === chosen)) select.value = chosen;
-}
-
-function paintAvatar(element, name) {
-  setText(element, initials(name || '?'));
-  element.style.setProperty('--hue', hue(name || '?'));
-}
+import { chooseVisible, clock, gridCapacity, packFocus, packGrid, pictureLine, rect, roomName } from './layout.js';
+import { PeopleView, showReaction } from './people.js';
+import { $, fillSelect, gather, icon, make, paintAvatar, setText, store, toast, told } from './ui.js';
 
 /** Camera and microphone before there is a call; hands its tracks over when one begins. */
 class Lobby {
@@ -212,7 +46,7 @@ class Lobby {
 
   show(notice = '') {
     $('lobby').hidden = false;
-    $('call').hidden = true;
+    $('call').hidden = $('returning').hidden = true;
     setText($('lobby-title'), notice ? 'Join again?' : this.invited ? `Join ${$('room').value}` : 'Ready to join?');
     $('lobby-notice').hidden = !notice;
     setText($('lobby-notice'), notice);
@@ -319,11 +153,12 @@ class TileView {
     this.name = make('span');
     this.state = make('em');
     this.note = make('div', { className: 'note', hidden: true });
+    this.hand = make('div', { className: 'raised', hidden: true, ariaHidden: 'true' }, icon('hand'));
     this.info = make('div', { className: 'info' });
     this.pin = make('button', { className: 'pin', type: 'button', onclick: () => call.pin(key) }, icon('pin'));
     this.avatar = make('div', { className: 'avatar', ariaHidden: 'true' });
     this.element = make('div', { className: 'tile new' },
-      this.avatar, this.note, this.info, make('div', { className: 'label' }, icon('mic-off'), this.name, this.state), this.pin);
+      this.avatar, this.note, this.info, this.hand, make('div', { className: 'label' }, icon('mic-off'), this.name, this.state), this.pin);
     Object.assign(this.element.dataset, { testid: 'tile', pid: participant.pid, source, key });
     this.element.ondblclick = () => call.pin(key);
     $('tiles').append(this.element);
@@ -351,6 +186,8 @@ class TileView {
     const name = participant.isLocal ? 'You' : participant.name;
     setText(this.name, screen ? `${name} — screen` : name);
     setText(this.state, participant.conn === 'reconnecting' ? 'reconnecting…' : '');
+    this.hand.hidden = screen || !participant.hand;
+    element.classList.toggle('away', participant.conn === 'reconnecting');
     paintAvatar(this.avatar, participant.name);
     const mic = participant.microphone;
     element.classList.toggle('silent', !screen && (!mic || mic.muted));
@@ -359,7 +196,7 @@ class TileView {
     element.dataset.pid = participant.pid;
     element.dataset.tid = tile?.publication?.tid ?? '';
     element.setAttribute('role', 'group');
-    element.setAttribute('aria-label', `${name}${screen ? ', screen' : ''}${!mic || mic.muted ? ', microphone off' : ''}`);
+    element.setAttribute('aria-label', `${name}${screen ? ', screen' : ''}${!mic || mic.muted ? ', microphone off' : ''}${participant.hand ? ', hand raised' : ''}`);
     tile?.video.classList.toggle('mirror', participant.isLocal && this.call.mirrored);
     const pinned = this.call.pinned === this.key;
     const verb = pinned ? 'Show everybody alike' : 'Show large';
@@ -384,24 +221,27 @@ class TileView {
 /** The call on the screen, as long as its room lasts. */
 class Call {
   views = new Map(); pinned = null; visible = []; mirrored = store.get('mirror') !== 'off'; started = Date.now();
-  #frame = 0; #intervals = []; #off = []; #stopMeter = () => {}; #metered = null; #wakeLock = null;
+  #frame = 0; #intervals = []; #off = []; #stopMeter = () => {}; #metered = null; #wakeLock = null; #banner = null;
   #joined = gather(700, (names) => told(names, 'joined', 'joined').forEach((line) => toast(line)));
   #left = gather(700, (names) => told(names, 'left', 'left').forEach((line) => toast(line)));
 
   constructor(room, lobby) {
     this.room = room;
     this.lobby = lobby;
+    this.people = new PeopleView(room);
     this.more = make('div', { className: 'tile overflow', hidden: true, onclick: () => this.act('people') });
     $('tiles').append(this.more);
     const on = (type, listener) => this.#off.push(room.on(type, listener));
     on('status', () => this.paintStatus());
+    on('pending', () => this.paintButtons());
+    this.peopleEvents(on);
     on('joined', ({ participant }) => { this.#joined(participant.name); this.changed(); });
     on('left', ({ participant }) => { this.#left(participant.name); this.changed(); });
     for (const type of ['updated', 'published', 'unpublished', 'muted', 'unmuted']) on(type, () => this.changed());
     on('published', ({ publication, participant }) => {
       if (publication.source === 'screen' && !participant.isLocal) toast(`${participant.name} shares a screen`);
     });
-    on('speakers', () => { for (const view of this.views.values()) view.paint(); this.paintPeople(); if (this.crowded) this.changed(); });
+    on('speakers', () => { for (const view of this.views.values()) view.paint(); this.people.paint(); if (this.crowded) this.changed(); });
     on('audioBlocked', ({ blocked }) => { $('hear').hidden = !blocked; });
     on('deviceLost', ({ publication, error }) => toast(`${publication.source === 'mic' ? 'Microphone' : 'Camera'} stopped. ${error?.message ?? ''}`, { problem: true }));
     on('warning', ({ error }) => { if (error.name !== 'SFUError') console.warn(error); });
@@ -413,11 +253,40 @@ class Call {
     $('hear').hidden = !room.audioBlocked;
     $('hear').onclick = () => room.startAudio().catch((error) => toast(error.message, { problem: true }));
     setText($('room-name'), room.name);
-    $('lobby').hidden = true;
+    $('lobby').hidden = $('returning').hidden = true;
     $('call').hidden = false;
     this.keepAwake();
     this.update();
     this.paintStatus();
+  }
+
+  peopleEvents(on) {
+    const { room } = this;
+    const who = (one) => one?.name ?? 'A moderator';
+    for (const type of ['lobby', 'permissions', 'room', 'admitted']) on(type, () => this.changed());
+    on('reaction', ({ participant, emoji }) => {
+      const view = participant && this.views.get(participant.isLocal ? 'me:camera' : `${participant.pid}:camera`);
+      showReaction(emoji, view?.element, participant?.name ?? '');
+    });
+    on('forceMuted', ({ publication, muted, locked, by }) => {
+      const what = publication.source === 'mic' ? 'microphone' : publication.source;
+      if (muted) toast(`${who(by)} muted your ${what}${locked ? ' for now' : ''}`);
+      else if (!locked) toast(`You may use your ${what} again`);
+    });
+    on('unmuteRequest', ({ source, by }) => this.askToUnmute(source, who(by)));
+    on('stopped', ({ publication, by }) => toast(`${who(by)} stopped your ${publication.source === 'screen' ? 'screen sharing' : publication.source}`));
+    on('room', ({ locked, by }) => { if (by && !by.isLocal && locked !== this.wasLocked) toast(`${by.name} ${locked ? 'locked' : 'unlocked'} the call`); this.wasLocked = locked; });
+    on('dataLost', ({ lost }) => console.warn(`${lost} messages were lost while we were away`));
+    on('needsUser', ({ text }) => { room.leave(); this.lobby.askToken(text); });
+    on('move', ({ room: next, token }) => { this.next = { room: next, token, name: room.me.name, withMedia: !!(room.me.microphone || room.me.camera) }; room.leave('moved'); });
+    this.wasLocked = room.locked;
+  }
+
+  askToUnmute(source, by) {
+    setText($('unmute-text'), `${by} asks you to ${source === 'mic' ? 'unmute' : 'turn your camera on'}`);
+    $('unmute').hidden = false;
+    $('unmute-yes').onclick = () => { $('unmute').hidden = true; this.toggle(source === 'mic' ? 'mic' : 'camera'); };
+    $('unmute-no').onclick = () => { $('unmute').hidden = true; };
   }
 
   // A burst of events is one repaint.
@@ -425,6 +294,8 @@ class Call {
 
   update() {
     const { room } = this;
+    const { me } = room;
+    this.remember();
     const wanted = new Map();
     const others = [...room.participants.values()].filter((one) => one.publications.size || !['whep', 'recorder'].includes(one.kind));
     const hasFace = (one) => (one.camera && !one.camera.muted ? 0 : 1);
@@ -438,11 +309,13 @@ class Call {
     this.wanted = wanted;
     this.layout();
     for (const view of this.views.values()) view.paint();
-    this.paintPeople();
+    this.people.paint();
     this.paintButtons();
     const count = room.participants.size + 1;
     for (const element of document.querySelectorAll('#call .count')) setText(element, String(count));
-    $('alone').hidden = others.length > 0;
+    $('alone').hidden = others.length > 0 || room.waiting || room.lobby.size > 0;
+    $('waiting').hidden = !room.waiting;
+    if (me.microphone && !me.microphone.muted) $('unmute').hidden = true;
     document.title = `${room.name} (${count}) — sfu`;
   }
 
@@ -450,7 +323,8 @@ class Call {
     const { clientWidth: width, clientHeight: height } = $('stage');
     if (!width || !height || !this.wanted) return;
     const gap = width < 700 ? 6 : 10;
-    const focusKey = this.pinned ?? this.keys.find((key) => key.endsWith(':screen')) ?? null;
+    const spotlight = [`${this.room.spotlight}:screen`, `${this.room.spotlight}:camera`].find((key) => this.keys.includes(key));
+    const focusKey = this.pinned ?? spotlight ?? this.keys.find((key) => key.endsWith(':screen')) ?? null;
     const speaking = this.room.speakers.active.filter((one) => !one.isLocal).map((one) => `${one.pid}:camera`);
     const places = new Map();
     let overflow = null;
@@ -507,52 +381,42 @@ class Call {
     this.update();
   }
 
+  /** A quiet line, and none for what is over in a moment. */
   paintStatus() {
-    const { status } = this.room;
-    $('banner').classList.toggle('show', status.state !== 'live' && status.state !== 'ended');
-    setText($('banner'), status.state === 'live' || status.state === 'ended' ? '' : status.text);
-    $('banner').dataset.state = status.state;
-    $('banner').dataset.what = status.what ?? '';
-  }
-
-  paintPeople() {
-    if ($('people').hidden) return;
-    const all = [this.room.me, ...this.room.participants.values()];
-    const rows = all.slice(0, 300).map((one) => {
-      const avatar = make('span', { className: 'avatar', ariaHidden: 'true' });
-      paintAvatar(avatar, one.name);
-      const who = make('span', { className: 'who', textContent: one.isLocal ? `${one.name} (you)` : one.name });
-      const words = [one.conn === 'reconnecting' && 'reconnecting…', one.screen && 'shares a screen', one.kind !== 'web' && one.kind].filter(Boolean);
-      if (words.length) who.append(make('small', { textContent: words.join(' · ') }));
-      const state = (source, name) => {
-        const on = one[source] && !one[source].muted;
-        const element = icon(on ? name : `${name}-off`, on ? name : 'missing');
-        element.removeAttribute('aria-hidden');
-        element.setAttribute('role', 'img');
-        element.setAttribute('aria-label', `${source} ${on ? 'on' : 'off'}`);
-        return element;
-      };
-      return make('li', { className: one.speaking ? 'speaking' : '' }, avatar, who, state('microphone', 'mic'), state('camera', 'camera'));
-    });
-    if (all.length > rows.length) rows.push(make('li', { className: 'soft', textContent: `and ${all.length - rows.length} more` }));
-    $('people-list').replaceChildren(...rows);
+    const { state, what = '', text } = this.room.status;
+    const isFine = ['live', 'ended', 'waiting'].includes(state);
+    clearTimeout(this.#banner);
+    const show = () => {
+      $('banner').classList.toggle('show', !isFine);
+      setText($('banner'), isFine ? '' : text);
+      $('banner').dataset.state = state;
+      $('banner').dataset.what = what;
+    };
+    $('call').dataset.status = state;
+    const isShown = $('banner').classList.contains('show');
+    if (isFine || isShown || state === 'connecting' || what === 'both') show(); else this.#banner = setTimeout(show, BANNER_MS);
   }
 
   paintButtons() {
     const { me } = this.room;
+    const waits = { mic: !!me.microphone?.unconfirmed, camera: !!me.camera?.unconfirmed, hand: this.room.pending.has('hand') };
     const on = { mic: !!me.microphone && !me.microphone.muted, camera: !!me.camera && !me.camera.muted, screen: !!me.screen };
     const words = {
       mic: [`${on.mic ? 'Mute microphone' : 'Unmute microphone'} (M)`, on.mic], camera: [`${on.camera ? 'Stop camera' : 'Start camera'} (V)`, on.camera],
       screen: [`${on.screen ? 'Stop sharing' : 'Share your screen'} (S)`, on.screen], devices: ['Camera, microphone, speaker'],
       info: ['What each picture receives (I)', $('call').classList.contains('show-info')], invite: ['Copy invite link (C)'],
+      hand: [`${me.hand ? 'Lower your hand' : 'Raise your hand'} (H)`, me.hand],
       people: ['People (P)', !$('people').hidden], more: ['More'], leave: ['Leave (Shift+L)'],
     };
     for (const [action, [title, pressed]] of Object.entries(words)) {
       for (const button of document.querySelectorAll(`.bar [data-action="${action}"]`)) {
         button.title = button.ariaLabel = title;
         if (pressed !== undefined) button.setAttribute('aria-pressed', pressed);
+        // What is wanted shows at once, and that the server has not heard of it yet.
+        button.classList.toggle('pending', (waits[action] ?? false) && ['reconnecting', 'syncing', 'needsUser'].includes(this.room.status.state));
       }
     }
+    setText($('more-hand'), me.hand ? 'Lower your hand' : 'Raise your hand');
     $('sharing').hidden = !on.screen;
     const canShare = sfu.supported().screen;
     for (const button of document.querySelectorAll('button[data-action="screen"]')) button.disabled = button.hidden = !canShare;
@@ -579,8 +443,11 @@ class Call {
   async act(action, button) {
     if (action === 'people') {
       $('people').hidden = !$('people').hidden;
-      this.paintPeople();
+      this.people.paint();
       this.paintButtons();
+    } else if (action === 'hand') {
+      this.room.raiseHand(!this.room.desired.hand).catch((error) => toast(error.message, { problem: true })).finally(() => this.changed());
+      this.changed();
     } else if (action === 'info') {
       $('call').classList.toggle('show-info');
       this.paintButtons();
@@ -651,6 +518,13 @@ class Call {
     this.changed();
   }
 
+  /** For a reload: who we were, and what was on. */
+  remember() {
+    const { me } = this.room;
+    const on = (publication) => !!publication && !publication.muted;
+    tab.set({ room: this.room.name, name: me.name, camera: on(me.camera), mic: on(me.microphone) });
+  }
+
   async keepAwake() {
     try { this.#wakeLock = await navigator.wakeLock?.request('screen'); } catch { /* battery saver says no */ }
   }
@@ -664,15 +538,40 @@ class Call {
     for (const view of this.views.values()) view.remove();
     this.more.remove();
     for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
-    $('people').hidden = true;
+    for (const id of ['people', 'knock', 'unmute', 'waiting']) $(id).hidden = true;
+    clearTimeout(this.#banner);
     $('call').classList.remove('show-info');
     document.title = 'sfu';
     current = null;
+    tab.set(null);
+    if (this.next) { $('call').hidden = true; join(this.lobby, this.next); return; }
     this.lobby.show(ended.text);
   }
 }
 
 let current = null;
+const BANNER_MS = 700;
+
+/** What this tab does, as long as it lives; a reload finds it again. */
+const tab = {
+  get() { try { return JSON.parse(sessionStorage.getItem('sfu.call')); } catch { return null; } },
+  set(value) { try { if (value) sessionStorage.setItem('sfu.call', JSON.stringify(value)); else sessionStorage.removeItem('sfu.call'); } catch { /* none */ } },
+};
+
+/** After a reload: straight back into the call, with what was on before. */
+async function comeBack(lobby) {
+  const had = tab.get();
+  const here = new URLSearchParams(location.search).get('room');
+  if (!had || had.room !== here || !await sfu.resumable({ room: had.room }).catch(() => false)) return false;
+  $('lobby').hidden = true;
+  $('returning').hidden = false;
+  const wants = { camera: had.camera && { deviceId: lobby.devices.camera }, microphone: had.mic && { deviceId: lobby.devices.microphone } };
+  const { camera, microphone } = await sfu.captureBoth(wants);
+  lobby.camera = camera;
+  lobby.microphone = microphone;
+  await join(lobby, { name: had.name, room: had.room, withMedia: true });
+  return true;
+}
 
 async function join(lobby, { name, room: roomId, token, withMedia }) {
   lobby.busy(true);
@@ -705,7 +604,7 @@ async function join(lobby, { name, room: roomId, token, withMedia }) {
 function keyboard(event) {
   if (!current || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
   if (event.target.closest?.('input, select, textarea')) return;
-  const action = { m: 'mic', v: 'camera', s: 'screen', i: 'info', p: 'people', c: 'invite' }[event.key];
+  const action = { m: 'mic', v: 'camera', s: 'screen', i: 'info', p: 'people', c: 'invite', h: 'hand' }[event.key];
   if (action && !event.shiftKey && !event.repeat) { event.preventDefault(); current.act(action); }
   if (event.key === 'L' && event.shiftKey) { current.act('leave'); return; }
   // Hold the space bar to say one thing.
@@ -735,8 +634,11 @@ function start() {
     else if (!$('lobby').hidden) lobby.list();
   });
   const { ok, missing } = sfu.supported();
-  lobby.show();
-  if (!ok) { lobby.error(`This browser lacks ${missing.join(', ')}.`); lobby.busy(true); }
+  comeBack(lobby).then((isBack) => {
+    if (isBack) return;
+    lobby.show();
+    if (!ok) { lobby.error(`This browser lacks ${missing.join(', ')}.`); lobby.busy(true); }
+  });
 }
 
 if (typeof document !== 'undefined') start();

@@ -54,7 +54,8 @@ final class GatewayHarness: Sendable {
 
     init(
         _ configuration: GatewayConfiguration = GatewayConfiguration(),
-        seal: ResumeSeal = ResumeSeal()
+        seal: ResumeSeal = ResumeSeal(),
+        events: (any EventSink)? = nil
     ) async {
         let shared = SharedTime()
         clock = shared
@@ -64,6 +65,7 @@ final class GatewayHarness: Sendable {
             verifier: FakeVerifier(),
             configuration: configuration,
             seal: seal,
+            events: events,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             clock: { shared.now },
             wallClock: { UInt64(shared.now.microseconds / 1000) + 1_795_000_000_000 }

@@ -21,6 +21,9 @@ struct HTTPServerTests {
             #expect(policy.contains("frame-ancestors 'self' https://chat.example"))
             for (path, type) in [
                 ("/app.js", "text/javascript; charset=utf-8"), ("/app.css", "text/css; charset=utf-8"),
+                ("/layout.js", "text/javascript; charset=utf-8"),
+                ("/people.js", "text/javascript; charset=utf-8"),
+                ("/ui.js", "text/javascript; charset=utf-8"),
                 ("/sdk/sfu.js", "text/javascript; charset=utf-8"),
                 ("/sdk/sfu.d.ts", "text/plain; charset=utf-8"),
             ] {

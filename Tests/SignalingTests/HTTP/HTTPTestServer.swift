@@ -161,6 +161,7 @@ struct HTTPTestServer: Sendable {
     static func with(
         _ change: (inout SignalingConfiguration) -> Void = { _ in },
         unreadiness: String? = nil,
+        events: (any EventReader)? = nil,
         _ body: (HTTPTestServer) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -181,7 +182,8 @@ struct HTTPTestServer: Sendable {
             tokens: tokens,
             unreadiness: { unreadiness },
             statistics: { Self.statistics },
-            shutdown: {}
+            shutdown: {},
+            events: events.map { EventBackend(reader: $0, tokens: tokens) }
         )
         var logger = Logger(label: "test")
         logger.logLevel = .critical

@@ -49,7 +49,7 @@ export interface ConnectOptions {
   url?: string | URL;
   /** A token of the chat server. */
   token?: string;
-  /** Asked for a token at the start, and again when the old one has expired. */
+  /** Asked for a token at the start, again a minute before the stay ends, and when the old one has expired. */
   getToken?: () => string | Promise<string>;
   /** Who joins when the server runs with `--dev` and there is no token. */
   user?: User;
@@ -147,6 +147,10 @@ export declare class Publication {
   readonly source: Source;
   readonly name?: string;
   readonly muted: boolean;
+  /** `pid` of the moderator who muted it, or `server`; null where its publisher did. */
+  readonly mutedBy: string | null;
+  /** Its publisher cannot unmute it. */
+  readonly locked: boolean;
   /** MIME subtype in lower case, once known. */
   readonly codec?: string;
   readonly width?: number;
@@ -165,6 +169,8 @@ export declare class Publication {
 export declare class LocalPublication extends Publication {
   /** Waits for the server's confirmation. */
   readonly pending: boolean;
+  /** Whether the server still has to confirm it, or its newest mute. */
+  readonly unconfirmed: boolean;
   readonly sender: RTCRtpSender | null;
   /** Simulcast layers, lowest first; empty for a single encoding. */
   readonly rids: string[];
@@ -194,8 +200,11 @@ export declare class Participant {
   readonly kind: string;
   readonly role?: string;
   readonly attrs: Record<string, unknown>;
-  /** `active`, or `reconnecting` while the server does not hear from it. */
-  readonly conn: string;
+  /** `active`; `reconnecting` while the server does not hear from it; `mediaOnly`, `signalOnly`. */
+  readonly conn: "active" | "reconnecting" | "mediaOnly" | "signalOnly";
+  readonly hand: boolean;
+  /** When it raised its hand, `Date.now()` of the server; null while it is down. */
+  readonly handAt: number | null;
   readonly joinedAt?: number;
   readonly isLocal: boolean;
   readonly speaking: boolean;
@@ -297,10 +306,10 @@ export type Ended = { code: number; reason: string; text: string };
 
 /** `state` is for programs, `text` for people. */
 export interface Status {
-  readonly state: "connecting" | "live" | "reconnecting" | "ended";
-  /** What is being reconnected: with `signal` alone sound and picture go on. */
-  readonly what?: "signal" | "media" | "both";
-  /** `Date.now()` of the change. */
+  readonly state: "connecting" | "waiting" | "live" | "degraded" | "reconnecting" | "syncing" | "needsUser" | "ended";
+  /** What is being reconnected: with `signal` alone sound and picture go on. What is degraded: `signal` or `audio`. */
+  readonly what?: "signal" | "media" | "both" | "audio";
+  /** `Date.now()` of the change; while reconnecting, of the loss. */
   readonly since: number;
   readonly text: string;
   readonly ended?: Ended;
@@ -321,8 +330,92 @@ export interface RoomStats {
   readonly lastSeq: number;
 }
 
+/** Somebody who waits to be let in. */
+export interface Waiting {
+  readonly pid: string;
+  readonly uid: string;
+  readonly name?: string;
+  readonly since: number;
+}
+
+export interface DataMessage {
+  /** null: the server, or somebody who has left. */
+  from: Participant | null;
+  pid?: string;
+  uid?: string;
+  topic: string;
+  mid: string;
+  payload: any;
+  /** It was sent by another device of our own user. */
+  self: boolean;
+}
+
+export interface DataReceipt {
+  readonly mid: string;
+  readonly accepted: boolean;
+  /** Sessions that it was queued for; unknown (0) for an unreliable one. */
+  readonly deliveredTo: number;
+  readonly relaySeq?: number;
+  readonly duplicate?: boolean;
+}
+
+/** Something that happened to the connection. `at` is `Date.now()`. */
+export interface TimelineEntry {
+  readonly at: number;
+  /** `closed`, `welcome`, `resumed`, `gap`, `slept`, `network`, `media`, `status`, `warning`, `ended`. */
+  readonly what: string;
+  readonly [detail: string]: any;
+}
+
+export interface Diagnosis {
+  /** In one sentence; `code` is `ok` where nothing was found. */
+  readonly verdict: { readonly code: string; readonly text: string };
+  /** The server's answer to `diag.get`, or `{ error }`. */
+  readonly server: any;
+  readonly local: any;
+  readonly timeline: readonly TimelineEntry[];
+}
+
+/** Everything that the application wants, whatever became of the session. */
+export interface Desired {
+  readonly publications: ReadonlyArray<{ cid: string; kind: Kind; source: Source; muted: boolean; name?: string }>;
+  readonly subscriptions: { readonly auto: boolean; readonly set: readonly any[] };
+  readonly view: { readonly tiles: readonly any[] };
+  readonly hand: boolean;
+  readonly name?: string;
+  readonly attrs?: Record<string, string | null>;
+}
+
 export interface RoomEvents {
   status: Status;
+  /** We came back after a loss. */
+  resumed: { ms: number; outcome: "replay" | "delta" | "snapshot" | "rejoin" | "fresh" };
+  /** The token has expired and there is no other one: ask for one, then `authenticate`. */
+  needsUser: Ended;
+  /** The stay ends in so many milliseconds; with `getToken` nothing needs to be done. */
+  tokenExpiring: { inMs: number };
+  /** Something that we want waits for the server's word, or has it. */
+  pending: { key: string; isPending: boolean };
+  /** A moderator let us in. */
+  admitted: Record<string, never>;
+  data: DataMessage;
+  /** So many reliable messages are lost for good: we were away for too long. */
+  dataLost: { lost: number };
+  reaction: { participant: Participant | null; uid: string; emoji: string };
+  /** Lock, waiting room, spotlight or meta changed. */
+  room: { locked: boolean; hasLobby: boolean; spotlight: string | null; meta: Record<string, string>; by: Participant | null };
+  /** What we may do changed. */
+  permissions: { role?: string; grants: any; by: Participant | null };
+  /** For those who may admit: who waits now, and what changed. */
+  lobby: { waiting: Waiting[]; change?: "waiting" | "admitted" | "denied" | "left"; who?: { pid: string; uid?: string; name?: string } };
+  /** A moderator muted a publication of ours, or changed whether we may unmute it. */
+  forceMuted: { publication: LocalPublication; muted: boolean; locked: boolean; by: Participant | null };
+  /** A moderator asks us to unmute. */
+  unmuteRequest: { source: Source; publication: LocalPublication | null; by: Participant | null };
+  /** The server ended a publication of ours. */
+  stopped: { publication: LocalPublication; by: Participant | null };
+  /** The server asks us to go to another room, with a token that opens it. */
+  move: { room: string; token: string; reason?: string };
   joined: { participant: Participant };
   left: { participant: Participant; reason?: string };
   updated: { participant: Participant };
@@ -356,6 +449,21 @@ export declare class Room extends EventTarget {
   readonly speakers: { readonly dominant: Participant | null; readonly active: readonly Participant[] };
   readonly grants: any;
   readonly limits: any;
+  /** We wait to be let in; `admitted` tells when. What is published meanwhile is sent then. */
+  readonly waiting: boolean;
+  /** Nobody new comes in. */
+  readonly locked: boolean;
+  /** Who comes to the locked room waits in `lobby`. */
+  readonly hasLobby: boolean;
+  readonly meta: Record<string, string>;
+  /** `pid` of whom everybody should see large. */
+  readonly spotlight: string | null;
+  readonly lobby: ReadonlyMap<string, Waiting>;
+  /** Keys of what we want and the server has not confirmed yet. */
+  readonly pending: ReadonlySet<string>;
+  readonly desired: Desired;
+  /** What happened to the connection, newest last; at most 256 entries. */
+  readonly timeline: readonly TimelineEntry[];
   readonly audioBlocked: boolean;
   readonly peerConnection: RTCPeerConnection | null;
 
@@ -385,15 +493,51 @@ export declare class Room extends EventTarget {
   setVolume(participant: Participant | string, volume: number): void;
   /** To be called in a click after `audioBlocked`. */
   startAudio(): Promise<void>;
-  updateMe(change: { name?: string; attrs?: Record<string, unknown> }): Promise<void>;
+  /** Attributes that are null are removed. */
+  updateMe(change: { name?: string; attrs?: Record<string, string | null> }): Promise<void>;
+  setName(name: string): Promise<void>;
+  raiseHand(raised?: boolean): Promise<void>;
+  /** Shown to everybody for a moment, or lost with the connection. */
+  react(emoji: string): void;
+  /** Any JSON of at most 15 KiB. Reliable (the default): exactly once, also over lost connections. */
+  sendData(payload: unknown, options?: {
+    to?: Participant | string | Array<Participant | string>; topic?: string; reliable?: boolean; mid?: string;
+  }): Promise<DataReceipt>;
+
+  // For those with the grant `moderate`; a target is a participant, its pid, or a publication where that makes sense.
+  /** `lock`: it cannot unmute by itself. */
+  mute(target: Participant | Publication | string, options?: { source?: Source; lock?: boolean }): Promise<void>;
+  /** Everybody who does not moderate. */
+  muteAll(options?: { source?: Source; lock?: boolean }): Promise<void>;
+  askToUnmute(target: Participant | Publication | string, options?: { source?: Source }): Promise<void>;
+  kick(target: Participant | string, options?: { reason?: string; banSeconds?: number }): Promise<void>;
+  setRole(target: Participant | string, role?: string, grants?: Record<string, unknown>): Promise<void>;
+  stopShare(target: Participant | string): Promise<void>;
+  setSpotlight(target: Participant | string | null): Promise<void>;
+  lock(locked?: boolean, options?: { lobby?: boolean }): Promise<void>;
+  unlock(): Promise<void>;
+  /** Lets in somebody of `lobby`, or turns it away. */
+  admit(target: Waiting | string, admit?: boolean): Promise<void>;
+  /** Merged into `meta`; null removes a key. */
+  updateRoom(meta: Record<string, string | null>): Promise<void>;
+  roster(query?: { after?: string; limit?: number; filter?: Record<string, unknown> }): Promise<{
+    participants: any[]; next?: string; total: number; rev: number;
+  }>;
+
+  /** Why somebody is not heard or seen; without a target, what the server knows of us. */
+  diag(target?: Participant | Publication | string, options?: { source?: Source }): Promise<Diagnosis>;
   stats(): Promise<RoomStats>;
-  /** Any request of the protocol. */
-  request(type: string, data?: unknown): Promise<any>;
+  /** After the status `needsUser`: comes back with another token, from `getToken` where none is given. */
+  authenticate(token?: string): void;
+  /** Any request of the protocol. `key`: a newer one replaces it while it waits for a connection. */
+  request(type: string, data?: unknown, options?: { key?: string; isFirst?: boolean; abort?: AbortSignal }): Promise<any>;
   leave(reason?: string): Promise<void>;
 }
 
-/** Resolves when the room's members are known; media may still be connecting (`status` says so). */
+/** Resolves when the room's members are known, or when we wait to be let in; media may still be connecting (`status` says so). */
 export declare function connect(options: ConnectOptions): Promise<Room>;
+/** Whether `connect` with the same options would come back as the participant that this tab was before a reload. */
+export declare function resumable(options: ConnectOptions): Promise<boolean>;
 
 export interface DeviceList {
   cameras: MediaDeviceInfo[];
@@ -415,6 +559,16 @@ export declare function supported(): { ok: boolean; screen: boolean; sinkId: boo
 export declare function backoff(attempt: number, options?: { random?: () => number; cap?: number; first?: number }): number;
 export declare function parseFrame(text: string): any[];
 export declare function closeRule(code: number): "resume" | "end" | "fix";
+/** What a closed socket leads to: another dial, sleep, another token, a question, or the end. */
+export declare function afterClose(code: number, known?: {
+  bye?: { afterMs?: number; spreadMs?: number } | null; dials?: number; attempts?: number; wasWelcomed?: boolean; isResuming?: boolean;
+  canRenew?: boolean; hasRenewed?: boolean; isVisible?: boolean; lostMs?: number; windowMs?: number; random?: () => number;
+}): { next: "dial" | "sleep" | "renew" | "ask" | "end"; delay?: number; forget?: boolean; ended?: Ended };
+export declare function describeStatus(known: {
+  isLive?: boolean; isOpen?: boolean; isDialing?: boolean; hasMedia?: boolean; wasLive?: boolean; isWaiting?: boolean; isBlocked?: boolean; slow?: string;
+}): Pick<Status, "state" | "what" | "text">;
+export declare function audioCounts(receive: ReadonlyMap<string, { kind: string; packets: number; lost: number }>): { packets: number; lost: number };
+export declare function losesAudio(before: { packets: number; lost: number }, now: { packets: number; lost: number }): boolean;
 export declare function simulcastEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
 export declare function screenEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
 export declare function applyLayers(
@@ -433,13 +587,30 @@ export declare function socketURL(options: Pick<ConnectOptions, "url" | "room" |
 /** The signaling machine alone: one session over many sockets. */
 export declare class Signal {
   constructor(options: any);
-  readonly state: "idle" | "dialing" | "greeting" | "syncing" | "live" | "waiting" | "needsUser" | "ended";
+  readonly state: "idle" | "dialing" | "greeting" | "rejoining" | "syncing" | "live" | "waiting" | "needsUser" | "ended";
+  readonly open: boolean;
   readonly sid: string;
+  readonly epoch: string;
   readonly lastSeq: number;
+  readonly rev: number;
   readonly rttMs: number | null;
+  readonly resumes: number;
+  /** When the last socket was lost; 0 while there is one. */
+  readonly lostAt: number;
+  /** Events that wait for us at the server, as its last heartbeat said. */
+  readonly lag: number;
+  /** Types of the requests without an answer. */
+  readonly waiting: string[];
   start(): void;
-  request(type: string, data?: unknown): Promise<any>;
+  request(type: string, data?: unknown, options?: { key?: string; isFirst?: boolean; abort?: AbortSignal }): Promise<any>;
   notify(type: string, data?: unknown): void;
+  /** What is wanted was told to a new session: the machine goes on from `rejoining`. */
+  declared(): void;
+  ping(): void;
   probe(): void;
+  tick(): void;
+  /** Dials again from `needsUser`. */
+  again(): void;
+  suspend(): void;
   leave(reason?: string): void;
 }

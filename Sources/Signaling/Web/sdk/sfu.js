@@ -8,6 +8,24 @@ const WATCHDOG_MS = 25_000;
 const PING_MS = 15_000;
 const PROBE_MS = 2_000;
 const DIAL_MS = 10_000;
+const TICK_MS = 5_000;
+/** A page whose timer comes that late has slept. */
+const SLEPT_MS = 3 * TICK_MS;
+const WINDOW_MS = 60_000;
+const MAX_IN_FLIGHT = 64;
+const MAX_QUEUE = 512;
+const MAX_RULES = 512;
+const MAX_TIMELINE = 256;
+const MAX_SEEN_DATA = 1_024;
+/** What a first message may have where the server says nothing else; an offer that makes it longer follows by itself. */
+const HELLO_BYTES = 16 * 1_024;
+/** How long a reloaded page waits for the one before it to be gone. */
+const LOCK_MS = 400;
+/** How long the first offer after a reload waits for what was published before it. */
+const HOLD_MS = 300;
+const DATA_BYTES = 15 * 1_024;
+/** Where a connection that works is called slow, or lossy over five seconds. */
+const SLOW = { lag: 128, rttMs: 1_500, packets: 50, loss: 0.12 };
 const ACK = { events: 32, bytes: 16_384, ms: 2_000 };
 const VIEW_MS = 100;
 const DEMAND_HOLD_MS = 5_000;
@@ -42,6 +60,8 @@ export class EndedError extends SFUError {
 }
 /** The browser or the person refused a device. */
 export class DeviceError extends SFUError {}
+
+const replaced = () => new SFUError('session_lost', 'The connection was replaced meanwhile.', { retryable: true });
 
 const CLOSES = {
   1000: ['closed', 'The server ended the call.'],
@@ -96,7 +116,9 @@ export function closeRule(code) {
 const MACHINE = {
   idle: { connect: 'dialing' },
   dialing: { open: 'greeting', fail: 'waiting', fix: 'needsUser' },
-  greeting: { welcome: 'syncing', fail: 'waiting', fix: 'needsUser' },
+  greeting: { welcome: 'syncing', rejoin: 'rejoining', fail: 'waiting', fix: 'needsUser' },
+  // A new session after a lost one: what the application wants is declared before anything else.
+  rejoining: { declared: 'syncing', fail: 'waiting', fix: 'needsUser' },
   syncing: { synced: 'live', fail: 'waiting', fix: 'needsUser' },
   live: { fail: 'waiting', fix: 'needsUser' },
   waiting: { connect: 'dialing' },
@@ -107,6 +129,32 @@ const MACHINE = {
 export function nextState(state, event) {
   if (event === 'end') return 'ended';
   return MACHINE[state]?.[event] ?? state;
+}
+
+/**
+ * What a closed socket leads to. `next`: `dial` after `delay` ms, `sleep` until the page is looked at, `renew` with another
+ * token at once, `ask` the person, or `end`; `forget`: the session's token is worth nothing any more.
+ */
+export function afterClose(code, {
+  bye, dials = 0, attempts = 4, wasWelcomed = false, isResuming = false, canRenew = false, hasRenewed = false,
+  isVisible = true, lostMs = 0, windowMs = WINDOW_MS, random = Math.random,
+} = {}) {
+  const rule = closeRule(code);
+  const isToken = code === 4401 || code === 4402;
+  if (rule === 'fix') {
+    // A refused resume says nothing of our own token yet.
+    if (isResuming && [4400, 4401, 4403, 4404].includes(code)) return { next: 'dial', delay: 0, forget: true };
+    if (isToken && canRenew && !hasRenewed) return { next: 'renew', forget: code === 4401 };
+    if (isToken && wasWelcomed) return { next: 'ask' };
+  }
+  if (rule !== 'resume') return { next: 'end' };
+  if (!wasWelcomed && dials + 1 >= attempts) {
+    return { next: 'end', ended: { code: 0, reason: 'unreachable', text: 'The server can’t be reached.' } };
+  }
+  const isOutside = lostMs > windowMs;
+  if (isOutside && !isVisible) return { next: 'sleep' };
+  const jitter = backoff(dials, { random, cap: isOutside ? 30_000 : 5_000 });
+  return { next: 'dial', delay: (bye?.afterMs ?? 0) + (bye?.spreadMs ? Math.floor(random() * bye.spreadMs) : jitter) };
 }
 
 const rate = (long) =>
@@ -149,8 +197,12 @@ export function screenEncodings(width, height, { simulcast = true, scalabilityMo
   ];
 }
 
-/** What one stream with spatial layers is sent as for a tile of `maxW` × `maxH`: the layers that remain keep their sizes. */
-function spatialLayers({ scalabilityMode, scaleResolutionDownBy = 1 }, { maxW, maxH }, { width, height }) {
+/**
+ * What one stream with spatial layers is sent as for a tile of `maxW` × `maxH`: the layers that remain keep their sizes.
+ * They would take all the bits of those that go. They get half as many again as in simulcast: with fewer, AV1 leaves out
+ * pictures behind the key frame that the change begins with.
+ */
+function spatialLayers({ scalabilityMode, scaleResolutionDownBy = 1, maxBitrate }, { maxW, maxH }, { width, height }) {
   const [, count, temporal, key = ''] = /^L([23])T([123])(_KEY)?$/.exec(scalabilityMode ?? '') ?? [];
   if (!count || !width || !height) return {};
   const fills = (layers) => {
@@ -159,9 +211,12 @@ function spatialLayers({ scalabilityMode, scaleResolutionDownBy = 1 }, { maxW, m
   };
   let layers = 1;
   while (layers < count && !fills(layers)) layers += 1;
+  const scale = scaleResolutionDownBy * 2 ** (count - layers);
+  const isWhole = layers === Number(count);
   return {
     scalabilityMode: `L${layers}T${temporal}${layers > 1 ? key : ''}`,
-    scaleResolutionDownBy: scaleResolutionDownBy * 2 ** (count - layers),
+    scaleResolutionDownBy: scale,
+    maxBitrate: isWhole ? maxBitrate : Math.min(maxBitrate ?? Infinity, 1.5 * rate(Math.max(width, height) / scale)),
   };
 }
 
@@ -182,7 +237,7 @@ export function applyLayers(encodings, planned, demand, { rates = true, size } =
     if ((encoding.active ?? true) !== active) { encoding.active = active; changed = true; }
     for (const [key, value] of Object.entries(size && active ? spatialLayers(plan, wish, size) : {})) {
       if ((encoding[key] ?? (key === 'scaleResolutionDownBy' ? 1 : undefined)) === value) continue;
-      encoding[key] = value;
+      if (value === undefined) delete encoding[key]; else encoding[key] = value;
       changed = true;
     }
     if (!rates || encoding.maxFramerate === limit) return;
@@ -248,6 +303,38 @@ export function describe(info, isLocal = false) {
   }
 }
 
+/** The status of a room as people should see it, out of what its two halves say. */
+export function describeStatus({ isLive, isOpen, isDialing, hasMedia, wasLive, isWaiting, isBlocked, slow }) {
+  if (isWaiting && isOpen) return { state: 'waiting', text: 'Waiting for somebody to let you in…' };
+  if (!wasLive) {
+    const text = isBlocked ? 'Sound and picture can’t get through: the server’s media port may be blocked. Still trying…'
+      : isOpen ? 'Connecting sound and picture…' : isDialing ? 'Connecting…' : 'The server doesn’t answer. Trying again…';
+    return { state: 'connecting', text };
+  }
+  if (isOpen && hasMedia) {
+    if (!isLive) return { state: 'syncing', text: 'Back again. Catching up…' };
+    if (slow === 'signal') return { state: 'degraded', what: 'signal', text: 'The connection to the server is slow.' };
+    if (slow === 'audio') return { state: 'degraded', what: 'audio', text: 'Your connection loses sound. The others may be hard to understand.' };
+    return { state: 'live', text: 'Connected' };
+  }
+  if (hasMedia) return { state: 'reconnecting', what: 'signal', text: 'Reconnecting to the server. You can go on talking.' };
+  if (isOpen) return { state: 'reconnecting', what: 'media', text: 'Reconnecting sound and picture…' };
+  return { state: 'reconnecting', what: 'both', text: 'Connection lost. Reconnecting…' };
+}
+
+/** Packets of all voices, of the receive statistics. */
+export function audioCounts(receive) {
+  const voices = [...receive.values()].filter((one) => one.kind === 'audio');
+  const sum = (key) => voices.reduce((total, one) => total + one[key], 0);
+  return { packets: sum('packets'), lost: sum('lost') };
+}
+/** Whether so much sound was lost between two counts that words go missing. */
+export function losesAudio(before, now) {
+  const packets = now.packets - before.packets;
+  const lost = now.lost - before.lost;
+  return lost > 0 && packets + lost >= SLOW.packets && lost / (packets + lost) > SLOW.loss;
+}
+
 /** One wish per publication out of many tiles: the largest size, visible if one is, the highest priority. */
 export function collectView(wishes, untiled = []) {
   const byTid = new Map();
@@ -291,29 +378,45 @@ function ticker(ms, tick) {
 /**
  * The socket's machine: idle → dialing → greeting → syncing → live, back by `waiting`, out by `ended`. It keeps the
  * session's counters (request ids, event sequence, acknowledgements) across sockets, so that a resume loses nothing.
+ * It knows envelopes and the session, and nothing of what they are about.
  */
 export class Signal {
   state = 'idle';
-  sid = ''; lastSeq = 0; rev = 0; rttMs = null; resumes = 0;
-  #ws = null; #attempt = 0; #resumeAttempt = 0; #resume = null; #lostAt = 0; #everWelcome = false; #tokenRetried = false;
-  #lastId = 0; #pending = new Map(); #queue = []; #inflight = 64; #replaying = false;
-  #unacked = 0; #unackedBytes = 0; #timers = {}; #heard = 0; #pinged = 0; #stopTicker = null; #bye = null;
+  sid = ''; epoch = ''; lastSeq = 0; rev = 0; rttMs = null; resumes = 0; lostAt = 0; lag = 0;
+  #ws = null; #dials = 0; #attempt = 0; #resume = null; #welcomed = false; #renewed = false; #isResuming = false; #renew = false;
+  #lastId = 0; #pending = new Map(); #queue = []; #inflight = MAX_IN_FLIGHT; #upTo = 0; #isReplaying = false; #isSnapshotDone = false; #nextEpoch = '';
+  #unacked = 0; #unackedBytes = 0; #timers = {}; #heard = 0; #pinged = 0; #ticked = 0; #dialedAt = 0; #stopTicker = null; #bye = null;
 
   /**
-   * @param {{url: string, hello: (resume: object|null, renew: boolean) => Promise<object>, attempts?: number,
-   *   canRenew?: boolean, WebSocket?: any, random?: () => number, now?: () => number,
-   *   on: {welcome: Function, event: Function, state: Function, ended: Function}}} options
+   * `hello` makes the first message's data, with `resume` in it where there is one; `session` is told what a reloaded
+   * page needs to come back, `saved` is what it was told before the reload.
+   * @param {{url: string, hello: (resume: object|null, renew: boolean) => Promise<object>, attempts?: number, saved?: object|null,
+   *   canRenew?: boolean, visible?: () => boolean, WebSocket?: any, random?: () => number, now?: () => number,
+   *   on: {welcome: Function, event: Function, state: Function, ended: Function, refused?: Function, needsUser?: Function,
+   *   resumed?: Function, session?: Function, note?: Function}}} options
    */
-  constructor({ url, hello, on, attempts = 4, canRenew = false, WebSocket = globalThis.WebSocket, random = Math.random, now = () => Date.now() }) {
-    Object.assign(this, { url, hello, on, attempts, canRenew, WebSocket, random, now });
+  constructor({
+    url, hello, on, attempts = 4, saved = null, canRenew = false, visible = () => true, WebSocket = globalThis.WebSocket,
+    random = Math.random, now = () => Date.now(),
+  }) {
+    Object.assign(this, { url, hello, on, attempts, canRenew, visible, WebSocket, random, now });
+    if (!saved?.token) return;
+    this.#resume = { token: saved.token, windowMs: saved.windowMs };
+    this.#attempt = saved.attempt ?? 0;
+    this.sid = saved.sid ?? '';
   }
 
-  get open() { return this.state === 'live' || this.state === 'syncing'; }
+  get open() { return this.state === 'live' || this.state === 'syncing' || this.state === 'rejoining'; }
+  /** Types of the requests that wait for their answers, or for a connection. */
+  get waiting() { return [...this.#pending.values(), ...this.#queue].filter((one) => !one.isOver).map((one) => one.type); }
 
   start() {
-    this.#stopTicker = ticker(5_000, () => this.tick());
-    this.#dial(false);
+    this.#ticked = this.now();
+    this.#stopTicker = ticker(TICK_MS, () => this.tick());
+    this.#dial();
   }
+
+  #note(what, detail) { this.on.note?.(what, detail); }
 
   #go(event, info) {
     const state = nextState(this.state, event);
@@ -322,7 +425,9 @@ export class Signal {
     this.on.state(state, info);
   }
 
-  async #dial(renew) {
+  // One socket after another.
+
+  #dial() {
     clearTimeout(this.#timers.retry);
     this.#go('connect');
     if (this.state !== 'dialing') return;
@@ -335,37 +440,47 @@ export class Signal {
     }
     this.#ws = ws;
     this.#bye = null;
+    this.#isResuming = false;
+    this.#dialedAt = this.now();
     const mine = () => this.#ws === ws;
     this.#timers.dial = setTimeout(() => mine() && this.#drop(4010, 'no answer'), DIAL_MS);
-    ws.onopen = async () => {
-      if (!mine()) return;
-      this.#go('open');
-      let data;
-      try {
-        const resume = this.#resume && { ...this.#resume, attempt: ++this.#resumeAttempt, lastSeq: this.lastSeq, rev: this.rev };
-        data = await this.hello(resume, renew);
-      } catch (error) {
-        if (mine()) { this.#detach(ws); this.#failed(4401, error.message); }
-        return;
-      }
-      if (mine() && this.state === 'greeting') this.#send({ type: 'hello', v: '1.0', data });
-    };
+    ws.onopen = () => mine() && this.#greet(ws, mine);
     ws.onmessage = (message) => mine() && this.#receive(message.data);
     ws.onclose = (event) => {
       if (!mine()) return;
       this.#detach(ws);
-      this.#failed(event.code === 1005 || !event.code ? this.#bye?.code ?? 1006 : event.code, event.reason);
+      const isMute = !event.code || [1000, 1005, 1006].includes(event.code);
+      this.#failed((isMute && this.#bye?.code) || (event.code === 1005 ? 1006 : event.code || 1006), event.reason || this.#bye?.reason);
     };
     ws.onerror = () => {};
   }
 
-  #detach(ws) {
-    clearTimeout(this.#timers.dial);
-    clearTimeout(this.#timers.probe);
-    clearTimeout(this.#timers.ack);
-    this.#timers.ack = undefined;
+  async #greet(ws, mine) {
+    this.#go('open');
+    const attempt = ++this.#attempt;
+    const resume = this.#resume && {
+      token: this.#resume.token, attempt, lastSeq: this.lastSeq, rev: this.rev, ...(this.epoch ? { epoch: this.epoch } : {}),
+    };
+    this.#isResuming = !!resume;
+    // Before it is sent: a page that is reloaded now must not use the same number again.
+    this.#tellSession();
+    let data;
+    try {
+      data = await this.hello(resume, this.#renew);
+    } catch (error) {
+      if (mine()) { this.#detach(ws, 1000); this.#failed(4401, error.message); }
+      return;
+    }
+    if (!mine() || this.state !== 'greeting') return;
+    this.#renew = false;
+    this.#send({ type: 'hello', v: '1.0', data });
+  }
+
+  #detach(ws, code) {
+    for (const name of ['dial', 'probe', 'ack']) { clearTimeout(this.#timers[name]); this.#timers[name] = undefined; }
     ws.onopen = ws.onmessage = ws.onclose = null;
     if (this.#ws === ws) this.#ws = null;
+    if (code !== undefined) try { ws.close(code); } catch { /* already closed */ }
   }
 
   /** Gives up a socket that we no longer believe in. */
@@ -379,55 +494,95 @@ export class Signal {
 
   #failed(code, reason) {
     if (this.state === 'ended') return;
-    const rule = closeRule(code);
-    if ((code === 4401 || code === 4402) && this.canRenew && !this.#tokenRetried) {
-      this.#tokenRetried = true;
-      this.#resume = null;
-      this.#go('fix');
-      this.#dial(true);
-      return;
+    this.lostAt ||= this.now();
+    const verdict = afterClose(code, {
+      bye: this.#bye, dials: this.#dials, attempts: this.attempts, wasWelcomed: this.#welcomed, isResuming: this.#isResuming,
+      canRenew: this.canRenew, hasRenewed: this.#renewed, isVisible: this.visible(), random: this.random,
+      lostMs: this.now() - this.lostAt, windowMs: this.#resume?.windowMs,
+    });
+    this.#note('closed', { code, reason, next: verdict.next, ...(verdict.delay === undefined ? {} : { delay: verdict.delay }) });
+    this.#isResuming = false;
+    if (verdict.forget) this.#forgetSession();
+    switch (verdict.next) {
+      case 'end': this.#end(verdict.ended ?? endedBy(code, reason)); return;
+      case 'ask':
+        this.#go('fix', { code, reason });
+        this.on.needsUser?.(endedBy(code, reason));
+        return;
+      case 'renew':
+        this.#renewed = this.#renew = true;
+        this.#go('fix', { code, reason });
+        this.#dial();
+        return;
+      default:
+        this.#dials += 1;
+        this.#go('fail', { code, reason, delay: verdict.delay });
+        // A hidden page that lost its session long ago sleeps until somebody looks at it.
+        if (verdict.next === 'dial') this.#timers.retry = setTimeout(() => this.#dial(), verdict.delay);
     }
-    if (rule !== 'resume') { this.#end(endedBy(code, reason)); return; }
-    this.#lostAt ||= this.now();
-    if (!this.#everWelcome && this.#attempt + 1 >= this.attempts) {
-      this.#end({ code: 0, reason: 'unreachable', text: 'The server can’t be reached.' });
-      return;
-    }
-    const outside = this.now() - this.#lostAt > (this.#resume?.windowMs ?? 60_000);
-    const jitter = backoff(this.#attempt++, { random: this.random, cap: outside ? 30_000 : 5_000 });
-    const delay = (this.#bye?.afterMs ?? 0) + (this.#bye?.spreadMs ? Math.floor(this.random() * this.#bye.spreadMs) : jitter);
-    this.#go('fail', { code, reason, delay });
-    this.#timers.retry = setTimeout(() => this.#dial(false), delay);
   }
 
   #end(ended) {
     clearTimeout(this.#timers.retry);
     this.#stopTicker?.();
     const ws = this.#ws;
-    if (ws) { this.#detach(ws); try { ws.close(1000); } catch { /* already closed */ } }
-    this.#forget(new EndedError(ended.code, ended.reason, ended.text));
+    if (ws) this.#detach(ws, 1000);
+    const error = new EndedError(ended.code, ended.reason, ended.text);
+    for (const entry of [...this.#pending.values(), ...this.#queue]) entry.settle(error);
+    this.#pending.clear();
+    this.#queue = [];
+    this.#forgetSession();
+    this.#note('ended', { code: ended.code, reason: ended.reason });
     this.#go('end');
     this.on.ended(ended);
   }
 
-  #forget(error) {
-    const lost = [...this.#pending.values(), ...this.#queue];
-    this.#pending.clear();
-    this.#queue = [];
-    for (const entry of lost) entry.reject(error);
+  #forgetSession() {
+    this.#resume = null;
+    this.#tellSession();
+  }
+
+  #tellSession() {
+    const { token, windowMs } = this.#resume ?? {};
+    this.on.session?.(token ? { token, windowMs, sid: this.sid, attempt: this.#attempt } : null);
   }
 
   #send(envelope) {
     try { this.#ws?.send(JSON.stringify(envelope)); } catch { /* onclose follows */ }
   }
 
-  /** A request with exactly one answer; sent again after a resume, refused with `session_lost` when the session is. */
-  request(type, data = {}) {
+  // Requests and notifications.
+
+  /**
+   * A request with exactly one answer, however often it has to be sent for that. `key`: a newer one replaces it while
+   * it has not been sent; `isFirst`: before everything that waits; `abort`: a signal that makes it void.
+   */
+  request(type, data = {}, { key, isFirst = false, abort } = {}) {
     if (this.state === 'ended') return Promise.reject(new EndedError(0, 'ended', 'The call has ended.'));
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ type, data, resolve, reject });
-      this.#flush();
+    if (abort?.aborted) return Promise.reject(replaced());
+    const same = key && this.#queue.find((one) => one.key === key);
+    if (same) { same.data = data; return same.promise; }
+    if (this.#queue.length >= MAX_QUEUE) {
+      return Promise.reject(new SFUError('overloaded', 'Too much waits for the connection to come back.', { retryable: true }));
+    }
+    const entry = { type, data, key, isOver: false };
+    // Its number is used up once it was sent: the entry stays, so that the server sees no gap after a resume.
+    const giveUp = () => {
+      this.#queue = this.#queue.filter((one) => one !== entry);
+      entry.settle(replaced());
+    };
+    entry.promise = new Promise((resolve, reject) => {
+      entry.settle = (error, value) => {
+        if (entry.isOver) return;
+        entry.isOver = true;
+        abort?.removeEventListener('abort', giveUp);
+        if (error) reject(error); else resolve(value);
+      };
     });
+    abort?.addEventListener('abort', giveUp);
+    if (isFirst) this.#queue.unshift(entry); else this.#queue.push(entry);
+    this.#flush();
+    return entry.promise;
   }
 
   #flush() {
@@ -439,8 +594,8 @@ export class Signal {
     }
   }
 
-  #sendRequest(id, entry) {
-    this.#send({ id, type: entry.type, ack: this.lastSeq, data: entry.data });
+  #sendRequest(id, { type, data }) {
+    this.#send({ id, type, ack: this.lastSeq, data });
     this.#acked();
   }
 
@@ -462,6 +617,8 @@ export class Signal {
     else this.#timers.ack ??= setTimeout(ack, ACK.ms);
   }
 
+  // What the server says.
+
   #receive(text) {
     this.#heard = this.now();
     const envelopes = parseFrame(text);
@@ -473,74 +630,144 @@ export class Signal {
   }
 
   #handle(envelope, bytes) {
-    const { type, re, seq, rev } = envelope;
+    const { type, re, seq } = envelope;
     const data = envelope.data ?? {};
     if (re !== undefined) { this.#answer(envelope); return; }
-    if (type === 'welcome') { this.#welcome(data); return; }
-    if (type === 'pong') { if (typeof data.t === 'number') this.rttMs = Math.max(0, this.now() - data.t); return; }
-    if (type === 'hb') return;
-    // A hello is refused by `error`, and again by the close code that follows.
-    if (type === 'error') { this.on.refused?.(data); return; }
-    if (type === 'bye') { this.#bye = { code: data.code, afterMs: data.afterMs, spreadMs: data.spreadMs }; return; }
-    if (!this.open) return;
-    if (seq !== undefined) {
-      if (seq <= this.lastSeq) return;
-      if (seq !== this.lastSeq + 1 && !this.#replaying) { this.#drop(4009, 'sequence gap'); return; }
-      this.lastSeq = seq;
-      this.#count(bytes);
+    switch (type) {
+      case 'welcome': this.#welcome(data); return;
+      case 'pong': if (typeof data.t === 'number') this.rttMs = Math.max(0, this.now() - data.t); return;
+      // A hello is refused by `error`, and again by the close code that follows.
+      case 'error': this.on.refused?.(data); return;
+      case 'bye': this.#bye = { ...data, spreadMs: data.spreadMs ?? data.reconnect?.spreadMs }; return;
+      default: break;
     }
-    if (typeof rev === 'number' && rev > this.rev) this.rev = rev;
+    if (!this.open) return;
+    if (type === 'hb') { this.#heartbeat(data); return; }
+    if (type === 'replayed') { this.#replayed(data.upTo ?? this.#upTo); return; }
+    if (seq !== undefined && !this.#inOrder(seq, bytes)) return;
+    const isPaged = (data.page ?? 1) < (data.of ?? 1);
+    if (!isPaged) this.#knows(type, Math.max(data.rev ?? 0, envelope.rev ?? 0));
     this.on.event(type, data, envelope);
-    const paged = type === 'snapshot' && (data.page ?? 1) < (data.of ?? 1);
-    if (this.state === 'syncing' && !paged && (type === 'snapshot' || type === 'delta' || type === 'replayed')) this.#synced();
+    if ((type === 'snapshot' || type === 'delta') && !isPaged) this.#snapshotDone();
+  }
+
+  /**
+   * Up to which revision, of which epoch, everything is known: rosters and deltas go on from there, a whole snapshot begins. A
+   * single value says nothing of what was before it, and half a snapshot nothing of who has left.
+   */
+  #knows(type, rev) {
+    if (type === 'snapshot') {
+      this.epoch = this.#nextEpoch;
+      this.rev = rev;
+    } else if ((type === 'roster' || type === 'delta') && this.epoch === this.#nextEpoch) this.rev = Math.max(this.rev, rev);
+  }
+
+  /** Whether an event is the next one. In a replay superseded values are left out, and there alone may numbers be missing. */
+  #inOrder(seq, bytes) {
+    if (seq <= this.lastSeq) return false;
+    if (seq !== this.lastSeq + 1 && !(this.#isReplaying && seq <= this.#upTo)) {
+      this.#note('gap', { expected: this.lastSeq + 1, got: seq });
+      this.#drop(4009, 'sequence gap');
+      return false;
+    }
+    this.lastSeq = seq;
+    this.#count(bytes);
+    return true;
+  }
+
+  #heartbeat({ seq, lag = 0 }) {
+    this.lag = lag;
+    if (this.state !== 'live' || !(seq > this.lastSeq)) return;
+    this.#note('gap', { expected: this.lastSeq, got: seq });
+    this.#drop(4009, 'sequence gap');
   }
 
   #welcome(data) {
     if (this.state !== 'greeting') return;
     clearTimeout(this.#timers.dial);
     const outcome = data.outcome ?? 'fresh';
-    const fresh = outcome === 'fresh' || outcome === 'rejoin';
-    if (data.sid !== this.sid || fresh) {
-      if (this.#everWelcome) this.#forget(new SFUError('session_lost', 'The session was lost before the server answered.', { retryable: true }));
-      this.#lastId = this.lastSeq = this.rev = 0;
-      this.#resumeAttempt = 0;
-    } else {
-      this.resumes += 1;
-    }
+    const isAnew = outcome === 'fresh' || outcome === 'rejoin';
+    const isSame = !isAnew && data.sid === this.sid;
+    const isAgain = this.#welcomed;
     this.sid = data.sid;
-    this.#resume = data.resume?.token ? { token: data.resume.token, windowMs: data.resume.windowMs } : this.#resume && !fresh ? this.#resume : null;
-    this.#inflight = data.limits?.inflight ?? 64;
-    this.#everWelcome = true;
-    this.#replaying = outcome === 'replay';
+    if (outcome !== 'replay') this.lastSeq = data.seq ?? 0;
+    this.#nextEpoch = data.room?.epoch ?? '';
+    if (isAgain && !isAnew) this.resumes += 1;
+    this.#resume = data.resume?.token ? { token: data.resume.token, windowMs: data.resume.windowMs } : isAnew ? null : this.#resume;
+    this.#inflight = Math.min(MAX_IN_FLIGHT, data.limits?.inflight ?? MAX_IN_FLIGHT);
+    this.#welcomed = true;
+    this.#isReplaying = outcome === 'replay';
+    this.#upTo = data.upTo ?? 0;
+    this.#isSnapshotDone = false;
     this.#heard = this.#pinged = this.now();
-    this.#go('welcome');
-    this.on.welcome(data, fresh);
-    for (const [id, entry] of this.#pending) this.#sendRequest(id, entry);
+    this.#tellSession();
+    this.#note('welcome', { outcome, sid: data.sid, seq: this.lastSeq });
+    // A waiting room is no room yet: there is nothing to declare, and no snapshot.
+    const declares = isAgain && !isSame && !data.waiting;
+    this.#go(declares ? 'rejoin' : 'welcome');
+    if (isSame) {
+      // The session may have been another page's before a reload: it goes on counting where the server is.
+      this.#lastId = Math.max(this.#lastId, data.ackedId ?? 0);
+      for (const [id, entry] of this.#pending) this.#sendRequest(id, entry);
+    } else {
+      this.#lastId = isAnew ? 0 : data.ackedId ?? 0;
+      this.#queue.unshift(...[...this.#pending.values()].filter((entry) => !entry.isOver));
+      this.#pending.clear();
+    }
+    this.on.welcome(data, { outcome, isAnew, isSame, isAgain, declares });
     this.#flush();
-    if (this.#replaying && !(data.upTo > this.lastSeq)) this.#synced();
+    if (data.waiting) this.#snapshotDone();
+    else if (this.#isReplaying && !(this.#upTo > this.lastSeq)) this.#replayed(this.#upTo);
+  }
+
+  #replayed(upTo) {
+    if (!this.#isReplaying) return;
+    this.#isReplaying = false;
+    // The newest numbers may be among those that were left out.
+    this.lastSeq = Math.max(this.lastSeq, upTo);
+    this.#snapshotDone();
+  }
+
+  #snapshotDone() {
+    this.#isSnapshotDone = true;
+    if (this.state === 'syncing') this.#synced();
+  }
+
+  /** What the application wants was declared to a new session. */
+  declared() {
+    if (this.state !== 'rejoining') return;
+    this.#go('declared');
+    if (this.#isSnapshotDone) this.#synced();
   }
 
   #synced() {
-    this.#replaying = false;
-    this.#attempt = 0;
-    this.#lostAt = 0;
-    this.#tokenRetried = false;
+    const ms = this.lostAt ? this.now() - this.lostAt : 0;
+    const wasLost = this.lostAt > 0;
+    this.#dials = 0;
+    this.lostAt = 0;
+    this.#renewed = false;
     this.#go('synced');
+    if (wasLost) this.on.resumed?.({ ms, sid: this.sid, lastSeq: this.lastSeq });
   }
 
   #answer({ re, data, error }) {
     const entry = this.#pending.get(re);
     if (!entry) return;
     this.#pending.delete(re);
-    if (error) entry.reject(new RequestError(error.code ?? 'internal', error.message ?? 'The server refused.', error));
-    else entry.resolve(data ?? {});
+    if (error) entry.settle(new RequestError(error.code ?? 'internal', error.message ?? 'The server refused.', error));
+    else entry.settle(null, data ?? {});
     this.#flush();
   }
 
+  // Signs of life.
+
   /** Every five seconds: silence is the only sign that a page sees of a dead socket. */
   tick() {
-    if (!this.open) return;
     const now = this.now();
+    const slept = now - this.#ticked > SLEPT_MS;
+    this.#ticked = now;
+    if (slept) { this.#note('slept'); this.probe(); return; }
+    if (!this.open) return;
     if (now - this.#heard > WATCHDOG_MS) this.#drop(4010, 'silence');
     else if (now - this.#pinged >= PING_MS) this.ping();
   }
@@ -552,7 +779,14 @@ export class Signal {
 
   /** The network or the page changed: either the server answers within two seconds or we dial anew. */
   probe() {
-    if (this.state === 'waiting') { this.#attempt = 0; this.#dial(false); return; }
+    if (this.state === 'waiting') { this.#dials = 0; this.#dial(); return; }
+    if (this.state === 'dialing' || this.state === 'greeting') {
+      // A dial from before the change may wait for a packet that was lost long ago.
+      if (this.now() - this.#dialedAt < PROBE_MS) return;
+      this.#drop(4010, 'no answer');
+      if (this.state === 'waiting') this.#dial();
+      return;
+    }
     if (!this.open) return;
     const asked = this.now();
     this.ping();
@@ -560,11 +794,18 @@ export class Signal {
     this.#timers.probe = setTimeout(() => { if (this.open && this.#heard < asked) this.#drop(4010, 'no answer'); }, PROBE_MS);
   }
 
-  /** Gives up the session and joins anew, with a new peer connection. */
-  rejoin() {
-    this.#resume = null;
-    this.notify('leave', { reason: 'rejoin' });
-    this.#drop(4010, 'rejoin');
+  /** The page goes, perhaps to be reloaded: the session is left as it is. */
+  suspend() {
+    this.#stopTicker?.();
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    if (this.#ws) this.#detach(this.#ws, 1000);
+  }
+
+  /** Dials again after `needsUser`; `hello` is asked for another token. */
+  again() {
+    if (this.state !== 'needsUser') return;
+    this.#renew = true;
+    this.#dial();
   }
 
   leave(reason = 'left') {
@@ -688,40 +929,73 @@ export function meter(track, listener) {
   return () => { clearInterval(interval); source.disconnect(); };
 }
 
+// ─── this tab ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const storage = {
+  get(key) { try { return JSON.parse(sessionStorage.getItem(key)); } catch { return null; } },
+  set(key, value) {
+    try {
+      if (value === null) sessionStorage.removeItem(key); else sessionStorage.setItem(key, JSON.stringify(value));
+    } catch { /* no storage: a reload joins anew */ }
+  },
+};
+
 let tabDevice = null;
 const devicesInUse = new Set();
 /** Stable for a tab across reloads; a duplicated tab finds the lock taken and becomes a device of its own. */
-async function claimDevice() {
+function deviceOfTab() {
   tabDevice ??= (async () => {
-    let did = `d_${randomId()}`;
-    if (!browser) return did;
-    const lock = (name) => new Promise((resolve) => {
-      if (!navigator.locks) { resolve(true); return; }
-      navigator.locks.request(`sfu.${name}`, { ifAvailable: true }, (held) => {
-        resolve(!!held);
-        return held ? new Promise(() => {}) : undefined;
-      }).catch(() => resolve(true));
-    });
-    try {
-      const stored = sessionStorage.getItem('sfu.did');
-      if (stored && await lock(stored)) return stored;
-      await lock(did);
-      sessionStorage.setItem('sfu.did', did);
-    } catch { /* no storage: a new device at each load */ }
+    const stored = storage.get('sfu.did');
+    if (typeof stored === 'string' && await holdLock(stored)) return stored;
+    const did = `d_${randomId()}`;
+    await holdLock(did);
+    storage.set('sfu.did', did);
     return did;
   })();
-  const did = await tabDevice;
+  return tabDevice;
+}
+
+/** Held until the page goes. The page before a reload may hold it for another moment. */
+function holdLock(name) {
+  if (!browser || !navigator.locks) return true;
+  return new Promise((resolve) => {
+    navigator.locks.request(`sfu.${name}`, { signal: AbortSignal.timeout(LOCK_MS) }, () => {
+      resolve(true);
+      return new Promise(() => {});
+    }).catch((error) => resolve(!['AbortError', 'TimeoutError'].includes(error?.name)));
+  });
+}
+
+async function claimDevice(wanted) {
+  const did = wanted ?? await deviceOfTab();
   let free = did;
   for (let n = 2; devicesInUse.has(free); n++) free = `${did}-${n}`;
   devicesInUse.add(free);
   return free;
 }
 
+/** What a page before a reload left behind: enough to come back as the same participant within the server's window. */
+const sessionKey = (did) => `sfu.session.${did}`;
+function savedSession(did, url) {
+  const saved = storage.get(sessionKey(did));
+  const isUsable = saved?.token && saved.url === url && Date.now() - saved.at < (saved.windowMs ?? WINDOW_MS);
+  return isUsable ? saved : null;
+}
+
+/**
+ * Whether `connect` with the same options would come back as the participant that this tab was before a reload.
+ * @param {import('./sfu.d.ts').ConnectOptions} options
+ */
+export async function resumable(options) {
+  const did = options.deviceId ?? await deviceOfTab();
+  return !devicesInUse.has(did) && savedSession(did, socketURL(options)) !== null;
+}
+
 // ─── what is published ───────────────────────────────────────────────────────────────────────────────────────────
 
 /** A stream that a participant sends. */
 export class Publication {
-  tid = ''; kind = 'video'; source = 'camera'; name; muted = false; codec; layers = []; rev = 0; slot = null;
+  tid = ''; kind = 'video'; source = 'camera'; name; muted = false; mutedBy = null; locked = false; codec; layers = []; rev = 0; slot = null;
   constructor(participant) { this.participant = participant; }
   get isLocal() { return false; }
   get width() { return Math.max(0, ...this.layers.map((layer) => layer.width ?? 0)) || undefined; }
@@ -739,20 +1013,21 @@ export class Publication {
     this.name = object.name ?? this.name;
     this.codec = object.codec?.toLowerCase() ?? this.codec;
     this.layers = object.layers ?? this.layers;
+    if (object.muted !== undefined) { this.mutedBy = object.mutedBy ?? null; this.locked = object.locked ?? false; }
   }
 }
 
 /** A stream of ours: what the application wants, and the sender that carries it. */
 export class LocalPublication extends Publication {
   transceiver = null; pending = true; demand = null;
-  #tail = Promise.resolve(); #track = null; #hold = null;
+  #tail = Promise.resolve(); #track = null; #hold = null; #wantsMuted = false;
 
   constructor(participant, track, options) {
     super(participant);
     const { source, muted = false, name } = options;
     this.kind = options.kind ?? track?.kind;
     this.source = source ?? (this.kind === 'audio' ? 'mic' : 'camera');
-    Object.assign(this, { cid: `${this.source}-${randomId(8)}`, options, muted, name });
+    Object.assign(this, { cid: participant.room._cid(this.source), options, muted, name });
     this.done = new Promise((resolve, reject) => { this.accept = resolve; this.refuse = reject; });
     this.done.catch(() => {});
     this.wantedCodec = this.kind === 'video' ? wantedCodec(options) : undefined;
@@ -766,6 +1041,8 @@ export class LocalPublication extends Publication {
   get track() { return this.#track; }
   get sender() { return this.transceiver?.sender ?? null; }
   get rids() { return this.encodings.flatMap((encoding) => encoding.rid ?? []); }
+  /** Whether the server still has to confirm it, or its newest mute. */
+  get unconfirmed() { return this.pending || this.participant.room.pending.has(`mute:${this.cid}`); }
   /** What a section that another publication leaves must have been made for to carry this one. */
   get shape() {
     const modes = this.encodings.map(({ rid = '', scalabilityMode = '' }) => `${rid}/${scalabilityMode}`);
@@ -801,11 +1078,14 @@ export class LocalPublication extends Publication {
   mute() { return this.setMuted(true); }
   unmute() { return this.setMuted(false); }
 
-  setMuted(muted) {
+  async setMuted(muted) {
     const { room } = this.participant;
     const releases = this.kind === 'video' && this.options.recapture;
+    this.#wantsMuted = muted;
     if (muted) this.#mark(true);
-    return this.#serial(async () => {
+    await this.#serial(async () => {
+      // Whoever changes their mind meanwhile is not unmuted on the way.
+      if (this.#wantsMuted !== muted) return;
       if (!muted && !this.#track && this.options.recapture) {
         const track = await this.options.recapture();
         this.#use(track);
@@ -820,8 +1100,22 @@ export class LocalPublication extends Publication {
       }
       if (!muted) this.#mark(false);
       room._changed();
-      if (this.tid) await room._quietly(room.request('track.mute', { tid: this.tid, muted: this.muted }));
     });
+    if (this.tid) await this.#tellMuted();
+  }
+
+  async #tellMuted() {
+    const { room } = this.participant;
+    try {
+      // By its own key, which is the same in every session.
+      this._apply((await room._confirm(`mute:${this.cid}`, 'track.mute', { cid: this.cid, muted: this.muted })).track ?? {});
+    } catch (error) {
+      if (error.code !== 'forbidden' || this.muted) { room._warn(error); return; }
+      // A moderator keeps us muted.
+      this.#mark(true);
+      room._changed();
+      throw error;
+    }
   }
 
   #mark(muted) {
@@ -897,7 +1191,7 @@ export class LocalPublication extends Publication {
 /** Somebody in the room, ourselves included. */
 export class Participant {
   pid = ''; uid = ''; did; name = ''; kind = 'web'; role; attrs = {}; conn = 'active'; joinedAt; rev = 0;
-  speaking = false; level = 0; publications = new Map();
+  speaking = false; level = 0; handAt = null; publications = new Map();
   constructor(room, isLocal = false) { Object.assign(this, { room, isLocal }); }
 
   get(source) {
@@ -907,6 +1201,9 @@ export class Participant {
   get camera() { return this.get('camera'); }
   get microphone() { return this.get('mic'); }
   get screen() { return this.get('screen'); }
+
+  /** Whether it has raised its hand; `handAt` says when. */
+  get hand() { return this.handAt !== null; }
 
   _apply({ pid, uid, did, name, kind, role, attrs, conn, joinedAt, rev }) {
     const next = { pid, uid, did, name, kind, role, attrs, conn, joinedAt, rev };
@@ -953,6 +1250,7 @@ function offerExtension(transceiver, uri) {
 class Peer {
   offerId = 0; closed = false; retired = false; connected = false; byMid = new Map();
   #dirty = false; #restart = false; #running = false; #waiters = []; #timer = null; #restarts = 0; #spare = []; #audio = new Map();
+  #abort = new AbortController(); #held = null; #isMounted = false; #riding = null; #isAnswered = false; needsRestart = false;
 
   constructor(room, gen) {
     Object.assign(this, { room, gen });
@@ -966,6 +1264,8 @@ class Peer {
   }
 
   get over() { return this.closed || this.retired; }
+  /** No offer of it was answered yet. */
+  get isNew() { return !this.#isAnswered; }
   count(kind) { return this.slots.filter((slot) => slot.kind === kind).length; }
 
   addSlots(kind, total) {
@@ -1028,8 +1328,16 @@ class Peer {
     return result;
   }
 
+  /** Offers nothing until it is released, so that what is published in the meantime is in the first offer. */
+  hold(ms) { this.#held = setTimeout(() => this.release(), ms); }
+  release() {
+    clearTimeout(this.#held);
+    this.#held = null;
+    this.#run();
+  }
+
   async #run() {
-    if (this.#running) return;
+    if (this.#running || this.#held !== null) return;
     this.#running = true;
     for (let failures = 0; this.#dirty && !this.over;) {
       this.#dirty = false;
@@ -1058,23 +1366,36 @@ class Peer {
   }
 
   async #offer() {
-    const { pc, room } = this;
     const iceRestart = this.#restart;
     this.#restart = false;
+    const made = await this.#make(iceRestart);
+    const { sdp: offer, ...rest } = made.data;
+    await this.#take(await this.room.request('pc.offer', { ...rest, offer }, { abort: this.#abort.signal }), made);
+  }
+
+  async #make(iceRestart) {
+    const { pc, room } = this;
     await pc.setLocalDescription(await pc.createOffer({ iceRestart }));
     const sending = [...room.publications.values()].filter((one) => one.transceiver?.mid);
     const tracks = sending.map(({ transceiver, cid, kind, source, rids, name, muted, wantedCodec: codec }) =>
       ({ mid: transceiver.mid, cid, kind, source, rids, muted, ...(name ? { name } : {}), ...(codec ? { codec } : {}) }));
-    const told = new Map(sending.map((one) => [one.cid, one.muted]));
-    const answer = await room.request('pc.offer', {
-      gen: this.gen, offerId: ++this.offerId, offer: pc.localDescription.sdp, tracks, ...(iceRestart ? { iceRestart } : {}),
-    });
-    if (this.over) throw new SFUError('session_lost', 'The connection was replaced meanwhile.', { retryable: true });
+    return {
+      sending, told: new Map(sending.map((one) => [one.cid, one.muted])),
+      data: { gen: this.gen, offerId: ++this.offerId, sdp: pc.localDescription.sdp, tracks, ...(iceRestart ? { iceRestart } : {}) },
+    };
+  }
+
+  async #take(answer, { sending, told }) {
+    const { pc, room } = this;
+    if (this.over) throw replaced();
     const opus = {};
     for (const { kind, source, options, transceiver } of sending) {
-      if (kind === 'audio') opus[transceiver.mid] = { dtx: options.dtx ?? source === 'mic', stereo: options.stereo ?? source === 'screenAudio' };
+      if (kind === 'audio' && transceiver) {
+        opus[transceiver.mid] = { dtx: options.dtx ?? source === 'mic', stereo: options.stereo ?? source === 'screenAudio' };
+      }
     }
     await pc.setRemoteDescription({ type: 'answer', sdp: withOpusOptions(answer.answer, opus) });
+    this.#isAnswered = true;
     for (const slot of this.slots) {
       if (slot.mid === undefined && slot.transceiver.mid !== null) {
         slot.mid = slot.transceiver.mid;
@@ -1091,10 +1412,35 @@ class Peer {
       }
       room._published(publication, object);
       if (publication.muted !== told.get(publication.cid)) {
-        room._quietly(room.request('track.mute', { tid: publication.tid, muted: publication.muted }));
+        room._quietly(room._confirm(`mute:${publication.cid}`, 'track.mute', { cid: publication.cid, muted: publication.muted }));
       }
     }
     room._slotsChanged();
+  }
+
+  /** An offer that restarts ICE, to ride in a hello. Null while another one is under way: then it follows by itself. */
+  async restartOffer() {
+    if (this.over || this.#running || !this.#isAnswered || this.pc.signalingState !== 'stable') { this.needsRestart = true; return null; }
+    this.#running = this.#isMounted = true;
+    this.needsRestart = true;
+    try {
+      this.#riding = await this.#make(true);
+      return this.#riding.data;
+    } catch (error) {
+      this.room._warn(error);
+      await this.dismount();
+      return null;
+    }
+  }
+
+  /** The socket that the offer rode on is lost, or the offer was too long for it. */
+  async dismount() {
+    if (!this.#isMounted) return;
+    this.#isMounted = false;
+    this.#riding = null;
+    if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
+    this.#running = false;
+    this.#run();
   }
 
   // Sound plays in elements of our own: which voice a slot carries changes, the element does not.
@@ -1141,6 +1487,7 @@ class Peer {
     const dtlsFailed = iceWorks && this.pc.connectionState === 'failed';
     if (iceWorks && !dtlsFailed) return;
     if (!this.room._signalOpen) { this.needsRestart = true; return; }
+    if (this.#riding) return;
     if (dtlsFailed || this.#restarts >= ICE_RESTARTS) {
       this.room._newPeer();
       return;
@@ -1151,17 +1498,32 @@ class Peer {
     this.room._quietly(this.negotiate({ iceRestart: true }));
   }
 
-  resumed() {
-    if (this.needsRestart || ['disconnected', 'failed'].includes(this.pc.iceConnectionState)) {
-      this.needsRestart = false;
-      this.#recover();
+  /** Signaling is back, perhaps with the answer to the offer that rode in the hello. */
+  async resumed(answer) {
+    const riding = this.#riding;
+    if (riding) {
+      this.#riding = null;
+      if (answer?.answer && (answer.offerId ?? this.offerId) === this.offerId) {
+        this.needsRestart = false;
+        try { await this.#take(answer, riding); } catch (error) { this.needsRestart = true; this.room._warn(error); }
+        this.room._note('media', { about: 'ICE restarted with the hello' });
+      }
+      await this.dismount();
     }
+    if (this.over || !(this.needsRestart || (!riding && ['disconnected', 'failed'].includes(this.pc.iceConnectionState)))) return;
+    this.needsRestart = false;
+    this.#restarts += 1;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#recover(), ICE_RESTART_MS);
+    this.room._quietly(this.negotiate({ iceRestart: true }));
   }
 
   /** Negotiates no more, and plays on until it is closed. */
   retire() {
     this.retired = true;
+    this.#abort.abort();
     clearTimeout(this.#timer);
+    clearTimeout(this.#held);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(new SFUError('session_lost', 'The connection was replaced.', { retryable: true }));
   }
 
@@ -1351,23 +1713,40 @@ export class Tile extends EventTarget {
 
 // ─── room ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A call that we are in. What the application wants outlives sockets and connections; both are rebuilt from it. */
+/**
+ * A call that we are in. What the application wants (publications, mutes, subscriptions, tiles, hand, name) outlives
+ * sockets, sessions and connections; all three are rebuilt from it. What is confirmed comes from the server alone, and
+ * of two versions of an object the one with the higher `rev` counts.
+ */
 export class Room extends EventTarget {
-  sid = ''; grants = {}; limits = {}; audioBlocked = false;
+  sid = ''; grants = {}; limits = {}; audioBlocked = false; locked = false; hasLobby = false; meta = {}; waiting = false; spotlight = null;
   participants = new Map(); publications = new Map(); slots = new Map(); speakers = { dominant: null, active: [] };
+  /** Who waits to be admitted, by pid; empty for those who may not admit. */
+  lobby = new Map();
+  /** Keys of what we want and the server has not confirmed yet: `mute:…`, `hand`, `me`, `subscribe:…`. */
+  pending = new Set();
+  /** What happened to the connection, newest last. */
+  timeline = [];
   _rebuilding = false;
   #signal; #peer = null; #gen = 0; #old = null; #oldTimer = null; #byTid = new Map(); #linked = []; #seen = null; #joined = null;
   #tiles = new Set(); #usesTiles = false; #view = { timer: null, isNow: false, sent: '', busy: false, again: false }; #demands = new Map();
   #subscriptions = new Map(); #auto; #volumes = new Map(); #devices = {}; #sinkId = ''; #hidden = false; #hideTimer = null;
   #stats = null; #statsAt = 0; #statsWork = null; #unlisten = []; #queues = new Set(); #iceFailed = false; #wasLive = false;
+  #saved = null; #session = null; #savedCids = {}; #epoch = ''; #outcome = ''; #settle = { ms: 0, timer: null, pids: new Set() };
+  #wants = { hand: false, me: {} }; #confirming = new Map(); #seenData = new Set(); #networkChanged = false; #troubleAt = 0;
+  #slow = ''; #heardAudio = null; #gaps = 0; #lostRelay = 0;
 
   constructor(options, did) {
     super();
     this.options = options;
     this.did = did;
     this.name = options.room ?? '';
+    this.url = socketURL(options);
     this.me = new Participant(this, true);
     this.#auto = options.autoSubscribe ?? true;
+    this.#saved = savedSession(did, this.url);
+    this.#gen = this.#saved?.gen ?? 0;
+    this.#savedCids = { ...this.#saved?.cids };
     this.status = { state: 'connecting', since: Date.now(), text: 'Connecting…' };
     for (const { track, ...rest } of options.publish ?? []) this.#want(track, rest);
   }
@@ -1416,14 +1795,18 @@ export class Room extends EventTarget {
     return new Promise((resolve, reject) => {
       this.#joined = { resolve, reject };
       this.#signal = new Signal({
-        url: socketURL(options), attempts: options.attempts ?? 4, canRenew: !!options.getToken,
-        WebSocket: options.WebSocket ?? globalThis.WebSocket,
+        url: this.url, attempts: options.attempts ?? 4, canRenew: !!options.getToken, saved: this.#saved,
+        visible: () => !browser || !document.hidden, WebSocket: options.WebSocket ?? globalThis.WebSocket,
         hello: (resume, renew) => this.#hello(resume, renew),
         on: {
-          welcome: (data, fresh) => this.#welcome(data, fresh),
+          welcome: (data, how) => this.#welcome(data, how),
           event: (type, data, envelope) => this.#event(type, data, envelope),
-          refused: ({ error }) => { if (error) this._emit('warning', { error: new RequestError(error.code, error.message, error) }); },
-          state: () => { this.#updateStatus(); if (this.#signal.state === 'live') this.#viewAnew(); },
+          refused: ({ error }) => { if (error) this._warn(new RequestError(error.code, error.message, error)); },
+          state: (state) => this.#signalChanged(state),
+          needsUser: (ended) => this.#emitNeedsUser(ended),
+          resumed: (how) => this.#resumed(how),
+          session: (session) => { this.#session = session; this.#save(); },
+          note: (what, detail) => this._note(what, detail),
           ended: (ended) => this.#ended(ended),
         },
       });
@@ -1443,31 +1826,98 @@ export class Room extends EventTarget {
       device: { did: this.did, kind: 'web' }, caps: ['batch'],
       client: { sdk: `js/${VERSION}`, ver: VERSION, ...(browser ? { ua: navigator.userAgent.slice(0, 200), net: navigator.connection?.effectiveType } : {}) },
     };
-    if (resume) return { resume, ...about };
-    const token = renew || !options.token ? await options.getToken?.() : options.token;
+    if (resume) {
+      const hello = { resume, ...about, ...(renew ? { token: await this.#newToken() } : {}) };
+      const pc = await this.#restartOffer();
+      if (!pc) return hello;
+      const whole = { ...hello, pc };
+      const bytes = new TextEncoder().encode(JSON.stringify({ type: 'hello', v: '1.0', data: whole })).length;
+      if (bytes <= (this.limits.hello ?? HELLO_BYTES)) return whole;
+      await this.#peer.dismount();
+      return hello;
+    }
+    const token = renew || !options.token ? await this.#newToken() : options.token;
     if (token) return { token, ...about };
     return { user: { uid: options.user?.uid ?? this.did, name: options.user?.name }, ...about };
   }
 
+  async #newToken() {
+    const token = await this.options.getToken?.();
+    if (token) this.options = { ...this.options, token };
+    return token ?? this.options.token;
+  }
+
+  /** The path of the media may be another one: its restart rides in the hello. */
+  async #restartOffer() {
+    const peer = this.#peer;
+    if (!peer || (peer.connected && !peer.needsRestart && !this.#networkChanged)) return null;
+    return peer.restartOffer();
+  }
+
+  #signalChanged(state) {
+    if (state === 'waiting' || state === 'needsUser') this.#peer?.dismount();
+    this.#updateStatus();
+    if (state !== 'live') return;
+    this.#viewAnew();
+    this.#reconcile();
+  }
+
+  #emitNeedsUser(ended) {
+    this.#updateStatus(ended);
+    this._emit('needsUser', ended);
+  }
+
+  /** After the status `needsUser`: comes back with another token, from `getToken` where none is given. */
+  authenticate(token) {
+    if (token) this.options = { ...this.options, token, getToken: this.options.getToken ?? (() => token) };
+    this.#signal.again();
+  }
+
+  /** What a reload of this page needs to come back as the same participant. */
+  #save() {
+    const key = sessionKey(this.did);
+    if (!this.#session) { storage.set(key, null); return; }
+    storage.set(key, { ...this.#session, url: this.url, gen: this.#gen, cids: this.#cidsNow(), at: Date.now() });
+  }
+
   #listen() {
+    this.#heardAudio = null;
+    const quality = setInterval(() => this.#quality(), TICK_MS);
+    this.#unlisten.push(() => clearInterval(quality));
     if (!browser) return;
     const listen = (target, type, handler) => {
       target?.addEventListener?.(type, handler);
       this.#unlisten.push(() => target?.removeEventListener?.(type, handler));
     };
     const probe = () => this._probe();
-    listen(window, 'online', probe);
+    const moved = () => { this.#networkChanged = true; this._note('network', { online: navigator.onLine }); probe(); };
+    listen(window, 'online', moved);
+    listen(navigator.connection, 'change', moved);
     listen(window, 'pageshow', probe);
-    listen(navigator.connection, 'change', probe);
-    listen(window, 'pagehide', () => this.leave('pagehide'));
+    listen(document, 'resume', probe);
+    listen(window, 'pagehide', (event) => { if (!event.persisted) this.#pageCloses(); });
     this.#watchPixelRatio();
     listen(document, 'visibilitychange', () => {
       clearTimeout(this.#hideTimer);
       const apply = () => { this.#hidden = document.hidden; this._viewChanged(true); };
       // A glance at another tab costs no key frames.
-      if (document.hidden) this.#hideTimer = setTimeout(apply, 1_500);
+      if (document.hidden) { this.#save(); this.#hideTimer = setTimeout(apply, 1_500); }
       else { apply(); probe(); }
     });
+  }
+
+  /**
+   * Nobody can tell a reload from the end of a page. A media connection that was up is closed in order: the server sees that, waits a
+   * few seconds for the page to come back, and then the participant has left. Without one we leave at once.
+   */
+  #pageCloses() {
+    if (!this.#session || !this.#peer?.connected || !this.#signal.open || storage.get(sessionKey(this.did)) === null) {
+      this.leave('pagehide');
+      return;
+    }
+    this.#save();
+    this.#signal.suspend();
+    this.#peer.close();
   }
 
   /** A window that moves to another screen has as many CSS pixels as before, and other pixels. */
@@ -1484,11 +1934,13 @@ export class Room extends EventTarget {
     if (this.status.state !== 'ended') this.#signal.leave(reason);
   }
 
-  #ended(ended) {
+  #ended(how) {
+    const ended = this.waiting && how.code === 4100 ? { ...how, reason: 'denied', text: 'You were not let in.' } : how;
     for (const off of this.#unlisten.splice(0)) off();
     clearTimeout(this.#view.timer);
     clearTimeout(this.#hideTimer);
     clearTimeout(this.#oldTimer);
+    clearTimeout(this.#settle.timer);
     for (const publication of this.publications.values()) publication.release();
     this.#old?.close();
     this.#peer?.close();
@@ -1505,39 +1957,123 @@ export class Room extends EventTarget {
   #setStatus(next) {
     const now = this.status;
     if (now.state === next.state && now.what === next.what && now.text === next.text) return;
-    this.status = { ...next, since: Date.now() };
+    this.status = { since: Date.now(), ...next };
+    this._note('status', { state: next.state, ...(next.what ? { part: next.what } : {}) });
     this._emit('status', this.status);
   }
 
-  #updateStatus() {
-    if (this.#signal.state === 'ended') return;
-    const signal = this.#signal.open;
-    const media = this.#peer?.connected || (this._rebuilding && this.#old?.connected);
-    const was = this.#wasLive;
-    if (signal && media) this.#setStatus({ state: 'live', text: 'Connected' });
-    else if (!was) {
-      const text = this.#iceFailed ? 'Sound and picture can’t get through: the server’s media port may be blocked. Still trying…'
-        : signal ? 'Connecting sound and picture…' : this.#signal.state === 'waiting' ? 'The server doesn’t answer. Trying again…' : 'Connecting…';
-      this.#setStatus({ state: 'connecting', text });
-    } else if (media) this.#setStatus({ state: 'reconnecting', what: 'signal', text: 'Reconnecting to the server. You can go on talking.' });
-    else if (signal) this.#setStatus({ state: 'reconnecting', what: 'media', text: 'Reconnecting sound and picture…' });
-    else this.#setStatus({ state: 'reconnecting', what: 'both', text: 'Connection lost. Reconnecting…' });
+  #updateStatus(ended) {
+    const { state, open } = this.#signal;
+    if (state === 'ended') return;
+    const media = !!(this.#peer?.connected || (this._rebuilding && this.#old?.connected));
+    if (state === 'needsUser' && (ended || this.status.state === 'needsUser')) {
+      this.#setStatus({ state: 'needsUser', text: ended?.text ?? this.status.text, ...(ended ? { ended } : {}) });
+      return;
+    }
+    const status = describeStatus({
+      isLive: state === 'live', isOpen: open, isDialing: state !== 'waiting', hasMedia: media, wasLive: this.#wasLive,
+      isWaiting: this.waiting, isBlocked: this.#iceFailed, slow: this.#slow,
+    });
+    // Trouble has one beginning, however it changes.
+    this.#troubleAt = ['reconnecting', 'syncing'].includes(status.state) ? this.#troubleAt || this.#signal.lostAt || Date.now() : 0;
+    this.#setStatus(this.#troubleAt ? { ...status, since: this.#troubleAt } : status);
   }
 
-  #welcome(data, fresh) {
+  #welcome(data, { outcome, isAnew, isAgain, declares }) {
     this.sid = data.sid;
     this.name = data.room?.id ?? this.name;
-    this.grants = data.grants ?? {};
     this.limits = data.limits ?? {};
+    this.#outcome = outcome;
+    this.#settle.ms = data.settleMs ?? 0;
+    this.#networkChanged = false;
+    if ((data.room?.epoch ?? '') !== this.#epoch) this.#forgetRevisions(data.room?.epoch ?? '');
     this.me._apply({ pid: data.pid, uid: data.uid, role: data.role, name: this.me.name || this.options.user?.name });
-    if (fresh || !this.#peer) {
-      this._newPeer();
-      const rules = [...this.#subscriptions.values()];
-      if (rules.length || !this.#auto) this._quietly(this.request('sub.update', { set: rules, auto: this.#auto }));
-    } else {
-      this.#peer.resumed();
-    }
+    this.#permit({ role: data.role, grants: data.grants ?? {} });
+    this.#roomObject(data.room ?? {});
     this.#view.sent = '';
+    const wasWaiting = this.waiting;
+    this.waiting = data.waiting ?? false;
+    if (this.waiting) { this.#arrive(); return; }
+    this.#connectMedia(isAnew, data.pc);
+    if (wasWaiting) this._emit('admitted', {});
+    if (declares) this.#declare();
+    else if (!isAgain) this.#subscribeAsWanted();
+  }
+
+  #connectMedia(isAnew, answer) {
+    if (isAnew || !this.#peer) this._newPeer(); else this._quietly(this.#peer.resumed(answer));
+  }
+
+  #subscribeAsWanted() {
+    const set = [...this.#subscriptions.values()];
+    if (set.length || !this.#auto) this._quietly(this.request('sub.update', { set, auto: this.#auto }));
+  }
+
+  /** We were let in from the waiting room. */
+  #admitted() {
+    if (!this.waiting) return;
+    this.waiting = false;
+    if (!this.#peer) { this._newPeer(); this.#subscribeAsWanted(); }
+    this._emit('admitted', {});
+    this.#updateStatus();
+  }
+
+  /** Numbers of another epoch cannot be compared. */
+  #forgetRevisions(epoch) {
+    this.#epoch = epoch;
+    for (const one of [this.me, ...this.participants.values()]) {
+      one.rev = 0;
+      for (const publication of one.publications.values()) publication.rev = 0;
+    }
+  }
+
+  /** Everything that is wanted, as one declaration; the server makes it so, whatever it knew before. */
+  get desired() {
+    const { hand, me } = this.#wants;
+    return {
+      publications: [...this.publications.values()].map(({ cid, kind, source, name, muted }) => ({ cid, kind, source, muted, ...(name ? { name } : {}) })),
+      subscriptions: { auto: this.#auto, set: [...this.#subscriptions.values()] },
+      view: { tiles: this.#usesTiles ? this.#tilesWanted() : [] },
+      hand, ...me,
+    };
+  }
+
+  async #declare() {
+    try {
+      const { tracks = [], missing = [] } = await this.#signal.request('sync', { desired: this.desired }, { isFirst: true });
+      for (const object of tracks) this.publications.get(object.cid)?._apply(object);
+      if (missing.length) this._note('media', { about: 'to be offered', cids: missing });
+    } catch (error) {
+      if (error.code !== 'session_lost') this._warn(error);
+    }
+    this.#signal.declared();
+  }
+
+  /** What a session that the server made anew does not know yet. */
+  #reconcile() {
+    if (this.waiting) return;
+    const { hand, me } = this.#wants;
+    if (hand !== this.me.hand && !this.pending.has('hand')) this._quietly(this.raiseHand(hand));
+    const differs = (me.name !== undefined && me.name !== this.me.name)
+      || Object.entries(me.attrs ?? {}).some(([key, value]) => (this.me.attrs[key] ?? null) !== value);
+    if (differs && !this.pending.has('me')) this._quietly(this.updateMe(me));
+  }
+
+  #resumed({ ms, lastSeq }) {
+    const { resumes } = this.#signal;
+    this._note('resumed', { ms, outcome: this.#outcome });
+    this._emit('resumed', { ms, outcome: this.#outcome });
+    this.#signal.notify('diag.report', { lastSeq, gaps: this.#gaps, resumes, timeToResumeMs: ms, note: this.#outcome });
+  }
+
+  _note(what, detail = {}) {
+    if (what === 'gap') this.#gaps += 1;
+    this.timeline.push({ at: Date.now(), what, ...detail });
+    if (this.timeline.length > MAX_TIMELINE) this.timeline.shift();
+  }
+  _warn(error) {
+    this._note('warning', { code: error.code, text: error.message });
+    this._emit('warning', { error });
   }
 
   /** A new connection with everything wanted; the old one plays until the new one does. */
@@ -1551,6 +2087,10 @@ export class Room extends EventTarget {
     this._rebuilding = !!this.#old;
     const peer = new Peer(this, ++this.#gen);
     this.#peer = peer;
+    // After a reload the others go on seeing the same tracks if the first offer has them.
+    if (!before && Object.keys(this.#savedCids).length) peer.hold(HOLD_MS);
+    this._note('media', { about: 'new connection', gen: this.#gen });
+    this.#save();
     this.slots.clear();
     this.#demands.clear();
     for (const publication of this.publications.values()) {
@@ -1577,26 +2117,43 @@ export class Room extends EventTarget {
       this.#iceFailed = !peer.connected && (this.#iceFailed || peer.pc.iceConnectionState === 'failed');
       this.#wasLive ||= peer.connected;
       if (peer.connected && this.#old) this.#dropOld();
+      this._note('media', { ice: peer.pc.iceConnectionState });
     }
     this.#updateStatus();
   }
 
   /** Waits for nothing: a failure is a warning, since `desired` is tried again with the next connection. */
   _quietly(promise) {
-    return promise.catch((error) => {
-      if (error.code !== 'session_lost' && !(error instanceof EndedError)) this._emit('warning', { error });
-    });
+    return promise.catch((error) => { if (error.code !== 'session_lost' && !(error instanceof EndedError)) this._warn(error); });
   }
 
-  request(type, data) { return this.#signal.request(type, data); }
-  updateMe(change) { return this.request('me.update', change).then(() => undefined); }
+  /** A request for something that is wanted: until it is confirmed its key is in `pending`, and a newer wish replaces it. */
+  async _confirm(key, type, data) {
+    const mark = {};
+    this.#confirming.set(key, mark);
+    this.#setPending(key, true);
+    try {
+      return await this.request(type, data, { key });
+    } finally {
+      if (this.#confirming.get(key) === mark) { this.#confirming.delete(key); this.#setPending(key, false); }
+    }
+  }
+
+  #setPending(key, isPending) {
+    if (this.pending.has(key) === isPending) return;
+    if (isPending) this.pending.add(key); else this.pending.delete(key);
+    this._emit('pending', { key, isPending });
+  }
+
+  request(type, data, options) { return this.#signal.request(type, data, options); }
 
   // Events of the protocol.
 
   #event(type, data, envelope) {
+    if (this.waiting && type === 'snapshot' && !data.standing?.waiting) this.#admitted();
     switch (type) {
       case 'snapshot': this.#snapshot(data); break;
-      case 'delta': this.#roster({ joined: [], updated: data.changed ?? [], left: data.left ?? [] }); break;
+      case 'delta': this.#delta(data); break;
       case 'roster': this.#roster(data); break;
       case 'slots': this.#setSlots([data]); break;
       case 'speakers': this.#speakers(data); break;
@@ -1605,14 +2162,34 @@ export class Room extends EventTarget {
       case 'track.muted': this.#muted(data); break;
       case 'track.layers': this.#change(data.pid, () => this.#byTid.get(data.tid)?._apply({ codec: data.codec, layers: data.layers })); break;
       case 'pc.need': this.#need(data); break;
-      case 'pc.restart': if (data.mode === 'new') this._newPeer(); else if (this.#peer) this._quietly(this.#peer.negotiate({ iceRestart: true })); break;
+      case 'pc.restart': this.#restartMedia(data); break;
       case 'demand': this.#demand(data); break;
-      default: break;
+      case 'auth.expiring': this._quietly(this.#refreshToken(data.inMs)); break;
+      default: this.#peopleEvent(type, data);
     }
     this._emit('message', { name: type, data, seq: envelope.seq, rev: envelope.rev });
   }
 
+  #peopleEvent(type, data) {
+    switch (type) {
+      case 'data': this.#data(data); break;
+      case 'reaction': this._emit('reaction', { participant: this.#find(data.pid) ?? null, uid: data.uid, emoji: data.emoji }); break;
+      case 'room.updated': this.#roomObject(data.room ?? {}, data.by); break;
+      case 'room.move': this._emit('move', data); break;
+      case 'me.permissions': this.#permit(data); break;
+      case 'mod.muted': this.#forceMuted(data); break;
+      case 'mod.unmuteRequest': this.#askedToUnmute(data); break;
+      case 'mod.stopped': for (const tid of data.tids ?? []) this.#endOwn(tid, data.by); break;
+      case 'lobby.waiting': this.#lobbyChanged('waiting', data.waiting ?? data); break;
+      case 'lobby.admitted': if (data.pid === this.me.pid) this.#admitted(); else this.#lobbyChanged('admitted', data); break;
+      case 'lobby.denied': this.#lobbyChanged('denied', data); break;
+      case 'lobby.left': this.#lobbyChanged('left', data); break;
+      default: break;
+    }
+  }
+
   #find(pid) { return pid === this.me.pid ? this.me : this.participants.get(pid); }
+  #ownByTid(tid) { return tid ? [...this.publications.values()].find((one) => one.tid === tid) : undefined; }
   #change(pid, change) {
     const participant = this.#find(pid);
     if (!participant) return;
@@ -1620,41 +2197,100 @@ export class Room extends EventTarget {
     this._emit('updated', { participant });
   }
 
+  // Who is here.
+
   #snapshot(data) {
     if ((data.page ?? 1) === 1) this.#seen = new Set();
-    for (const object of data.participants ?? []) { this.#seen?.add(object.pid); this.#upsert(object); }
-    if (data.slots) this.#setSlots(data.slots);
+    for (const object of data.participants ?? []) this.#upsert(object);
+    this.#ownState(data);
     if ((data.page ?? 1) < (data.of ?? 1)) return;
-    for (const pid of this.participants.keys()) if (!this.#seen?.has(pid)) this.#remove(pid, 'left');
+    const missing = [...this.participants.keys()].filter((pid) => !this.#seen?.has(pid));
     this.#seen = null;
-    if (data.speakers) this.#speakers(data.speakers);
+    this.#missing(missing);
+    this.#arrive();
+  }
+
+  #delta(data) {
+    this.#roster({ updated: data.changed, left: data.left });
+    this.#ownState(data);
+    if ((data.page ?? 1) >= (data.of ?? 1)) this.#arrive();
+  }
+
+  /** What snapshots and deltas say beside the roster. */
+  #ownState({ slots, speakers, standing, relay }) {
+    if (slots) this.#setSlots(slots);
+    if (speakers) this.#speakers(speakers);
+    if (relay?.lost > 0) { this.#lostRelay += relay.lost; this._emit('dataLost', { lost: relay.lost }); }
+    if (!standing) return;
+    this.#roomObject(standing.room ?? {});
+    if (standing.me) this.#permit(standing.me);
+    this.lobby.clear();
+    for (const one of standing.lobby ?? []) this.lobby.set(one.pid, one);
+    this._emit('lobby', { waiting: [...this.lobby.values()] });
+    for (const wish of standing.unmute ?? []) this.#askedToUnmute(wish);
+    if (standing.move) this._emit('move', standing.move);
+  }
+
+  /** Members in no page are gone; after a restart of the server they may still be on their way back. */
+  #missing(pids) {
+    const settle = this.#settle;
+    clearTimeout(settle.timer);
+    settle.pids = new Set(settle.ms > 0 ? pids : []);
+    if (!settle.pids.size) { for (const pid of pids) this.#remove(pid, 'left'); return; }
+    for (const pid of pids) this.#change(pid, (one) => { one.conn = 'reconnecting'; });
+    settle.timer = setTimeout(() => { for (const pid of settle.pids) this.#remove(pid, 'timeout'); settle.pids.clear(); }, settle.ms);
+    settle.ms = 0;
+  }
+
+  #arrive() {
     this.#joined?.resolve(this);
     this.#joined = null;
   }
 
   #roster({ joined = [], updated = [], left = [] }) {
     for (const object of [...joined, ...updated]) this.#upsert(object);
-    for (const one of left) this.#remove(one.pid ?? one, one.reason);
+    for (const one of left) {
+      const known = this.participants.get(one.pid ?? one);
+      if (known && !(one.rev < known.rev)) this.#remove(known.pid, one.reason);
+    }
   }
 
   #upsert(object) {
-    if (object.pid === this.me.pid) {
-      this.me._apply(object);
-      for (const track of object.tracks ?? []) { const mine = this.publications.get(track.cid); if (mine?.tid === track.tid) mine._apply(track); }
-      return;
-    }
+    // Also those who come while the pages of a snapshot do.
+    this.#seen?.add(object.pid);
+    this.#settle.pids.delete(object.pid);
+    if (object.pid === this.me.pid) { this.#upsertMe(object); return; }
     let participant = this.participants.get(object.pid);
     for (const pid of participant ? [] : object.replaces ?? []) {
       participant = this.participants.get(pid);
-      if (participant) { this.participants.delete(pid); this.participants.set(object.pid, participant); break; }
+      if (participant) {
+        this.participants.delete(pid);
+        this.#settle.pids.delete(pid);
+        this.participants.set(object.pid, participant);
+        break;
+      }
     }
     const isNew = !participant;
     participant ??= new Participant(this);
     if (!isNew && participant.pid === object.pid && object.rev !== undefined && object.rev < participant.rev) return;
     participant._apply(object);
+    participant.attrs = object.attrs ?? {};
+    participant.handAt = object.hand ?? null;
     this.participants.set(participant.pid, participant);
     this._emit(isNew ? 'joined' : 'updated', { participant });
     if (object.tracks) this.#tracks(participant, object.tracks);
+  }
+
+  #upsertMe(object) {
+    if (object.rev !== undefined && object.rev < this.me.rev) return;
+    const isFirst = this.me.rev === 0 && this.#outcome !== 'fresh' && !this.#wants.hand && !this.pending.has('hand');
+    this.me._apply(object);
+    this.me.attrs = object.attrs ?? {};
+    this.me.handAt = object.hand ?? null;
+    // A page that was reloaded, and a moderator who lowers hands: what the server says is what we want.
+    if (!this.pending.has('hand') && (isFirst || this.#signal.state === 'live')) this.#wants.hand = this.me.hand;
+    for (const track of object.tracks ?? []) { const mine = this.publications.get(track.cid); if (mine?.tid === track.tid) mine._apply(track); }
+    this._emit('updated', { participant: this.me });
   }
 
   #tracks(participant, objects) {
@@ -1683,13 +2319,13 @@ export class Room extends EventTarget {
     this._emit(muted ? 'muted' : 'unmuted', { publication, participant: publication.participant });
   }
 
-  #muted({ tid, muted, rev }) {
-    const own = [...this.publications.values()].find((one) => one.tid === tid);
+  #muted({ tid, muted, rev, by, locked }) {
+    const own = this.#ownByTid(tid);
     // Somebody else muted us; only we unmute ourselves.
     if (own) { if (muted && !own.muted) this._quietly(own.setMuted(true)); return; }
     const publication = this.#byTid.get(tid);
     if (!publication || (rev !== undefined && rev < publication.rev)) return;
-    publication.rev = rev ?? publication.rev;
+    publication._apply({ rev, muted, mutedBy: by, locked });
     this.#setMuted(publication, muted);
     this._refreshTiles();
   }
@@ -1720,6 +2356,13 @@ export class Room extends EventTarget {
     this._emit('speakers', this.speakers);
   }
 
+  #restartMedia({ mode }) {
+    const peer = this.#peer;
+    // It may have been said of the connection before this one, which nothing has come of yet.
+    if (!peer || peer.isNew) return;
+    if (mode === 'new') this._newPeer(); else this._quietly(peer.negotiate({ iceRestart: true }));
+  }
+
   #need({ audio = 0, video = 0 }) {
     const peer = this.#peer;
     if (!peer) return;
@@ -1730,10 +2373,209 @@ export class Room extends EventTarget {
   }
 
   #demand({ tid, layers = [] }) {
-    const own = [...this.publications.values()].find((one) => tid && one.tid === tid);
+    const own = this.#ownByTid(tid);
     if (own) own.applyDemand(layers);
     // It may come while the answer that names the track is still being applied.
     else if (this.#demands.size < 64) this.#demands.set(tid, layers);
+  }
+
+  async #refreshToken(inMs) {
+    this._emit('tokenExpiring', { inMs });
+    if (!this.options.getToken) return;
+    const token = await this.#newToken();
+    const { role, grants } = await this.request('auth.refresh', { token });
+    if (grants) this.#permit({ role, grants });
+  }
+
+  // The room and what may be done in it.
+
+  #roomObject({ meta, locked, lobby, spotlight }, by) {
+    const next = {
+      meta: meta ?? this.meta, locked: locked ?? this.locked, hasLobby: lobby ?? this.hasLobby,
+      spotlight: locked === undefined ? this.spotlight : spotlight ?? null,
+    };
+    const isChanged = Object.entries(next).some(([key, value]) => JSON.stringify(this[key]) !== JSON.stringify(value));
+    Object.assign(this, next);
+    if (isChanged) this._emit('room', { ...next, by: this.#find(by) ?? null });
+  }
+
+  #permit({ role, grants, ended = [], by }) {
+    const isChanged = JSON.stringify([this.me.role, this.grants]) !== JSON.stringify([role ?? this.me.role, grants ?? this.grants]);
+    if (role) this.me.role = role;
+    this.grants = grants ?? this.grants;
+    for (const tid of ended) this.#endOwn(tid, by);
+    if (!this.grants.moderate) this.lobby.clear();
+    if (isChanged) this._emit('permissions', { role: this.me.role, grants: this.grants, by: this.#find(by) ?? null });
+  }
+
+  /** The server has ended a publication of ours. */
+  #endOwn(tid, by) {
+    const own = this.#ownByTid(tid);
+    if (!own) return;
+    const { transceiver } = own;
+    this.#forgetPublication(own);
+    own.refuse(new RequestError('forbidden', 'It may not be published any more.'));
+    this._emit('stopped', { publication: own, by: this.#find(by) ?? null });
+    if (this.#peer && transceiver) this.#peer.unsend(own).then(() => this._quietly(this.#peer.negotiate()));
+  }
+
+  #forceMuted({ tid, muted, locked = false, by }) {
+    const own = this.#ownByTid(tid);
+    if (!own) return;
+    Object.assign(own, { locked, mutedBy: muted ? by ?? 'server' : null });
+    if (muted && !own.muted) this._quietly(own.setMuted(true));
+    this._emit('forceMuted', { publication: own, muted, locked, by: this.#find(by) ?? null });
+  }
+
+  #askedToUnmute({ source = 'mic', tid, by }) {
+    this._emit('unmuteRequest', { source, publication: this.#ownByTid(tid) ?? this.me.get(source), by: this.#find(by) ?? null });
+  }
+
+  #lobbyChanged(what, one) {
+    if (what === 'waiting') this.lobby.set(one.pid, one);
+    else if (!this.lobby.delete(one.pid)) return;
+    this._emit('lobby', { waiting: [...this.lobby.values()], change: what, who: one });
+  }
+
+  /** Once, however often the server has to say it: by sender and the sender's own name for it. */
+  #data({ from, uid, topic, mid, payload, self: isOwn = false }) {
+    const key = `${uid ?? from ?? ''} ${mid}`;
+    if (mid !== undefined) {
+      if (this.#seenData.has(key)) return;
+      this.#seenData.add(key);
+      if (this.#seenData.size > MAX_SEEN_DATA) this.#seenData.delete(this.#seenData.values().next().value);
+    }
+    this._emit('data', { from: this.#find(from) ?? null, pid: from, uid, topic, mid, payload, self: isOwn });
+  }
+
+  // What people do.
+
+  #own(promise) { return promise.then(({ participant }) => { if (participant) this.#upsert(participant); }); }
+
+  raiseHand(raised = true) {
+    this.#wants.hand = raised;
+    return this.#own(this._confirm('hand', 'hand', { raised }));
+  }
+
+  /** Attributes that are null are removed. */
+  updateMe({ name, attrs }) {
+    const { me } = this.#wants;
+    this.#wants.me = { ...me, ...(name === undefined ? {} : { name }), ...(attrs ? { attrs: { ...me.attrs, ...attrs } } : {}) };
+    return this.#own(this._confirm('me', 'me.update', this.#wants.me));
+  }
+  setName(name) { return this.updateMe({ name }); }
+
+  /** Shown to everybody for a moment, or lost with the connection. */
+  react(emoji) { this.#signal.notify('reaction', { emoji }); }
+
+  /** A message of the application, any JSON. A reliable one arrives exactly once, also over lost connections and sessions. */
+  async sendData(payload, { to, topic = '', reliable = true, mid = randomId() } = {}) {
+    if (new TextEncoder().encode(JSON.stringify(payload) ?? 'null').length > DATA_BYTES) {
+      throw new SFUError('too_large', 'A message has at most 15 KiB.');
+    }
+    const people = [to ?? []].flat().map((one) => one.pid ?? one);
+    const message = { topic, mid, payload: payload ?? null, reliable, ...(people.length ? { to: people } : {}) };
+    if (reliable) return this.request('data.send', message);
+    this.#signal.notify('data.send', message);
+    return { mid, accepted: this._signalOpen, deliveredTo: 0 };
+  }
+
+  // What moderators do; each needs the grant `moderate`.
+
+  #target(target) { return target instanceof Publication ? { tid: target.tid } : { pid: target.pid ?? target }; }
+  #tell(objects) {
+    for (const object of objects ?? []) {
+      const known = this.#byTid.get(object.tid);
+      if (!known || object.rev < known.rev) continue;
+      known._apply(object);
+      this.#setMuted(known, object.muted ?? known.muted);
+    }
+    this._refreshTiles();
+  }
+
+  /** Mutes a publication, or a participant's microphone or other `source`. `lock`: only a moderator lets it unmute. */
+  async mute(target, { source = 'mic', lock } = {}) {
+    const which = this.#target(target);
+    const { tracks } = await this.request('mod.mute', { ...which, ...(which.pid ? { source } : {}), ...(lock === undefined ? {} : { lockMuted: lock }) });
+    this.#tell(tracks);
+  }
+  /** Mutes everybody who does not moderate. */
+  async muteAll({ source = 'mic', lock } = {}) {
+    const { tracks } = await this.request('mod.mute', { all: true, source, ...(lock === undefined ? {} : { lockMuted: lock }) });
+    this.#tell(tracks);
+  }
+  async askToUnmute(target, { source = 'mic' } = {}) {
+    const which = this.#target(target);
+    await this.request('mod.unmuteRequest', { ...which, ...(which.pid ? { source } : {}) });
+  }
+  async kick(target, { reason, banSeconds } = {}) {
+    const { pid, rev } = await this.request('mod.kick', { pid: target.pid ?? target, reason, banSec: banSeconds });
+    this.#roster({ left: [{ pid: pid ?? target.pid ?? target, reason: 'kicked', rev }] });
+  }
+  async setRole(target, role, grants) {
+    const { participant } = await this.request('mod.role', { pid: target.pid ?? target, role, grants });
+    if (participant) this.#upsert(participant);
+  }
+  async stopShare(target) {
+    const { tids = [] } = await this.request('mod.stopShare', { pid: target.pid ?? target });
+    for (const tid of tids) { const known = this.#byTid.get(tid); if (known) this.#removePublication(known); }
+    this._slotsChanged();
+  }
+  /** Shows a participant large to everybody; null: nobody. */
+  async setSpotlight(target) { this.#roomObject((await this.request('mod.spotlight', { pid: target?.pid ?? target ?? null })).room ?? {}, this.me.pid); }
+  /** `lobby`: whether those who come to the locked room may wait to be let in. */
+  async lock(locked = true, { lobby } = {}) {
+    this.#roomObject((await this.request('mod.lock', { locked, ...(lobby === undefined ? {} : { lobby }) })).room ?? {}, this.me.pid);
+  }
+  unlock() { return this.lock(false); }
+  /** Lets in somebody of `lobby`, or turns it away. */
+  async admit(target, admit = true) {
+    const pid = target.pid ?? target;
+    const { participant } = await this.request('mod.admit', { pid, admit });
+    if (participant) this.#upsert(participant);
+    this.#lobbyChanged(admit ? 'admitted' : 'denied', { pid });
+  }
+  /** Merged into `meta`; null removes a key. */
+  async updateRoom(meta) { this.#roomObject((await this.request('room.update', { meta })).room ?? {}, this.me.pid); }
+  /** The roster in pages, for rooms that are too large to be told whole. */
+  roster(query = {}) { return this.request('roster.page', query); }
+
+  // Why.
+
+  /** Why somebody is not heard or seen: what the server says, what this browser says, and a verdict in words. */
+  async diag(target, { source } = {}) {
+    const which = target ? this.#target(target) : {};
+    const server = await this.request('diag.get', { ...which, ...(which.pid && source ? { source } : {}) }).catch((error) => ({ error }));
+    const publication = target instanceof Publication ? target : this.#find(which.pid)?.get(source ?? 'mic') ?? null;
+    const numbers = await this.stats();
+    const local = {
+      status: this.status, lastSeq: this.#signal.lastSeq, rev: this.#signal.rev, rttMs: this.#signal.rttMs, resumes: this.#signal.resumes,
+      gaps: this.#gaps, dataLost: this.#lostRelay, waiting: this.#signal.waiting, ice: this.#peer?.pc.iceConnectionState ?? null, gen: this.#gen,
+      slot: publication?.slot ?? null, receives: numbers.receive.get(publication?.slot?.mid) ?? null,
+    };
+    return { server, local, timeline: [...this.timeline], verdict: this.#verdict(server, publication) };
+  }
+
+  #verdict(server, publication) {
+    if (server.error) return { code: 'noServer', text: this.status.state === 'live' ? server.error.message : this.status.text };
+    if (!this.#peer?.connected) return { code: 'noMedia', text: this.status.text };
+    const isSound = publication?.kind === 'audio';
+    const found = server.verdict ?? { code: 'ok', text: '' };
+    if (found.code !== 'ok' || !isSound) return found;
+    if (this.audioBlocked) return { code: 'audioBlocked', text: 'The browser plays no sound before a click in the page.' };
+    if (this.#volumes.get(publication.participant.pid) === 0) return { code: 'volume', text: 'Its volume is set to zero here.' };
+    return found;
+  }
+
+  /** Every five seconds: whether what works works well. */
+  async #quality() {
+    if (!['live', 'degraded'].includes(this.status.state)) { this.#heardAudio = null; return; }
+    const { receive } = await this.stats().catch(() => ({ receive: new Map() }));
+    const before = this.#heardAudio;
+    this.#heardAudio = audioCounts(receive);
+    const { lag, rttMs } = this.#signal;
+    this.#slow = lag > SLOW.lag || rttMs > SLOW.rttMs ? 'signal' : before && losesAudio(before, this.#heardAudio) ? 'audio' : '';
+    this.#updateStatus();
   }
 
   // Slots: which publication each receive section carries.
@@ -1767,10 +2609,19 @@ export class Room extends EventTarget {
 
   // Publishing.
 
+  /** A stable name; after a reload the one that the same source had, so that the others see the same publication. */
+  _cid(source) {
+    const { [source]: saved } = this.#savedCids;
+    delete this.#savedCids[source];
+    return saved ?? `${source}-${randomId(8)}`;
+  }
+  #cidsNow() { return { ...this.#savedCids, ...Object.fromEntries([...this.publications.values()].map((one) => [one.source, one.cid])) }; }
+
   #want(track, options) {
     const publication = new LocalPublication(this.me, track, options);
     this.publications.set(publication.cid, publication);
     this.me.publications.set(publication.cid, publication);
+    if (this.#session) this.#save();
     return publication;
   }
 
@@ -1784,9 +2635,11 @@ export class Room extends EventTarget {
     const publication = this.#want(track, options);
     this._emit('published', { publication, participant: this.me });
     this._refreshTiles();
-    if (this.#peer) {
-      await this.#peer.send(publication);
-      this._quietly(this.#peer.negotiate());
+    const peer = this.#peer;
+    if (peer) {
+      await peer.send(publication);
+      this._quietly(peer.negotiate());
+      if (!Object.keys(this.#savedCids).length) peer.release();
     }
     return publication.done;
   }
@@ -1829,7 +2682,7 @@ export class Room extends EventTarget {
     const publication = which instanceof LocalPublication ? which : this.me.get(which);
     if (!publication || !this.#forgetPublication(publication)) return;
     publication.refuse(new SFUError('cancelled', 'It was unpublished before the server confirmed it.'));
-    if (publication.tid) this._quietly(this.request('track.unpublish', { tid: publication.tid }));
+    if (publication.tid) this._quietly(this.request('track.unpublish', { cid: publication.cid }));
     const peer = this.#peer;
     if (!peer || !publication.transceiver) return;
     await peer.unsend(publication);
@@ -1840,6 +2693,7 @@ export class Room extends EventTarget {
     if (!this.publications.delete(publication.cid)) return false;
     this.me.publications.delete(publication.cid);
     publication.release();
+    if (this.#session) this.#save();
     this._emit('unpublished', { publication, participant: this.me });
     this._refreshTiles();
     return true;
@@ -1938,7 +2792,9 @@ export class Room extends EventTarget {
   async subscribe(target, on = true) {
     const rule = target instanceof Publication ? { tid: target.tid, on } : { pid: target.pid, on };
     this.#subscriptions.set(rule.tid ?? rule.pid, rule);
-    const { results = [] } = await this.request('sub.update', { set: [rule], auto: this.#auto });
+    // The oldest one may be of somebody who left long ago.
+    if (this.#subscriptions.size > MAX_RULES) this.#subscriptions.delete(this.#subscriptions.keys().next().value);
+    const { results = [] } = await this._confirm(`subscribe:${rule.tid ?? rule.pid}`, 'sub.update', { set: [rule], auto: this.#auto });
     const refused = results.find((result) => !result.ok)?.error;
     if (refused) throw new RequestError(refused.code, refused.message, refused);
   }
@@ -1954,14 +2810,18 @@ export class Room extends EventTarget {
     view.timer = setTimeout(() => { view.timer = null; this.#sendView(); }, now ? 0 : VIEW_MS);
   }
 
-  async #sendView() {
-    if (!this.#signal.open) return;
-    const view = this.#view;
-    if (view.busy) { view.again = true; return; }
+  #tilesWanted() {
     const shown = new Set([...this.#tiles].map((tile) => tile.publication?.tid).filter(Boolean));
     const wishes = [...this.#tiles].map((tile) => tile.wish(this.#hidden)).filter(Boolean);
     const untiled = [...this.#byTid.values()].filter((one) => one.kind === 'video' && !shown.has(one.tid)).slice(0, 500);
-    const tiles = collectView(wishes, untiled.map((one) => one.tid));
+    return collectView(wishes, untiled.map((one) => one.tid)).slice(0, MAX_RULES);
+  }
+
+  async #sendView() {
+    if (!this.#signal.open || this.waiting) return;
+    const view = this.#view;
+    if (view.busy) { view.again = true; return; }
+    const tiles = this.#tilesWanted();
     const text = JSON.stringify(tiles);
     if (text === view.sent) return;
     view.sent = text;
@@ -2039,5 +2899,5 @@ export function socketURL({ url, room, server }, base = import.meta.url) {
 export async function connect(options) {
   if (!options?.url && !options?.room) throw new SFUError('bad_request', 'connect needs a room or a url.');
   if (options.signal?.aborted) throw new SFUError('cancelled', 'Joining was given up.');
-  return new Room(options, options.deviceId ?? await claimDevice())._join();
+  return new Room(options, await claimDevice(options.deviceId))._join();
 }

@@ -1,0 +1,107 @@
+"""The network of one person goes, and comes back: after seconds, after minutes, with and without a word of it."""
+
+import os
+import time
+
+import pytest
+
+import chromium
+from conftest import cannot
+from netns import Namespace
+from people import GREEN, RED
+from sfuserver import SFUServer, eventually
+
+
+@pytest.fixture
+def namespace():
+    if os.geteuid() != 0:
+        cannot("network namespaces need root")
+    with Namespace(number=2) as made:
+        yield made
+
+
+@pytest.fixture
+def server(namespace, tmp_path):
+    with SFUServer(("127.0.0.1", namespace.here), log=tmp_path / "server.log") as started:
+        yield started
+
+
+@pytest.fixture
+def olive(playwright, server, namespace, room, tmp_path):
+    browser = chromium.launch(
+        playwright, [f"--unsafely-treat-insecure-origin-as-secure={server.url_at(namespace.here)}"],
+        path=namespace.wrapper(tmp_path, chromium.executable()))
+    person = chromium.ChromiumPerson(browser, server.url_at(namespace.here), room, GREEN)
+    yield person.join()
+    # A page that is offline complains about requests that fail.
+    person.errors.clear()
+    person.close()
+    browser.close()
+
+
+def both_ways(*pair):
+    for one, other in (pair, pair[::-1]):
+        one.expect_sees(other.who, timeout=40)
+        one.expect_moving(other.who)
+        one.expect_hears(other.who)
+
+
+def watch_line(person, wanted, timeout):
+    """What the page says while it is cut off, and that nothing but a line says it."""
+    def says():
+        line = person.evaluate("sfuTest.line()")
+        assert wanted in line["text"], f"the page says {line}"
+        assert line["dialogs"] == 0 and line["call"]
+        return line
+    return eventually(says, timeout)
+
+
+def test_five_seconds_of_silence(people, server, namespace, olive):
+    ruby = people(RED)
+    both_ways(ruby, olive)
+    before = olive.evaluate("sfuTest.facts()")
+    ruby.evaluate("sfuTest.history()")
+    namespace.cut()
+    time.sleep(5)
+    namespace.mend()
+    olive.expect_live(30)
+    both_ways(ruby, olive)
+    after = olive.evaluate("sfuTest.facts()")
+    assert (after["sid"], after["pid"], after["peers"], after["tids"]) == (before["sid"], before["pid"], 1, before["tids"])
+    assert not [one for one in ruby.evaluate("sfuTest.history()") if one.startswith(("left", "joined"))]
+
+
+def test_a_cable_that_is_pulled_for_ninety_seconds(people, server, namespace, olive):
+    ruby = people(RED)
+    both_ways(ruby, olive)
+    namespace.unplug()
+    watch_line(olive, "Reconnecting", 40)
+    olive.screenshot("offline")
+    time.sleep(80)
+    line = watch_line(olive, "Reconnecting", 5)
+    assert "Connection lost" in line["text"]
+    # For the others it is over by then.
+    ruby.expect_others(timeout=60)
+    namespace.plug()
+    olive.expect_live(45)
+    ruby.expect_others(GREEN)
+    both_ways(ruby, olive)
+    assert olive.evaluate("sfuTest.outcomes()")[-1] in ("rejoin", "fresh")
+    assert olive.evaluate("sfuTest.line()")["text"] == ""
+    olive.screenshot("back after ninety seconds")
+
+
+def test_a_cable_that_is_pulled_for_twenty_seconds(people, server, namespace, olive):
+    ruby = people(RED)
+    both_ways(ruby, olive)
+    before = olive.evaluate("sfuTest.facts()")
+    ruby.evaluate("sfuTest.history()")
+    namespace.unplug()
+    time.sleep(20)
+    namespace.plug()
+    olive.expect_live(30)
+    both_ways(ruby, olive)
+    after = olive.evaluate("sfuTest.facts()")
+    assert (after["sid"], after["pid"], after["tids"]) == (before["sid"], before["pid"], before["tids"])
+    assert after["resumes"] >= 1
+    assert not [one for one in ruby.evaluate("sfuTest.history()") if one.startswith(("left", "joined"))]
