@@ -248,7 +248,7 @@ let targets: [Target] = [
     .testTarget(
         name: "CLITests",
         dependencies: [
-            "CLI", "EventLog", "RTP",
+            "CLI", "EventLog", "RTP", "Signaling",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings

@@ -17,6 +17,8 @@ struct GatewaySide {
     let events: EventLogService
     private let configuration: ServeConfiguration
 
+    /// Keeps the key that seals resume tokens in the data directory, which must exist.
+    ///
     /// - Parameters:
     ///   - registry: of the process, where metrics were bootstrapped with it.
     ///   - unreadiness: nil where the media plane can take sessions, else the reason for `/readyz`.

@@ -86,6 +86,6 @@ extension Gateway {
 }
 
 extension Member {
-    /// Viewers, the hidden and those who wait to be admitted are nobody's business.
-    fileprivate var isTold: Bool { !isViewer && !claims.grants.hidden && !isWaiting }
+    /// Viewers and the hidden are nobody's business.
+    fileprivate var isTold: Bool { !isViewer && !claims.grants.hidden }
 }

@@ -212,7 +212,8 @@ public enum MetricCatalog {
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
         mediaEventsDropped, commandsDropped, diagnosisReports, resumes, resumesRefused, sessions,
-        detachedSessions, sessionBytes,
+        detachedSessions,
+        sessionBytes,
     ]
 
     // The socket to a media plane in a process of its own; counted by whoever holds it.

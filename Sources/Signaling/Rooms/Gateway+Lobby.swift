@@ -42,7 +42,7 @@ extension Gateway {
     }
 
     /// It is in the room, for everybody to see.
-    func appear(_ member: Member, replacing others: [Member] = [], at now: Instant) {
+    func appear(_ member: Member, at now: Instant) {
         let room = member.room
         member.conduct.relayAtJoin = room.relay.lastSequence
         guard !member.isViewer else { return }
@@ -51,7 +51,6 @@ extension Gateway {
             Participant(member, order: 0, at: now),
             at: now
         )
-        noteEntered(member, replacing: others)
     }
 
     // MARK: Waiting
@@ -113,8 +112,9 @@ extension Gateway {
         tellResolved(member, .lobbyAdmitted, by: moderator, at: now)
         member.conduct.waiting = nil
         appear(member, at: now)
-        member.conduct.admittedRevision = room.state.revision
+        noteEntered(member)
         noteJoined(member)
+        member.conduct.admittedRevision = room.state.revision
         let event = LobbyResolved(pid: member.id.rawValue, uid: member.claims.user.rawValue, by: moderator.by)
         // Without the room's revision: the client knows nothing of the room before the snapshot that follows.
         if member.isLive, let body = EventBody(.lobbyAdmitted, timestamp: wallClock(), event) {

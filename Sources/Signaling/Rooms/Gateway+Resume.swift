@@ -65,11 +65,11 @@ extension Gateway {
         // Numbers of a session that the server has forgotten say nothing about this one.
         let isSame = ticket.session == member.sid
         let last = isSame ? resume.lastSeq : .max
-        let known = isSame ? member.session.revision(knownWith: last) : nil
+        let known = isSame ? member.revision(knownWith: last) : nil
         let missed: Missed
         switch member.session.attach(lastSequence: last, at: now) {
         case .replay(let upTo): missed = .replay(from: last, upTo: upTo)
-        case .behind: missed = .room(since: known.flatMap { member.mayAdd(to: $0) ? $0 : nil })
+        case .behind: missed = .room(since: known)
         }
         guard let pc = hello.pc, let text = pc.text else {
             return welcomeBack(member, on: connection, missed, pc: nil, at: now)
@@ -152,7 +152,7 @@ extension Gateway {
         let settles = outcome == .rejoin ? settleTime(at: now) : nil
         sendWelcome(member, on: connection, outcome, seq: 0, pc: pc, settles: settles)
         member.isLive = true
-        noteJoined(member)
+        if !member.isWaiting { noteJoined(member) }
         queueSnapshot(member, at: now)
         member.logger.info(
             "\(outcome == .fresh ? "joined" : "joined again")",
@@ -381,10 +381,12 @@ extension Gateway {
 }
 
 extension Member {
-    /// Whether a client that knows the room up to `revision` can be told what has changed since. Before it was admitted
-    /// it knew nothing.
-    fileprivate func mayAdd(to revision: UInt64) -> Bool {
-        !isWaiting && revision >= conduct.admittedRevision
+    /// What a client with this event knows of the room; nil: nothing that could be added to. Before it was admitted it
+    /// knew nothing.
+    fileprivate func revision(knownWith last: UInt64) -> UInt64? {
+        guard !isWaiting, let known = session.revision(knownWith: last), known >= conduct.admittedRevision
+        else { return nil }
+        return known
     }
 
     /// Whether this is the newest ticket, or the one before while the client may not have got the newest.

@@ -67,7 +67,8 @@ extension Gateway {
         if member.isWaiting {
             wait(member, at: now)
         } else {
-            appear(member, replacing: replaced, at: now)
+            appear(member, at: now)
+            noteEntered(member, replacing: replaced)
         }
         for other in replaced { replace(other, at: now) }
         statistics.joins += 1
@@ -163,7 +164,7 @@ extension Gateway {
             for other in room.members.values { other.wishing.forget(left) }
             forgetSpotlight(of: left.id, in: room, at: now)
         }
-        noteLeft(member, reason: reason)
+        if !member.isWaiting { noteLeft(member, reason: reason) }
         member.logger.info("left", metadata: ["pid": "\(member.id)", "reason": "\(reason.rawValue)"])
         guard room.members.isEmpty else { return }
         room.emptySince = now

@@ -93,12 +93,12 @@ struct RoomState: Sendable {
     private var owners: [PublicationID: ParticipantID] = [:]
     private var joins: UInt64 = 0
     private(set) var roster = RosterBatch()
+    /// Whose visible publications may have changed since the last `takeTouched`.
+    private var touched: Set<ParticipantID> = []
     private(set) var settings = RoomSettings()
     /// Of the newest change of the settings.
     private(set) var settingsRevision: UInt64 = 0
     private(set) var muteLocks = MuteLocks()
-    /// Whose visible publications may have changed since the last `takeTouched`.
-    private var touched: Set<ParticipantID> = []
     /// Video publications with an m-section, in all and by user.
     private(set) var videos = 0
     private var videosByUser: [UserID: Int] = [:]
