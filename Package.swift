@@ -121,6 +121,8 @@ let targets: [Target] = [
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "Tracing", package: "swift-distributed-tracing"),
             .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOFoundationCompat", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
         ],
         swiftSettings: settings
@@ -132,6 +134,10 @@ let targets: [Target] = [
             "Signaling", "MediaIO", "SeamLink", "EventLog", "Telemetry", "PeerTransport", "Seam", "RTP",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOFoundationCompat", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "Tracing", package: "swift-distributed-tracing"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "Metrics", package: "swift-metrics"),
@@ -205,7 +211,8 @@ let targets: [Target] = [
     .testTarget(
         name: "SignalingTests",
         dependencies: [
-            "Signaling", "Seam", "SDP", "RTP",
+            "Signaling", "Telemetry", "Seam", "SDP", "RTP",
+            .product(name: "Tracing", package: "swift-distributed-tracing"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "JWTKit", package: "jwt-kit"),
             .product(name: "Logging", package: "swift-log"),
@@ -219,6 +226,18 @@ let targets: [Target] = [
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ],
         resources: [.copy("Fixtures")],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "TelemetryTests",
+        dependencies: [
+            "Telemetry", "RTP",
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "Tracing", package: "swift-distributed-tracing"),
+        ],
         swiftSettings: settings
     ),
     .testTarget(
@@ -248,7 +267,7 @@ let targets: [Target] = [
     .testTarget(
         name: "CLITests",
         dependencies: [
-            "CLI", "EventLog", "RTP", "Signaling",
+            "CLI", "EventLog", "RTP", "Signaling", "Telemetry",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings

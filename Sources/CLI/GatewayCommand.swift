@@ -63,7 +63,7 @@ struct GatewayCommand: AsyncParsableCommand {
         let announcement = side.announce(logger)
         defer { announcement.cancel() }
         // In reverse order: what the gateway orders last still goes down the link.
-        try await ServerProcess.run([LinkClientService(link: link), side.events, side.server], logger)
+        try await ServerProcess.run([LinkClientService(link: link)] + side.services, logger)
         try await group.shutdownGracefully()
     }
 }

@@ -14,7 +14,8 @@ struct SFUCommand: AsyncParsableCommand {
             """,
         version: Version.current,
         subcommands: [
-            ServeCommand.self, MediaCommand.self, GatewayCommand.self, TokenCommand.self, VersionCommand.self,
+            ServeCommand.self, MediaCommand.self, GatewayCommand.self, TokenCommand.self,
+            TimelineCommand.self, VersionCommand.self,
         ]
     )
 }

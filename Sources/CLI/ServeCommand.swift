@@ -53,7 +53,7 @@ struct ServeCommand: AsyncParsableCommand {
         MediaSide.announce(media, logger)
         let announcement = side.announce(logger)
         defer { announcement.cancel() }
-        try await ServerProcess.run([side.events, side.server], logger)
+        try await ServerProcess.run(side.services, logger)
         media.stop()
         try await group.shutdownGracefully()
     }

@@ -652,4 +652,48 @@ public enum Limits {
         /// Most frame differences of one frame in a dependency descriptor.
         public static let frameDifferences = 8
     }
+
+    /// Traces and timelines.
+    public enum Telemetry {
+        /// Spans that wait to be exported; more are dropped and counted.
+        public static let queuedSpans = 4096
+        /// Spans of one export.
+        public static let batchSpans = 512
+        /// Longest wait of a span for its export.
+        public static let exportInterval = Interval.seconds(1)
+        /// Longest wait for the collector's answer.
+        public static let requestTimeout = Interval.seconds(10)
+        /// What is read of that answer, bytes.
+        public static let answerBytes = 64 * 1024
+        /// Wait before the second attempt of an export; it doubles, with jitter.
+        public static let retryFirst = Interval.seconds(1)
+        /// And at most, also where the collector asks for more.
+        public static let retryLongest = Interval.seconds(30)
+        /// Attempts of one export.
+        public static let attempts = 6
+        /// What waits is exported at shutdown within this time.
+        public static let flushTimeout = Interval.seconds(5)
+        /// Attributes of one span, event or link, and values of one attribute.
+        public static let attributesPerSpan = 64
+        /// Longest text in a span, bytes.
+        public static let attributeBytes = 1024
+        /// Events of one span.
+        public static let eventsPerSpan = 128
+        /// Links of one span.
+        public static let linksPerSpan = 32
+        /// Members of a `tracestate` header (W3C Trace Context §3.3.1).
+        public static let traceStateMembers = 32
+        /// What of that header is handed on, bytes.
+        public static let traceStateBytes = 512
+        /// Members longer than this are left out first, bytes.
+        public static let traceStateMemberBytes = 128
+        /// Entries of one participant's timeline; changes of layers go first.
+        public static let timelineEntries = 64
+        /// Timelines that are kept of participants who have left.
+        public static let endedTimelines = 1024
+        /// Longest timeline that `sfu timeline` reads, bytes.
+        public static let timelineBytes = 4 * 1024 * 1024
+        /// Users of one call that are told apart in its totals.
+        public static let conversationUsers = 4096
+    }
 }

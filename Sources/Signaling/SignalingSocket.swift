@@ -29,20 +29,23 @@ public struct SignalingRequest: Sendable, Equatable {
     public var remoteAddress: String
     public var origin: String?
     public var userAgent: String?
-    /// W3C Trace Context header.
+    /// W3C Trace Context: of the span of this request, or as the client sent it.
     public var traceparent: String?
+    public var tracestate: String?
 
     public init(
         room: String,
         remoteAddress: String,
         origin: String? = nil,
         userAgent: String? = nil,
-        traceparent: String? = nil
+        traceparent: String? = nil,
+        tracestate: String? = nil
     ) {
         self.room = room
         self.remoteAddress = remoteAddress
         self.origin = origin
         self.userAgent = userAgent
         self.traceparent = traceparent
+        self.tracestate = tracestate
     }
 }

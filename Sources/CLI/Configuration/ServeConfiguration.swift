@@ -25,6 +25,7 @@ struct ServeConfiguration {
     var events: EventSettings
     /// Token keys by id; nil: the development key.
     var keys: [String: String]?
+    var telemetry: TelemetrySettings
     var logLevel: Logger.Level
     var logsJSON: Bool
 
@@ -97,6 +98,7 @@ struct ServeConfiguration {
             )
         }
         self.keys = keys.isEmpty ? nil : keys
+        telemetry = try TelemetrySettings(settings)
         guard let level = Logger.Level(rawValue: settings.text("log.level")) else {
             throw fail("log.level", "\"\(settings.text("log.level"))\" is not a level")
         }

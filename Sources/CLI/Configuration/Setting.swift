@@ -170,6 +170,34 @@ struct Setting: Sendable {
             help: "after a restart, how long people have to come back before they are told as gone"
         ),
         Setting(
+            key: "telemetry.endpoint",
+            flag: nil,
+            form: .text,
+            fallback: "",
+            help: "collector of traces (OTLP/HTTP), such as http://127.0.0.1:4318; empty: no traces"
+        ),
+        Setting(
+            key: "telemetry.headers",
+            flag: nil,
+            form: .list,
+            fallback: "",
+            help: "what goes along to the collector, name=value; secret"
+        ),
+        Setting(
+            key: "telemetry.sample-ratio",
+            flag: nil,
+            form: .text,
+            fallback: "1",
+            help: "share of the traces that begin here, 0 to 1; others follow their parent"
+        ),
+        Setting(
+            key: "telemetry.service",
+            flag: nil,
+            form: .text,
+            fallback: "sfu",
+            help: "the name of this service in traces"
+        ),
+        Setting(
             key: "log.level",
             flag: "log-level",
             form: .text,

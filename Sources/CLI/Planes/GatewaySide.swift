@@ -4,7 +4,9 @@ import Metrics
 import NIOCore
 import RTP
 import Seam
+import ServiceLifecycle
 import Signaling
+import Tracing
 
 import struct Foundation.Data
 import struct Foundation.Date
@@ -13,8 +15,9 @@ import class Foundation.FileHandle
 struct GatewaySide {
     let gateway: Gateway
     let server: SignalingServer
-    /// Runs before and ends after the server, so that it hears all of it.
-    let events: EventLogService
+    private let events: EventLogService
+    /// nil where no collector of traces is set.
+    private let telemetry: TelemetryService?
     private let configuration: ServeConfiguration
 
     /// Keeps the key that seals resume tokens in the data directory, which must exist.
@@ -42,6 +45,13 @@ struct GatewaySide {
             registry: registry,
             logger: Logger(label: "sfu.events")
         )
+        telemetry = TelemetryService(
+            configuration.telemetry,
+            group: eventLoop,
+            registry: registry,
+            logger: Logger(label: "sfu.telemetry")
+        )
+        let tracer: any Tracer = telemetry?.tracer ?? NoOpTracer()
         gateway = Gateway(
             eventLoop: eventLoop,
             media: media,
@@ -50,6 +60,7 @@ struct GatewaySide {
             seal: try SealKeyFile.load(directory: configuration.dataDirectory),
             events: events,
             logger: Logger(label: "sfu.gateway"),
+            tracer: tracer,
             clock: ServerProcess.clock(),
             wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) },
             counters: { mediaCounters.record($0) }
@@ -62,9 +73,16 @@ struct GatewaySide {
             mediaCounters: mediaCounters,
             events: EventBackend(reader: events, tokens: tokens),
             unreadiness: unreadiness,
+            tracer: tracer,
             logger: Logger(label: "sfu.http")
         )
         await gateway.recall(await events.recall())
+    }
+
+    /// Those that make spans and events end before those that export and keep them.
+    var services: [any Service] {
+        guard let telemetry else { return [events, server] }
+        return [telemetry, events, server]
     }
 
     /// Says where to go as soon as it listens.

@@ -31,7 +31,7 @@ extension Gateway {
             name: member.claims.name,
             role: member.claims.role,
             kind: member.room.state.participants[member.id]?.kind ?? "",
-            trace: member.connection?.trace
+            trace: member.connection?.traceparent
         )
         withBook(of: member.room.id) { book, _ in
             book.entered(person, replacing: others.map(\.id))

@@ -10,6 +10,7 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import Synchronization
+import Tracing
 
 import struct Foundation.Date
 
@@ -20,12 +21,14 @@ final class RequestDispatcher: Sendable {
     private let logger: Logger
     private let isTLS: Bool
     private let connections: Meter
+    private let tracing: RequestTracing
 
     init(
         router: Router<RequestScope>,
         proxies: ProxyPolicy,
         isTLS: Bool,
         metrics: any MetricsFactory,
+        tracer: any Tracer = NoOpTracer(),
         logger: Logger
     ) {
         self.router = router.buildResponder()
@@ -33,6 +36,7 @@ final class RequestDispatcher: Sendable {
         self.isTLS = isTLS
         self.metrics = metrics
         self.logger = logger
+        tracing = RequestTracing(tracer)
         connections = Meter(label: MetricCatalog.httpConnections.name, dimensions: [], factory: metrics)
     }
 
@@ -84,19 +88,25 @@ final class RequestDispatcher: Sendable {
         let scope = RequestScope(
             source: .init(logger: logger, channel: channel, client: client, upgrade: upgrade)
         )
+        let span = tracing.start(request)
         var response: Response
         do {
-            response = try await router.respond(to: request, context: scope)
+            response = try await tracing.within(span) { [router] in
+                try await router.respond(to: request, context: scope)
+            }
         } catch let error as HTTPParserError {
+            tracing.end(span, request, status: nil, route: scope.endpointPath)
             throw error
         } catch {
             logger.error("request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
             response = Problem(.internalServerError, "something went wrong", code: .internal).response
         }
         response.headers[.date] = HTTPDate.format(secondsSince1970: Int64(Date().timeIntervalSince1970))
+        if let upgrade { tracing.handOver(span, to: upgrade) }
         // A refused upgrade is counted when its refusal is written.
         if upgrade == nil || response.status == .switchingProtocols {
             count(request, scope, response, since: started)
+            tracing.end(span, request, status: response.status.code, route: scope.endpointPath)
         }
         return response
     }

@@ -12,6 +12,14 @@ final class UpgradeBox: Sendable {
 
     func accept(_ request: SignalingRequest) { accepted.withLock { $0 = request } }
     var request: SignalingRequest? { accepted.withLock { $0 } }
+
+    /// What the socket does belongs to this span.
+    func trace(parent: String, state: String?) {
+        accepted.withLock { request in
+            request?.traceparent = parent
+            request?.tracestate = state
+        }
+    }
 }
 
 /// Hummingbird's request context.

@@ -8,6 +8,7 @@ import NIOCore
 import RTP
 import ServiceLifecycle
 import Synchronization
+import Tracing
 
 import struct Foundation.Date
 
@@ -40,6 +41,7 @@ public final class SignalingServer: Service {
         mediaCounters: MediaCounters,
         events: EventBackend? = nil,
         unreadiness: @escaping @Sendable () async -> String? = { nil },
+        tracer: any Tracer = NoOpTracer(),
         logger: Logger
     ) throws {
         let backend = SignalingBackend(
@@ -51,7 +53,10 @@ public final class SignalingServer: Service {
             shutdown: { await gateway.shutdown() },
             events: events,
             administration: gateway,
-            serverTokens: tokens as? any ServerTokenVerifier
+            serverTokens: tokens as? any ServerTokenVerifier,
+            timelines: TimelineBackend(tokens: tokens as? any ServerTokenVerifier) { pid, room in
+                await gateway.timeline(of: pid, in: room)
+            }
         )
         try self.init(
             configuration: configuration,
@@ -59,6 +64,7 @@ public final class SignalingServer: Service {
             backend: backend,
             registry: registry,
             mediaCounters: mediaCounters,
+            tracer: tracer,
             logger: logger
         )
     }
@@ -69,6 +75,7 @@ public final class SignalingServer: Service {
         backend: SignalingBackend,
         registry: PrometheusRegistry,
         mediaCounters: MediaCounters,
+        tracer: any Tracer = NoOpTracer(),
         logger: Logger
     ) throws {
         self.configuration = configuration
@@ -87,6 +94,7 @@ public final class SignalingServer: Service {
             proxies: ProxyPolicy(trusted: configuration.trustedProxies),
             isTLS: certificate != nil,
             metrics: registry,
+            tracer: tracer,
             logger: logger
         )
         let hub = NIOLoopBoundBox.makeBoxSendingValue(
@@ -246,6 +254,9 @@ public final class SignalingServer: Service {
             perSecond: perSecond,
             burst: perSecond * Limits.HTTP.requestBurst / Limits.HTTP.requestsPerSecond
         )
+        if let timelines = backend.timelines {
+            TimelineRoutes(backend: timelines, isDevelopment: isDevelopment, rate: rate).add(to: router)
+        }
         WhipRoutes(
             gateway: backend.whip,
             tokens: backend.tokens,
@@ -287,6 +298,7 @@ struct SignalingBackend: Sendable {
     /// nil, or no tokens of servers: there is no REST API.
     var administration: (any RoomAdministration)?
     var serverTokens: (any ServerTokenVerifier)?
+    var timelines: TimelineBackend?
 }
 
 /// Set once, when shutdown begins.

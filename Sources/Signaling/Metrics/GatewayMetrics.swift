@@ -6,7 +6,8 @@ extension GatewayStatistics {
             (MetricCatalog.rooms, rooms), (MetricCatalog.participants, participants),
             (MetricCatalog.publications, publications), (MetricCatalog.mediaSessions, mediaSessions),
             (MetricCatalog.sessions, sessions), (MetricCatalog.detachedSessions, detachedSessions),
-            (MetricCatalog.sessionBytes, sessionBytes),
+            (MetricCatalog.sessionBytes, sessionBytes), (MetricCatalog.queuedEvents, queuedEvents),
+            (MetricCatalog.longestQueue, longestQueue),
         ] {
             text.begin(metric.name, metric.kind, help: metric.help)
             text.sample(metric.name, [], value)
@@ -22,6 +23,15 @@ extension GatewayStatistics {
             text.begin(metric.name, metric.kind, help: metric.help)
             text.sample(metric.name, [], value)
         }
+        let resume = MetricCatalog.resumeTime
+        text.begin(resume.name, resume.kind, help: resume.help)
+        text.histogram(
+            resume.name,
+            [],
+            bounds: resume.buckets,
+            counts: resumeTime.counts,
+            sum: resumeTime.seconds
+        )
         Self.write(MetricCatalog.errors, "code", errors.map { ($0.key.rawValue, $0.value) }, to: &text)
         Self.write(MetricCatalog.closes, "code", closes.map { ("\($0.key.rawValue)", $0.value) }, to: &text)
         Self.write(MetricCatalog.resumes, "outcome", resumes.map { ($0.key.rawValue, $0.value) }, to: &text)

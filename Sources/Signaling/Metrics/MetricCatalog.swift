@@ -46,6 +46,32 @@ public enum MetricCatalog {
         "Signaling WebSockets closed by a Close frame, by its code.",
         labels: ["code"]
     )
+    public static let signalReceivedBytes = MetricDescription(
+        "sfu_signal_received_bytes_total",
+        .counter,
+        "Bytes of the clients' WebSocket messages, without framing."
+    )
+    public static let signalSentBytes = MetricDescription(
+        "sfu_signal_sent_bytes_total",
+        .counter,
+        "Bytes of the server's WebSocket messages, without framing."
+    )
+    public static let spansExported = MetricDescription(
+        "sfu_trace_spans_exported_total",
+        .counter,
+        "Spans that the collector took."
+    )
+    public static let spansDropped = MetricDescription(
+        "sfu_trace_spans_dropped_total",
+        .counter,
+        "Spans that were lost: queue full, refused or never taken by the collector, end of the server.",
+        labels: ["reason"]
+    )
+    public static let spanRetries = MetricDescription(
+        "sfu_trace_export_retries_total",
+        .counter,
+        "Exports of spans that were repeated."
+    )
     public static let httpRequests = MetricDescription(
         "sfu_http_requests_total",
         .counter,
@@ -209,11 +235,26 @@ public enum MetricCatalog {
         .counter,
         "Reports of clients about their own connection."
     )
+    static let queuedEvents = MetricDescription(
+        "sfu_signal_queued_events",
+        .gauge,
+        "Messages that wait for the sockets of all sessions."
+    )
+    static let longestQueue = MetricDescription(
+        "sfu_signal_longest_queue_events",
+        .gauge,
+        "Messages that wait for the socket of the session with the most."
+    )
+    static let resumeTime = MetricDescription(
+        "sfu_signal_resume_seconds",
+        .histogram,
+        "Time from a socket's opening to the welcome of the session that it resumed.",
+        buckets: durationBuckets
+    )
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
         mediaEventsDropped, commandsDropped, diagnosisReports, resumes, resumesRefused, sessions,
-        detachedSessions,
-        sessionBytes,
+        detachedSessions, sessionBytes, queuedEvents, longestQueue, resumeTime,
     ]
 
     // The socket to a media plane in a process of its own; counted by whoever holds it.
@@ -247,7 +288,8 @@ public enum MetricCatalog {
     /// What the signaling process counts itself.
     public static let signaling: [MetricDescription] =
         [
-            signalSockets, signalSocketsClosed, httpRequests, httpDuration, httpConnections, certificateLoads,
+            signalSockets, signalSocketsClosed, signalReceivedBytes, signalSentBytes, spansExported,
+            spansDropped, spanRetries, httpRequests, httpDuration, httpConnections, certificateLoads,
             seriesDropped,
         ] + gateway + events + link
 

@@ -21,14 +21,22 @@ struct EventBody: Sendable, Equatable {
     }
 
     /// nil where the payload cannot be written as JSON, that is, holds a number that is not finite.
-    init?(_ type: ServerMessage, revision: UInt64? = nil, timestamp: UInt64? = nil, _ payload: some Encodable)
-    {
+    ///
+    /// `trace`: `traceparent` of what caused it.
+    init?(
+        _ type: ServerMessage,
+        revision: UInt64? = nil,
+        timestamp: UInt64? = nil,
+        trace: String? = nil,
+        _ payload: some Encodable
+    ) {
         guard let data = OutboundText.json(payload) else { return nil }
-        var tail = ByteBufferAllocator().buffer(capacity: data.readableBytes + 80)
+        var tail = ByteBufferAllocator().buffer(capacity: data.readableBytes + 144)
         if let revision { tail.writeString("\"rev\":\(revision),") }
         tail.writeString("\"type\":\"\(type.rawValue)\"")
         if type == .welcome { tail.writeString(",\"v\":\"\(ProtocolVersion.text)\"") }
         if let timestamp { tail.writeString(",\"ts\":\(timestamp)") }
+        if let trace { tail.writeString(",\"trace\":\"\(trace)\"") }
         tail.writeString(",\"data\":")
         tail.writeImmutableBuffer(data)
         tail.writeString("}")

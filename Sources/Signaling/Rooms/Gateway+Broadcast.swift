@@ -3,6 +3,7 @@
 import NIOCore
 import RTP
 import Seam
+import Tracing
 
 extension Gateway {
     // MARK: To one member
@@ -21,7 +22,13 @@ extension Gateway {
 
     func queueCritical(_ member: Member, _ type: ServerMessage, _ payload: some Encodable, at now: Instant) {
         guard member.isLive,
-            let body = EventBody(type, revision: member.room.state.revision, timestamp: wallClock(), payload)
+            let body = EventBody(
+                type,
+                revision: member.room.state.revision,
+                timestamp: wallClock(),
+                trace: tracing.text(of: cause),
+                payload
+            )
         else { return }
         member.session.queue(critical: body, at: now)
         markDirty(member)
@@ -76,6 +83,7 @@ extension Gateway {
                 }
                 if batch?.readableBytes ?? 0 >= Limits.Signaling.batchBytes { sendBatch() }
             case .snapshot:
+                member.timeline.note(.overflow, at: now)
                 queueSnapshot(member, at: now)
                 repeatKeyed(to: member, at: now)
             case .idle:
@@ -95,14 +103,27 @@ extension Gateway {
         key: String,
         _ payload: some Encodable,
         except: Member? = nil,
+        cause: InstrumentationContext? = nil,
         at now: Instant
     ) {
-        guard let body = EventBody(type, revision: room.state.revision, timestamp: wallClock(), payload)
+        let fanOut = startFanOut(type, cause: cause ?? self.cause, at: now)
+        let revision = room.state.revision
+        var receivers = 0
+        defer { endFanOut(fanOut, receivers: receivers, at: now) }
+        guard
+            let body = EventBody(
+                type,
+                revision: revision,
+                timestamp: wallClock(),
+                trace: fanOut?.text,
+                payload
+            )
         else { return }
         let key = StateKey(type: type, value: key)
         for member in room.members.values where member.hears && member !== except {
             member.session.queue(state: body, key: key, at: now)
             markDirty(member)
+            receivers += 1
         }
     }
 
@@ -129,7 +150,10 @@ extension Gateway {
         guard !batch.isEmpty else { return }
         let change = RosterChange(batch, in: room.state)
         let timestamp = wallClock()
-        let shared = change.bodies(revision: batch.revision, timestamp: timestamp)
+        let fanOut = startFanOut(.roster, cause: room.cause.take(at: batch.revision), at: now)
+        var receivers = 0
+        defer { endFanOut(fanOut, receivers: receivers, at: now) }
+        let shared = change.bodies(revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
         for member in room.members.values where member.hears {
             let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
             let isMeant = batch.updated[member.id] == false
@@ -145,10 +169,15 @@ extension Gateway {
                 {
                     rest.updated[index] = own.object(for: member.id)
                 }
-                bodies = rest.isEmpty ? [] : rest.bodies(revision: batch.revision, timestamp: timestamp)
+                bodies =
+                    rest.isEmpty
+                    ? [] : rest.bodies(revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
             }
             for body in bodies { member.session.queue(critical: body, at: now) }
-            if !bodies.isEmpty { markDirty(member) }
+            if !bodies.isEmpty {
+                markDirty(member)
+                receivers += 1
+            }
         }
         refreshWishes(in: room, at: now)
     }
@@ -290,8 +319,10 @@ extension RosterChange {
     var oldestRevision: UInt64 { (joined.map(\.rev) + updated.map(\.rev) + left.map(\.rev)).min() ?? .max }
 
     /// One event, or several where one would be too large.
-    func bodies(revision: UInt64, timestamp: UInt64) -> [EventBody] {
-        guard let whole = EventBody(.roster, revision: revision, timestamp: timestamp, self) else {
+    func bodies(revision: UInt64, timestamp: UInt64, trace: String? = nil) -> [EventBody] {
+        guard
+            let whole = EventBody(.roster, revision: revision, timestamp: timestamp, trace: trace, self)
+        else {
             return []
         }
         let count = joined.count + updated.count + left.count
@@ -312,9 +343,10 @@ extension RosterChange {
                 RosterChange(joined: joined, updated: [], left: []),
                 RosterChange(joined: [], updated: updated, left: []),
                 RosterChange(joined: [], updated: [], left: left),
-            ].filter { !$0.isEmpty }.flatMap { $0.bodies(revision: revision, timestamp: timestamp) }
+            ].filter { !$0.isEmpty }
+                .flatMap { $0.bodies(revision: revision, timestamp: timestamp, trace: trace) }
         }
-        return halves.flatMap { $0.bodies(revision: revision, timestamp: timestamp) }
+        return halves.flatMap { $0.bodies(revision: revision, timestamp: timestamp, trace: trace) }
     }
 
     /// What a member does not know yet from its snapshot or from the response to its own request.

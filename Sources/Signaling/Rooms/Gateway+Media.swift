@@ -51,6 +51,7 @@ extension Gateway {
 
     func transportChanged(_ member: Member, _ state: TransportState, at now: Instant) {
         member.link?.transport = state
+        noteTransport(member, state, at: now)
         switch state {
         case .connected:
             member.mediaLostAt = nil
@@ -66,6 +67,7 @@ extension Gateway {
 
     private func mediaClosed(_ member: Member, _ reason: CloseReason, at now: Instant) {
         member.logger.info("media session closed", metadata: ["reason": "\(reason.rawValue)"])
+        member.timeline.note(.mediaClosed(reason), at: now)
         endLink(
             member,
             GatewayError(.notReady, "the media session closed: \(reason.rawValue)", retryAfterMs: 500)
@@ -86,6 +88,7 @@ extension Gateway {
 
     private func publicationChanged(_ state: PublicationState, at now: Instant) {
         guard let room = rooms[state.room] else { return }
+        let cause = notePublication(state, in: room, at: now)
         let layers = state.layers.map {
             LayerObject(
                 rid: $0.rid,
@@ -110,14 +113,17 @@ extension Gateway {
                 codec: changed.codec,
                 layers: layers
             ),
+            cause: cause,
             at: now
         )
     }
 
     private func slotsChanged(_ member: Member, _ states: [SlotState], at now: Instant) {
         for state in states {
-            guard let slot = member.link?.received(slot: state), member.isLive,
-                let body = EventBody(.slots, timestamp: wallClock(), slot)
+            let before = member.link?.slots[state.mid]
+            guard let slot = member.link?.received(slot: state) else { continue }
+            let trace = tracing.text(of: noteSlot(member, state, before: before, at: now))
+            guard member.isLive, let body = EventBody(.slots, timestamp: wallClock(), trace: trace, slot)
             else { continue }
             member.session.queue(state: body, key: StateKey(type: .slots, value: slot.mid), at: now)
             markDirty(member)
@@ -157,6 +163,10 @@ extension Gateway {
         let speakers = Speakers(dominant: report.dominant?.rawValue, active: active)
         let known = room.speakers
         room.speakers = speakers
+        room.conversation?.speak(
+            Set(report.active.compactMap { room.state.participants[$0.participant]?.user }),
+            at: now
+        )
         if known?.dominant != speakers.dominant
             || Set(known?.active.map(\.pid) ?? []) != Set(speakers.active.map(\.pid))
         {

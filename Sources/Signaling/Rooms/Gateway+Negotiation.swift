@@ -4,6 +4,7 @@ import Logging
 import RTP
 import SDP
 import Seam
+import Tracing
 
 extension Gateway {
     typealias NegotiationReply = (Result<PendingOffer.Outcome, GatewayError>) -> Void
@@ -18,7 +19,8 @@ extension Gateway {
         guard member.offers.count < Limits.Signaling.queuedOffers else {
             return reply(.failure(GatewayError(.rateLimited, "too many offers wait", retryAfterMs: 500)))
         }
-        member.offers.append(PendingOffer(content: content, reply: reply))
+        let trace = startNegotiation(member, content, at: now)
+        member.offers.append(PendingOffer(content: content, trace: trace, reply: reply))
         startNextOffer(member, at: now)
     }
 
@@ -37,6 +39,7 @@ extension Gateway {
                 }
                 command = started
             }
+            if case .restartICE = command { pending.trace?.attributes["sfu.ice.restart"] = true }
             if let link = member.link { negotiating[link.session] = member }
             guard order(command) else {
                 throw GatewayError(.overloaded, "the media plane is busy", retryAfterMs: 1000)
@@ -160,7 +163,11 @@ extension Gateway {
         let waiting = [member.negotiating].compactMap { $0 } + member.offers
         member.negotiating = nil
         member.offers = []
-        for pending in waiting { pending.reply(.failure(error)) }
+        for pending in waiting {
+            endNegotiation(member, pending, .failure(error), at: clock())
+            pending.reply(.failure(error))
+        }
+        endTransportTraces(of: member, error.message, at: clock())
     }
 
     // MARK: What the media plane answers
@@ -178,7 +185,9 @@ extension Gateway {
                 )
             }
         case .agreed(let plan):
-            finish(member, agreed(plan, member, at: now), at: now)
+            causing(member.negotiating?.trace?.context, in: member.room.id) {
+                finish(member, agreed(plan, member, at: now), at: now)
+            }
         case .restarted:
             let outcome = member.link?.restartText().map {
                 PendingOffer.Outcome(text: $0, revision: member.room.state.revision)
@@ -274,6 +283,7 @@ extension Gateway {
             dropLink(member)
             endPublications(of: member, byOwner: true, at: now)
         }
+        endNegotiation(member, pending, result, at: now)
         pending.reply(result)
         startNextOffer(member, at: now)
     }

@@ -197,6 +197,7 @@ extension Gateway {
             for former in member.formerSessions { sessions[former] = member }
             detached[member.id] = member
         }
+        noteEntered(member, at: now)
         guard !member.isViewer else { return true }
         room.state.join(Participant(member, order: record.order, at: now), at: now)
         for publication in value(MemberRecord.publicationsKey, as: [Publication].self) ?? [] {

@@ -5,18 +5,23 @@ import NIOCore
 import RTP
 import SDP
 import Seam
+import Tracing
 
 extension Gateway {
     /// A readable envelope of a member that is live.
     func receive(_ envelope: InboundEnvelope, from member: Member, on connection: Connection, at now: Instant)
     {
         guard let id = envelope.id else {
-            return execute(envelope, from: member, id: nil, at: now)
+            let span = startRequest(envelope, from: member, id: nil, at: now)
+            causing(span?.context, in: member.room.id) { execute(envelope, from: member, id: nil, at: now) }
+            span?.end(at: moment(now))
+            return
         }
         statistics.requests += 1
         switch member.session.received(request: id, at: now) {
         case .execute:
-            execute(envelope, from: member, id: id, at: now)
+            let span = startRequest(envelope, from: member, id: id, at: now)
+            causing(span?.context, in: member.room.id) { execute(envelope, from: member, id: id, at: now) }
         case .answer(let text):
             member.session.respondAgain(with: text)
             markDirty(member)
@@ -47,6 +52,7 @@ extension Gateway {
 
     func respond(_ member: Member, _ id: UInt64?, _ result: some Encodable, at now: Instant) {
         guard let id else { return }
+        endRequest(id, of: member, at: now)
         let revision = member.isWaiting ? nil : member.room.state.revision
         let text = OutboundText.response(to: id, revision: revision, result)
         member.session.respond(to: id, with: text, at: now)
@@ -60,6 +66,7 @@ extension Gateway {
         guard let id else {
             return queueControl(member, .error, OutgoingError(error: ErrorObject(error), of: type))
         }
+        endRequest(id, of: member, error, at: now)
         member.session.respond(to: id, with: OutboundText.failure(of: id, error), at: now)
         markDirty(member)
     }
@@ -252,6 +259,7 @@ extension Gateway {
         member.conduct.unmuteRequests[publication.source] = nil
         if let changed = member.room.state.setMuted(which.muted, publication.id) {
             if changed.mid != nil { order(.mute(changed.id, changed.muted)) }
+            member.timeline.note(.muted(changed.source, changed.muted), at: now)
             tellMuted(changed, of: member, Origin(pid: member.id.rawValue, id: id), at: now)
         }
         guard let object = object(try own(publication.id.rawValue, nil, of: member), of: member) else {

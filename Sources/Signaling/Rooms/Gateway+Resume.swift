@@ -5,6 +5,7 @@ import NIOCore
 import RTP
 import SDP
 import Seam
+import Tracing
 
 extension Gateway {
     // MARK: Coming back
@@ -62,6 +63,7 @@ extension Gateway {
         detached[member.id] = nil
         connection.isBatching = hello.caps?.contains("batch") ?? false
         connection.state = .member(member)
+        adopt(connection, by: member)
         // Numbers of a session that the server has forgotten say nothing about this one.
         let isSame = ticket.session == member.sid
         let last = isSame ? resume.lastSeq : .max
@@ -117,19 +119,23 @@ extension Gateway {
         _ ticket: ResumeTicket,
         at now: Instant
     ) throws(GatewayError) {
-        let member = try enter(
-            room: ticket.room,
-            claims: Claims(ticket),
-            front: .socket,
-            connection: connection,
-            device: ticket.device,
-            kind: ticket.kind,
-            returning: ticket,
-            at: now
-        )
+        let entering = { [self] () throws(GatewayError) in
+            try enter(
+                room: ticket.room,
+                claims: Claims(ticket),
+                front: .socket,
+                connection: connection,
+                device: ticket.device,
+                kind: ticket.kind,
+                returning: ticket,
+                at: now
+            )
+        }
+        let member = try causing(connection.trace?.context, in: RoomID(ticket.room), entering)
         member.attempt = resume.attempt
         connection.isBatching = hello.caps?.contains("batch") ?? false
         connection.state = .member(member)
+        adopt(connection, by: member)
         guard let pc = hello.pc, let text = pc.text else {
             return welcome(member, on: connection, .rejoin, pc: nil, at: now)
         }
@@ -214,6 +220,7 @@ extension Gateway {
         settles: Int64? = nil
     ) {
         statistics.resumes[outcome, default: 0] += outcome == .fresh ? 0 : 1
+        noteWelcome(member, on: connection, outcome, at: clock())
         let room = member.room
         member.ticketNumber += 1
         member.isTicketConfirmed = false
@@ -245,7 +252,8 @@ extension Gateway {
             pc: pc,
             serverTime: wallClock()
         )
-        if let body = EventBody(.welcome, timestamp: wallClock(), welcome) {
+        let trace = tracing.text(of: connection.trace?.context)
+        if let body = EventBody(.welcome, timestamp: wallClock(), trace: trace, welcome) {
             connection.socket.send(text: body.text(sequence: nil))
         }
         member.isWelcomed = true

@@ -71,6 +71,7 @@ extension Gateway {
             noteEntered(member, replacing: replaced)
         }
         for other in replaced { replace(other, at: now) }
+        noteEntered(member, at: now)
         statistics.joins += 1
         return member
     }
@@ -165,6 +166,8 @@ extension Gateway {
             forgetSpotlight(of: left.id, in: room, at: now)
         }
         if !member.isWaiting { noteLeft(member, reason: reason) }
+        endTraces(of: member, reason, at: now)
+        archive(member, reason, at: now)
         member.logger.info("left", metadata: ["pid": "\(member.id)", "reason": "\(reason.rawValue)"])
         guard room.members.isEmpty else { return }
         room.emptySince = now

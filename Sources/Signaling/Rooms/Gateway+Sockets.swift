@@ -5,6 +5,7 @@ import NIOCore
 import RTP
 import SDP
 import Seam
+import Tracing
 
 // Called by the socket handler, on the loop.
 extension Gateway {
@@ -14,7 +15,8 @@ extension Gateway {
             id: id,
             socket: socket,
             request: request,
-            state: .greeting(until: clock() + Limits.Signaling.greetingTimeout)
+            state: .greeting(until: clock() + Limits.Signaling.greetingTimeout),
+            at: clock()
         )
         connections[id] = connection
         greeting.insert(id)
@@ -93,6 +95,8 @@ extension Gateway {
             connection.socket.send(text: body.text(sequence: nil))
         }
         let state = connection.state
+        connection.trace?.attributes["sfu.close.code"] = Int(code.rawValue)
+        if case .member(let member) = state { member.timeline.note(.closed(code), at: clock()) }
         forget(connection)
         connection.state = .closed
         if case .member(let member) = state, member.connection === connection { member.connection = nil }
@@ -108,6 +112,7 @@ extension Gateway {
     }
 
     private func forget(_ connection: Connection) {
+        endSession(connection, at: clock())
         connections[connection.id] = nil
         greeting.remove(connection.id)
         paused[connection.id] = nil
@@ -120,6 +125,7 @@ extension Gateway {
         member.isWelcomed = false
         member.detachedAt = now
         detached[member.id] = member
+        member.timeline.note(.detached, at: now)
         member.logger.info("socket lost")
     }
 
@@ -137,6 +143,7 @@ extension Gateway {
                 )
             }
             let envelope = try InboundEnvelope(parsing: line)
+            startSession(connection, parent: envelope.trace, at: now)
             guard envelope.type == ClientMessage.hello.rawValue else {
                 throw GatewayError(.badRequest, "the first message is hello")
             }
@@ -147,7 +154,7 @@ extension Gateway {
                     .versionUnsupported
                 )
             }
-            connection.trace = envelope.trace.flatMap { $0.utf8.count == 55 ? $0 : nil }
+            connection.traceparent = envelope.trace.flatMap { $0.utf8.count == 55 ? $0 : nil }
             let hello = try envelope.payload(as: Hello.self)
             try Checked.name(hello.device?.did, "device.did")
             try Checked.name(hello.device?.kind, "device.kind")
@@ -198,6 +205,7 @@ extension Gateway {
     func refuse(_ connection: Connection, _ error: GatewayError, _ code: CloseCode? = nil) {
         guard connections[connection.id] != nil else { return }
         statistics.errors[error.code, default: 0] += 1
+        connection.trace?.setStatus(SpanStatus(code: .error, message: error.message))
         if connection.socket.isWritable,
             let body = EventBody(
                 .error,
@@ -230,15 +238,19 @@ extension Gateway {
         do throws(GatewayError) {
             var offer: Offer?
             if let text = hello.pc?.text { offer = try parse(offer: text) }
-            member = try enter(
-                room: connection.request.room,
-                claims: claims,
-                front: .socket,
-                connection: connection,
-                device: hello.device?.did,
-                kind: hello.device?.kind ?? "web",
-                at: now
-            )
+            let name = connection.request.room
+            member = try causing(connection.trace?.context, in: RoomID(name)) { () throws(GatewayError) in
+                try enter(
+                    room: name,
+                    claims: claims,
+                    front: .socket,
+                    connection: connection,
+                    device: hello.device?.did,
+                    kind: hello.device?.kind ?? "web",
+                    at: now
+                )
+            }
+            adopt(connection, by: member)
             connection.isBatching = hello.caps?.contains("batch") ?? false
             connection.state = .member(member)
             guard let offer, let pc = hello.pc else {

@@ -4,6 +4,7 @@ import Logging
 import RTP
 import SDP
 import Seam
+import Tracing
 
 /// What a WHIP or WHEP endpoint opens.
 public enum WhipKind: Sendable, Equatable {
@@ -69,6 +70,8 @@ extension Gateway {
             .plan(offer, tracks: [], current: [], previous: [], using: &generator)
         let member = try enter(room: name, claims: claims, front: front, kind: "whip", at: now)
         member.logger[metadataKey: "address"] = "\(remoteAddress)"
+        startSession(member, parent: InstrumentationContext.current, at: now)
+        member.timeline.note(.joined(member.timelineFront), at: now)
         let outcome = await negotiate(member, .offer(offer, tracks: [], generation: nil))
         switch outcome {
         case .success(let outcome):

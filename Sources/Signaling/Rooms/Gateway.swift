@@ -5,6 +5,7 @@ import NIOCore
 import RTP
 import SDP
 import Seam
+import Tracing
 
 public struct GatewayConfiguration: Sendable {
     /// Development server: a `hello` without a token may name its user.
@@ -83,6 +84,11 @@ public struct GatewayStatistics: Sendable, Equatable {
     public var commandsDropped: UInt64 = 0
     /// Reports of clients about themselves.
     public var diagnosisReports: UInt64 = 0
+    /// What waits for the sockets of all sessions, and of the one with the most.
+    public var queuedEvents = 0
+    public var longestQueue = 0
+    /// From a socket's opening to the welcome of the session that it resumed.
+    public var resumeTime = DurationHistogram()
 }
 
 public actor Gateway {
@@ -101,6 +107,11 @@ public actor Gateway {
     let inbox = MediaInbox()
     /// Hears the workers' counters.
     let counters: @Sendable (WorkerCounters) -> Void
+    let tracing: GatewayTracer
+    var traceClock = TraceClock()
+    /// What the work in progress is for.
+    var cause: InstrumentationContext?
+    var timelines = TimelineArchive()
 
     var rooms: [RoomID: Room] = [:]
     var connections: [ConnectionID: Connection] = [:]
@@ -149,6 +160,7 @@ public actor Gateway {
         seal: ResumeSeal = ResumeSeal(),
         events: (any EventSink)? = nil,
         logger: Logger,
+        tracer: any Tracer = NoOpTracer(),
         clock: @escaping @Sendable () -> Instant,
         wallClock: @escaping @Sendable () -> UInt64,
         counters: @escaping @Sendable (WorkerCounters) -> Void = { _ in }
@@ -163,6 +175,7 @@ public actor Gateway {
         self.clock = clock
         self.wallClock = wallClock
         self.counters = counters
+        tracing = GatewayTracer(tracer)
     }
 
     // MARK: Life
@@ -205,6 +218,9 @@ public actor Gateway {
             for room in rooms.values where !configuration.isMediaApart {
                 for member in room.members.values { remove(member, reason: .shutdown, at: now) }
             }
+            for room in rooms.values {
+                for member in room.members.values { endTraces(of: member, .shutdown, at: now) }
+            }
             sendBacklog()
             timer?.cancel()
             timer = nil
@@ -238,7 +254,12 @@ public actor Gateway {
             for participant in room.state.participants.values {
                 result.publications += participant.publications.count { $0.mid != nil }
             }
-            for member in room.members.values { result.count(shedBy: member.session) }
+            for member in room.members.values {
+                result.count(shedBy: member.session)
+                let waiting = member.session.waitingCount
+                result.queuedEvents += waiting
+                result.longestQueue = max(result.longestQueue, waiting)
+            }
         }
         return result
     }

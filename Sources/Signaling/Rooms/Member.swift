@@ -4,6 +4,7 @@ import NIOCore
 import RTP
 import SDP
 import Seam
+import Tracing
 
 /// One open socket, from its upgrade to its end.
 final class Connection {
@@ -22,10 +23,20 @@ final class Connection {
     var state: State
     var isBatching = false
     /// W3C `traceparent` of its hello.
-    var trace: String?
+    var traceparent: String?
     var isPaused = false
+    let openedAt: Instant
+    /// Of the session that it carries, from its hello on.
+    var trace: TraceSpan?
 
-    init(id: ConnectionID, socket: any SignalingSocket, request: SignalingRequest, state: State) {
+    init(
+        id: ConnectionID,
+        socket: any SignalingSocket,
+        request: SignalingRequest,
+        state: State,
+        at now: Instant
+    ) {
+        openedAt = now
         self.id = id
         self.socket = socket
         self.request = request
@@ -49,6 +60,8 @@ struct PendingOffer {
     }
 
     var content: Content
+    /// From here to the outcome.
+    var trace: TraceSpan?
     var reply: (Result<Outcome, GatewayError>) -> Void
 }
 
@@ -117,6 +130,8 @@ final class Member {
     /// Video slots that `pc.need` asked for since the last offer.
     var askedSlots = 0
     var conduct = MemberConduct()
+    var trace = MemberTrace()
+    var timeline = Timeline()
 
     init(
         id: ParticipantID,
@@ -172,6 +187,10 @@ final class Room {
     var emptySince: Instant?
     /// Of the settings that it was rebuilt with after a restart of the gateway.
     var restoredSettings: UInt64 = 0
+    /// Of the changes that wait in its roster.
+    var cause = RosterCause()
+    /// Its totals; nil until somebody has joined.
+    var conversation: Conversation?
 
     init(_ state: RoomState) { self.state = state }
 

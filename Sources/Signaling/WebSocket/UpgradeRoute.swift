@@ -53,7 +53,8 @@ struct UpgradeRoute: Sendable {
                 remoteAddress: scope.client.address,
                 origin: origin,
                 userAgent: headers[.userAgent],
-                traceparent: headers[headerName("traceparent")]
+                traceparent: headers[headerName("traceparent")],
+                tracestate: headers[headerName("tracestate")]
             )
         )
         return Response(

@@ -43,6 +43,7 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
 
     func send(text: ByteBuffer) {
         guard state == .open, let context else { return }
+        hub.counted(sent: text.readableBytes)
         write(.text, text, context)
     }
 
@@ -92,7 +93,9 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
         }
         switch onFrame {
         case .nothing, .pong: break
-        case .text(let text): if let id { hub.delegate.socketReceived(text, on: id) }
+        case .text(let text):
+            hub.counted(received: text.readableBytes)
+            if let id { hub.delegate.socketReceived(text, on: id) }
         case .ping(let payload): answer(ping: payload, context)
         case .close(let code): answer(close: code, context)
         case .violation(let code, let reason): close(code: code, reason: reason)

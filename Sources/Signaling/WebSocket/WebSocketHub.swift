@@ -102,6 +102,8 @@ final class WebSocketHub {
     }
 
     func counted(close code: UInt16) { metrics.closed(code) }
+    func counted(received bytes: Int) { metrics.received.increment(by: bytes) }
+    func counted(sent bytes: Int) { metrics.sent.increment(by: bytes) }
 
     /// One flush per socket and turn of the loop, however many messages it got.
     func flushLater(_ connection: WebSocketConnection) {
@@ -151,11 +153,15 @@ extension NIOBSDSocket.Option {
 /// The counters of sockets, made once.
 struct WebSocketMetrics {
     let open: Gauge
+    let received: Counter
+    let sent: Counter
     private let factory: any MetricsFactory
 
     init(factory: any MetricsFactory) {
         self.factory = factory
         open = Gauge(label: MetricCatalog.signalSockets.name, dimensions: [], factory: factory)
+        received = Counter(label: MetricCatalog.signalReceivedBytes.name, dimensions: [], factory: factory)
+        sent = Counter(label: MetricCatalog.signalSentBytes.name, dimensions: [], factory: factory)
     }
 
     func closed(_ code: UInt16) {

@@ -8,6 +8,7 @@ import SDP
 import Seam
 import Synchronization
 import Testing
+import Tracing
 
 @testable import Signaling
 
@@ -55,7 +56,8 @@ final class GatewayHarness: Sendable {
     init(
         _ configuration: GatewayConfiguration = GatewayConfiguration(),
         seal: ResumeSeal = ResumeSeal(),
-        events: (any EventSink)? = nil
+        events: (any EventSink)? = nil,
+        tracer: any Tracer = NoOpTracer()
     ) async {
         let shared = SharedTime()
         clock = shared
@@ -67,6 +69,7 @@ final class GatewayHarness: Sendable {
             seal: seal,
             events: events,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            tracer: tracer,
             clock: { shared.now },
             wallClock: { UInt64(shared.now.microseconds / 1000) + 1_795_000_000_000 }
         )
@@ -102,11 +105,11 @@ final class GatewayHarness: Sendable {
         await settle()
     }
 
-    func connect(room: String = "standup") async -> TestClient {
+    func connect(room: String = "standup", traceparent: String? = nil) async -> TestClient {
         let socket = FakeSocket()
         let id = await gateway.opened(
             socket,
-            request: SignalingRequest(room: room, remoteAddress: "192.0.2.9")
+            request: SignalingRequest(room: room, remoteAddress: "192.0.2.9", traceparent: traceparent)
         )
         return TestClient(harness: self, socket: socket, id: id)
     }

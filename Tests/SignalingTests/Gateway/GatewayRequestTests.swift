@@ -186,6 +186,7 @@ import Testing
         await harness.pass(.milliseconds(50))
         let conn = try #require(try bob.take().first { $0.type == "conn" })
         #expect(conn.string("data", "conn") == "reconnecting")
+        await bob.send(#"{"type":"ack","ack":\#(conn.seq ?? 0)}"#)
         await harness.pass(Limits.Signaling.detachGrace - .milliseconds(2100))
         #expect(try bob.take("roster").isEmpty)
         await harness.pass(.milliseconds(250))

@@ -162,6 +162,7 @@ struct HTTPTestServer: Sendable {
         _ change: (inout SignalingConfiguration) -> Void = { _ in },
         unreadiness: String? = nil,
         events: (any EventReader)? = nil,
+        timelines: (@Sendable (ParticipantID, RoomID) async -> TimelineReport?)? = nil,
         _ body: (HTTPTestServer) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -183,7 +184,8 @@ struct HTTPTestServer: Sendable {
             unreadiness: { unreadiness },
             statistics: { Self.statistics },
             shutdown: {},
-            events: events.map { EventBackend(reader: $0, tokens: tokens) }
+            events: events.map { EventBackend(reader: $0, tokens: tokens) },
+            timelines: timelines.map { TimelineBackend(tokens: tokens, read: $0) }
         )
         var logger = Logger(label: "test")
         logger.logLevel = .critical

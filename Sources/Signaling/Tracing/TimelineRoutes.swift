@@ -1,0 +1,81 @@
+// `GET /v1/rooms/{room}/participants/{pid}/timeline`: what happened to one participant, for whoever runs the chat.
+// Must not know how timelines are kept.
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOFoundationCompat
+import RTP
+import Seam
+
+import class Foundation.JSONEncoder
+
+/// What stands behind the route.
+struct TimelineBackend: Sendable {
+    /// nil: nobody may read.
+    var tokens: (any ServerTokenVerifier)?
+    /// nil where nothing is known of such a participant.
+    var read: @Sendable (ParticipantID, RoomID) async -> TimelineReport?
+}
+
+struct TimelineRoutes: Sendable {
+    let backend: TimelineBackend
+    let isDevelopment: Bool
+    let rate: RateLimiter
+    let now: @Sendable () -> Instant
+
+    init(
+        backend: TimelineBackend,
+        isDevelopment: Bool,
+        rate: RateLimiter,
+        now: @escaping @Sendable () -> Instant = WhipRoutes.monotonic
+    ) {
+        self.backend = backend
+        self.isDevelopment = isDevelopment
+        self.rate = rate
+        self.now = now
+    }
+
+    func add(to router: Router<RequestScope>) {
+        router.route("/v1/rooms/{room}/participants/{pid}/timeline", [.get: read])
+    }
+
+    private func read(_ request: Request, _ scope: RequestScope) async throws -> Response {
+        guard scope.client.isLoopback || rate.allows(scope.client.address, at: now()) else {
+            throw GatewayError(.rateLimited, "too many requests", retryAfterMs: 1000)
+        }
+        let room = try scope.name("room")
+        let pid = try scope.name("pid")
+        try await authorize(request, scope, room: room)
+        guard let report = await backend.read(ParticipantID(pid), RoomID(room)) else {
+            throw Problem(.notFound, "nothing is known of this participant", code: .notFound)
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Response(
+            status: .ok,
+            headers: [.contentType: "application/json", .cacheControl: "no-store"],
+            body: .init(byteBuffer: ByteBuffer(data: try encoder.encode(report)))
+        )
+    }
+
+    private func authorize(_ request: Request, _ scope: RequestScope, room: String) async throws {
+        guard let tokens = backend.tokens, let token = BearerToken.read(request.headers) else {
+            throw Problem(
+                .unauthorized,
+                "a server token with the scope \(ServerScope.readRooms.rawValue) is needed",
+                code: .unauthenticated,
+                headers: [.wwwAuthenticate: "Bearer scope=\"\(ServerScope.readRooms.rawValue)\""]
+            )
+        }
+        let claims = try await tokens.verifyServer(token)
+        let isAtHome = scope.client.isLoopback && !scope.client.isBehindUnknownProxy
+        guard claims.keyID != TokenService.developmentKeyID || !isDevelopment || isAtHome else {
+            throw Problem(
+                .forbidden,
+                "everybody knows the development key: it counts on this machine only",
+                code: .forbidden
+            )
+        }
+        try claims.check(.readRooms, room: room)
+    }
+}
