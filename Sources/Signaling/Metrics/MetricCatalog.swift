@@ -253,8 +253,8 @@ public enum MetricCatalog {
     )
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
-        mediaEventsDropped, commandsDropped, diagnosisReports, resumes, resumesRefused, sessions, detachedSessions,
-        sessionBytes, queuedEvents, longestQueue, resumeTime,
+        mediaEventsDropped, commandsDropped, diagnosisReports, resumes, resumesRefused, sessions,
+        detachedSessions, sessionBytes, queuedEvents, longestQueue, resumeTime,
     ]
 
     // The socket to a media plane in a process of its own; counted by whoever holds it.

@@ -35,7 +35,7 @@ extension RESTOperations {
             RESTOperation(
                 id: "getParticipant",
                 method: .get,
-                path: "/v1/rooms/{room}/participants/{participant}",
+                path: "/v1/rooms/{room}/participants/{pid}",
                 access: .readRooms,
                 summary: "One participant; `ETag` is its revision.",
                 result: ParticipantObject.self,
@@ -43,7 +43,7 @@ extension RESTOperations {
             ) { request in
                 let participant = try await rooms.readParticipant(
                     try request.scope.name("room"),
-                    try request.scope.name("participant")
+                    try request.scope.name("pid")
                 )
                 return try .json(participant, tag: participant.tag, for: request)
             },
@@ -55,7 +55,7 @@ extension RESTOperations {
             RESTOperation(
                 id: "patchParticipant",
                 method: .patch,
-                path: "/v1/rooms/{room}/participants/{participant}",
+                path: "/v1/rooms/{room}/participants/{pid}",
                 access: .writeRooms,
                 summary: "Changes name, attributes, role or grants at once; admits who waits.",
                 body: PatchParticipant.self,
@@ -64,7 +64,7 @@ extension RESTOperations {
                 failures: [412: Self.preconditionFailed]
             ) { request in
                 let room = try request.scope.name("room")
-                let pid = try request.scope.name("participant")
+                let pid = try request.scope.name("pid")
                 let patch: PatchParticipant = try request.payload()
                 let participant = try await Self.conditionally { () async throws(GatewayError) in
                     try await rooms.patchParticipant(room, pid, patch, request.condition)
@@ -74,7 +74,7 @@ extension RESTOperations {
             RESTOperation(
                 id: "removeParticipant",
                 method: .delete,
-                path: "/v1/rooms/{room}/participants/{participant}",
+                path: "/v1/rooms/{room}/participants/{pid}",
                 access: .writeRooms,
                 summary: "Puts somebody out (4100), with `banSec` its user for so long (4104).",
                 query: [
@@ -89,7 +89,7 @@ extension RESTOperations {
             ) { request in
                 let seconds = try request.number("banSec", default: 0, most: .max)
                 let kick = Kick(
-                    pid: try request.scope.name("participant"),
+                    pid: try request.scope.name("pid"),
                     reason: try request.query("reason"),
                     banSec: Int64(seconds)
                 )
@@ -98,7 +98,7 @@ extension RESTOperations {
             RESTOperation(
                 id: "setSubscriptions",
                 method: .post,
-                path: "/v1/rooms/{room}/participants/{participant}/subscriptions",
+                path: "/v1/rooms/{room}/participants/{pid}/subscriptions",
                 access: .writeRooms,
                 summary: "What this participant receives, as its own `sub.update` would say.",
                 body: UpdateSubscriptions.self,
@@ -107,7 +107,7 @@ extension RESTOperations {
                 try .json(
                     try await rooms.subscribe(
                         try request.scope.name("room"),
-                        try request.scope.name("participant"),
+                        try request.scope.name("pid"),
                         try request.payload()
                     )
                 )

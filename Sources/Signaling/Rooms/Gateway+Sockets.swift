@@ -136,7 +136,12 @@ extension Gateway {
         do throws(GatewayError) {
             guard case .envelopes(let lines) = InboundFraming.split(text, authenticated: false),
                 let line = lines.first
-            else { throw GatewayError(.tooLarge, "the first message is one hello of at most \(Limits.Signaling.greetingBytes / 1024) KiB") }
+            else {
+                throw GatewayError(
+                    .tooLarge,
+                    "the first message is one hello of at most \(Limits.Signaling.greetingBytes / 1024) KiB"
+                )
+            }
             let envelope = try InboundEnvelope(parsing: line)
             startSession(connection, parent: envelope.trace, at: now)
             guard envelope.type == ClientMessage.hello.rawValue else {

@@ -46,9 +46,30 @@ public protocol ServerTokenVerifier: Sendable {
 }
 
 struct ServerTokenPayload: JWTPayload, Equatable {
-    /// `scope` is one string with spaces (RFC 9068 §2.2.3).
+    /// `scope` is one string with spaces (RFC 9068 §2.2.3) or a list.
+    struct Scopes: Codable, Equatable {
+        var names: [String]
+
+        init(_ names: [String]) { self.names = names }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let text = try? container.decode(String.self) {
+                names = text.split(separator: " ").map(String.init)
+            } else {
+                names = try container.decode([String].self)
+            }
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            try container.encode(names.joined(separator: " "))
+        }
+    }
+
     var iss: String
-    var scope: String
+    /// Missing in join tokens: they allow nothing here.
+    var scope: Scopes?
     var exp: Double
     var nbf: Double?
     var aud: Audience?
@@ -61,7 +82,7 @@ struct ServerTokenPayload: JWTPayload, Equatable {
     var claims: ServerClaims {
         ServerClaims(
             keyID: iss,
-            scopes: Set(scope.split(separator: " ").compactMap { ServerScope(rawValue: String($0)) }),
+            scopes: Set((scope?.names ?? []).compactMap { ServerScope(rawValue: $0) }),
             room: room
         )
     }
@@ -84,7 +105,7 @@ extension TokenService: ServerTokenVerifier {
         try await sign(
             ServerTokenPayload(
                 iss: claims.keyID,
-                scope: claims.scopes.map(\.rawValue).sorted().joined(separator: " "),
+                scope: .init(claims.scopes.map(\.rawValue).sorted()),
                 exp: expiry(after: lifetime),
                 aud: Audience([TokenPayload.audience]),
                 room: claims.room

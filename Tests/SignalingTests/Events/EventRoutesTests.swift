@@ -36,7 +36,7 @@ struct EventRoutesTests {
         scopes: [ServerScope] = [.readEvents],
         lifetime: Interval = .seconds(60)
     ) async throws -> [String: String] {
-        let claims = ServerClaims(keyID: "", scopes: Set(scopes))
+        let claims = ServerClaims(keyID: "test", scopes: Set(scopes))
         return ["Authorization": "Bearer \(try await server.tokens.mintServer(claims, lifetime: lifetime))"]
     }
 

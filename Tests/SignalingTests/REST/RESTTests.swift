@@ -23,7 +23,7 @@ struct RESTTests {
                 keyID: "chat",
                 lifetime: .seconds(60)
             )
-            #expect(try await server.call("GET", "/v1/rooms", token: join).status == 401)
+            #expect(try await server.call("GET", "/v1/rooms", token: join).status == 403)
             let reader = try await server.token(.readRooms)
             #expect(try await server.call("GET", "/v1/rooms", token: reader).status == 200)
             let forbidden = try await server.call("PUT", "/v1/rooms/a", "{}", token: reader)

@@ -208,7 +208,7 @@ import Tracing
                 Claims(room: "r 1", user: UserID("a")),
                 lifetime: .seconds(60)
             )
-            #expect(try await get(path, join).status == 401)
+            #expect(try await get(path, join).status == 403)
             let none = "/v1/rooms/r%201/participants/pa_2/timeline"
             #expect(try await get(none, mint([.readRooms])).status == 404)
         }
