@@ -175,7 +175,7 @@ import Testing
     }
 
     @Test func lostSocketsLeaveAfterTheGrace() async throws {
-        let harness = await GatewayHarness(GatewayConfiguration(detachGrace: .seconds(5)))
+        let harness = await GatewayHarness()
         let alice = try await harness.join("alice")
         let bob = try await harness.join("bob")
         await harness.pass(.milliseconds(50))
