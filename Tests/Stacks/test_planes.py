@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from aiortc_peers import Publisher, Viewer
 from planes import Planes
-from sfuserver import eventually, own_address
+from sfuserver import environment, eventually, own_address
 
 TEAL = (30, 150, 150)
 
@@ -170,7 +170,7 @@ def test_a_second_media_plane_is_refused(planes):
     for index, part in enumerate(command):
         if part == "--media":
             command[index + 1] = "127.0.0.1:0"
-    second = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+    second = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
     assert second.returncode == 1, second.stdout
     assert f"another media plane listens on {planes.socket}" in second.stdout
     planes.wait_until_ready()

@@ -10,7 +10,7 @@ import pytest
 import whip
 from aiortc_peers import Publisher, Viewer
 from collector import Collector, attributes
-from sfuserver import SFUServer, eventually, own_address
+from sfuserver import SFUServer, environment, eventually, own_address
 from signaling import roster
 
 TEAL = (30, 150, 150)
@@ -101,13 +101,14 @@ def test_a_timeline_for_people(traced, client_traces, room):
 
     pid = asyncio.run(scenario())
     command = [server.command[0], "timeline", "--dev", "--url", server.url, room, pid]
-    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=30).stdout.splitlines()
+    told = subprocess.run(command, env=environment(), check=True, stdout=subprocess.PIPE, text=True, timeout=30).stdout.splitlines()
     words = [line.split("  ")[-1].strip() for line in told[1:]]
     assert told[0] == f"{pid} of alpha in {room}"
     assert words[:3] == ["joined by whip", "offer", "answer"] and words[-1] == "left: left"
     assert {"transport connected", "first packet of mic", "first packet of camera"} <= set(words)
-    denied = subprocess.run([*command[:2], "--token", "nonsense", *command[3:]], stderr=subprocess.PIPE, text=True,
-                            timeout=30)
+    denied = subprocess.run(
+        [*command[:2], "--token", "nonsense", *command[3:]], env=environment(), stderr=subprocess.PIPE, text=True, timeout=30
+    )
     assert denied.returncode != 0 and "401" in denied.stderr
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(f"{server.url}/v1/rooms/{room}/participants/{pid}/timeline", timeout=10)
