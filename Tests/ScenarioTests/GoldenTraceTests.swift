@@ -222,6 +222,7 @@ struct GoldenRun {
             switches += run.switches
         }
         #expect(bad == 0, "\(name): \(bad) of \(GoldenTraceTests.seeds.count) seeds")
-        #expect(switches > 0, "\(name)")
+        // One story alone may have no moment at which a layer can be changed.
+        #expect(switches > 0 || GoldenTraceTests.seeds.count == 1, "\(name)")
     }
 }
