@@ -18,6 +18,7 @@ public struct EventBackend: Sendable {
 
 struct EventRoutes: Sendable {
     let backend: EventBackend
+    let isDevelopment: Bool
     let rate: RateLimiter
     let isDraining: @Sendable () -> Bool
     let now: @Sendable () -> Instant
@@ -25,11 +26,13 @@ struct EventRoutes: Sendable {
 
     init(
         backend: EventBackend,
+        isDevelopment: Bool,
         rate: RateLimiter,
         isDraining: @escaping @Sendable () -> Bool,
         now: @escaping @Sendable () -> Instant = WhipRoutes.monotonic
     ) {
         self.backend = backend
+        self.isDevelopment = isDevelopment
         self.rate = rate
         self.isDraining = isDraining
         self.now = now
@@ -43,15 +46,8 @@ struct EventRoutes: Sendable {
         guard scope.client.isLoopback || rate.allows(scope.client.address, at: now()) else {
             throw GatewayError(.rateLimited, "too many requests", retryAfterMs: 1000)
         }
-        guard let token = BearerToken.read(request.headers) else {
-            throw Problem(
-                .unauthorized,
-                "a bearer token is needed",
-                code: .unauthenticated,
-                headers: [.wwwAuthenticate: "Bearer"]
-            )
-        }
-        let claims = try await backend.tokens.verifyServer(token)
+        let access = ServerAccess(tokens: backend.tokens, isDevelopment: isDevelopment)
+        let claims = try await access.claims(for: .readEvents, request, from: scope)
         let query = try Self.query(request)
         try claims.check(.readEvents, room: query.room)
         let isWaiting = query.wait > .zero

@@ -54,8 +54,8 @@ public final class SignalingServer: Service {
             events: events,
             administration: gateway,
             serverTokens: tokens as? any ServerTokenVerifier,
-            timelines: TimelineBackend(tokens: tokens as? any ServerTokenVerifier) { pid, room in
-                await gateway.timeline(of: pid, in: room)
+            timelines: (tokens as? any ServerTokenVerifier).map { tokens in
+                TimelineBackend(tokens: tokens) { pid, room in await gateway.timeline(of: pid, in: room) }
             }
         )
         try self.init(
@@ -265,7 +265,12 @@ public final class SignalingServer: Service {
             isDraining: { draining.isSet }
         ).add(to: router)
         if let events = backend.events {
-            EventRoutes(backend: events, rate: rate, isDraining: { draining.isSet }).add(to: router)
+            EventRoutes(
+                backend: events,
+                isDevelopment: isDevelopment,
+                rate: rate,
+                isDraining: { draining.isSet }
+            ).add(to: router)
         }
         if let rooms = backend.administration, let tokens = backend.serverTokens {
             let operations = RESTOperations(

@@ -64,23 +64,8 @@ struct RESTRoutes: Sendable {
         async throws -> ServerClaims
     {
         guard let access = operation.access else { return ServerClaims(keyID: "", scopes: []) }
-        guard let token = BearerToken.read(request.headers) else {
-            throw Problem(
-                .unauthorized,
-                "a server token with the scope \(access.rawValue) is needed",
-                code: .unauthenticated,
-                headers: [.wwwAuthenticate: "Bearer scope=\"\(access.rawValue)\""]
-            )
-        }
-        let claims = try await tokens.verifyServer(token)
-        let isAtHome = scope.client.isLoopback && !scope.client.isBehindUnknownProxy
-        guard claims.keyID != TokenService.developmentKeyID || !isDevelopment || isAtHome else {
-            throw Problem(
-                .forbidden,
-                "everybody knows the development key: it counts on this machine only",
-                code: .forbidden
-            )
-        }
+        let claims = try await ServerAccess(tokens: tokens, isDevelopment: isDevelopment)
+            .claims(for: access, request, from: scope)
         let room = operation.pathParameters.contains("room") ? try scope.name("room") : nil
         // Minting says in its body which room it is for.
         try claims.check(access, room: room ?? (access == .tokens ? claims.room : nil))

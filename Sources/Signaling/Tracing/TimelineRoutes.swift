@@ -11,8 +11,7 @@ import class Foundation.JSONEncoder
 
 /// What stands behind the route.
 struct TimelineBackend: Sendable {
-    /// nil: nobody may read.
-    var tokens: (any ServerTokenVerifier)?
+    var tokens: any ServerTokenVerifier
     /// nil where nothing is known of such a participant.
     var read: @Sendable (ParticipantID, RoomID) async -> TimelineReport?
 }
@@ -59,23 +58,7 @@ struct TimelineRoutes: Sendable {
     }
 
     private func authorize(_ request: Request, _ scope: RequestScope, room: String) async throws {
-        guard let tokens = backend.tokens, let token = BearerToken.read(request.headers) else {
-            throw Problem(
-                .unauthorized,
-                "a server token with the scope \(ServerScope.readRooms.rawValue) is needed",
-                code: .unauthenticated,
-                headers: [.wwwAuthenticate: "Bearer scope=\"\(ServerScope.readRooms.rawValue)\""]
-            )
-        }
-        let claims = try await tokens.verifyServer(token)
-        let isAtHome = scope.client.isLoopback && !scope.client.isBehindUnknownProxy
-        guard claims.keyID != TokenService.developmentKeyID || !isDevelopment || isAtHome else {
-            throw Problem(
-                .forbidden,
-                "everybody knows the development key: it counts on this machine only",
-                code: .forbidden
-            )
-        }
-        try claims.check(.readRooms, room: room)
+        let access = ServerAccess(tokens: backend.tokens, isDevelopment: isDevelopment)
+        try await access.claims(for: .readRooms, request, from: scope).check(.readRooms, room: room)
     }
 }

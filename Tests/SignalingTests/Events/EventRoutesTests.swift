@@ -81,7 +81,7 @@ struct EventRoutesTests {
         try await HTTPTestServer.with(events: FakeReader()) { server in
             let none = try await server.request("GET", "/v1/events")
             #expect(none.status == 401)
-            #expect(none.headers["www-authenticate"] == "Bearer")
+            #expect(none.headers["www-authenticate"] == "Bearer scope=\"events:read\"")
             let join = try await server.tokens.mint(
                 Claims(room: "standup", user: UserID("alice"), grants: .development),
                 lifetime: .seconds(60)

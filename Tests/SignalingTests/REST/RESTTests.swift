@@ -46,6 +46,9 @@ struct RESTTests {
             let remote = ["X-Forwarded-For": "203.0.113.7"]
             let refused = try await server.call("PUT", "/v1/rooms/b", "{}", headers: remote)
             #expect(refused.status == 403)
+            let timeline = "/v1/rooms/a/participants/pa_1/timeline"
+            #expect(try await server.call("GET", timeline).status == 404)
+            #expect(try await server.call("GET", timeline, headers: remote).status == 403)
         }
         // A proxy that nobody vouches for may stand for anybody.
         try await RESTTestServer.with(isDevelopment: true) { server in
