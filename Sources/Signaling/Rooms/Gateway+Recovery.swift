@@ -182,6 +182,7 @@ extension Gateway {
         member.ticketNumber = ticket.number
         member.links = record.links
         member.recordRevision = session.revisions.values.max() ?? 0
+        take(.rebuild, member)
         member.detachedAt = member.front == .socket ? now : nil
         member.link = MediaLink(
             record.link,

@@ -56,7 +56,7 @@ extension Gateway {
         member.connection = nil
         if let old { close(old, .superseded, "the session was resumed elsewhere") }
         member.connection = connection
-        member.isWelcomed = false
+        take(.resume, member)
         member.isLive = true
         member.detachedAt = nil
         member.isPageClosed = false
@@ -256,7 +256,7 @@ extension Gateway {
         if let body = EventBody(.welcome, timestamp: wallClock(), trace: trace, welcome) {
             connection.socket.send(text: body.text(sequence: nil))
         }
-        member.isWelcomed = true
+        take(.welcome, member)
     }
 
     func ticket(of member: Member) -> ResumeTicket {

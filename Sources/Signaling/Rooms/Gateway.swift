@@ -67,6 +67,10 @@ public struct GatewayStatistics: Sendable, Equatable {
     public var resumes: [Welcome.Outcome: UInt64] = [:]
     /// Hellos with a resume token that was refused.
     public var resumesRefused: UInt64 = 0
+    /// Steps of sessions from one stage to the next.
+    var transitions: [SessionTransition: UInt64] = [:]
+    /// Steps that no session may take: there are none.
+    var impossibleTransitions: UInt64 = 0
     /// Bytes that all sessions hold, at the last look.
     public var sessionBytes = 0
     public var requests: UInt64 = 0

@@ -95,8 +95,8 @@ final class Member {
     var session: SignalSession
     /// It has had a welcome: what happens is queued for it, also while it has no socket.
     var isLive = false
-    /// The present socket has its welcome.
-    var isWelcomed = false
+    /// Of its session; without a socket, as with WHIP, it stays new.
+    private(set) var stage = SessionStage.new
     /// Of the newest hello.
     var attempt: UInt64 = 0
     /// Names that its session had before the gateway was restarted: resume tokens bear them.
@@ -159,6 +159,16 @@ final class Member {
         self.leavesAt = leavesAt
         self.logger = logger
         session = SignalSession(at: joinedAt, criticalEvents: criticalEvents)
+    }
+
+    /// The present socket has its welcome.
+    var isWelcomed: Bool { stage == .attached }
+
+    /// False where it cannot take this step: it stays where it is.
+    func take(_ step: SessionStage.Step) -> Bool {
+        guard let next = stage.after(step) else { return false }
+        stage = next
+        return true
     }
 
     /// How others see it, from what its socket and its media do.
