@@ -432,6 +432,14 @@ public enum Limits {
         public static let kernelUnsentBytes = 16 * 1024
         /// Unacknowledged bytes end the connection after this (TCP_USER_TIMEOUT).
         public static let userTimeout = Interval.seconds(20)
+        /// What one turn of the loop reads of one connection, bytes.
+        public static let readBytes = 4 * 1024
+        /// Frames of one connection per second, PINGs and fragments included; then it is read no more for the rest of it.
+        public static let framesPerSecond = 512
+        /// The same in bytes.
+        public static let bytesPerSecond = 1024 * 1024
+        /// PINGs that are answered one by one in one turn of the loop; of more, the newest.
+        public static let pongsPerFlush = 16
     }
 
     /// Session descriptions and ICE fragments, as text.

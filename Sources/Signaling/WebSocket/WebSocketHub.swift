@@ -130,6 +130,16 @@ final class WebSocketHub {
             high: Limits.WebSocket.writeHighWatermark
         )
         try? options.setOption(.writeBufferWaterMark, value: watermark)
+        // Whoever sends without end is read a little at a time, between the others.
+        try? options.setOption(.maxMessagesPerRead, value: 1)
+        try? options.setOption(
+            .recvAllocator,
+            value: AdaptiveRecvByteBufferAllocator(
+                minimum: 256,
+                initial: 512,
+                maximum: Limits.WebSocket.readBytes
+            )
+        )
         // Not every channel is a TCP socket; where one is not, there is nothing to tune.
         try? options.setOption(.tcpOption(.tcp_nodelay), value: 1)
         try? options.setOption(
