@@ -123,6 +123,7 @@ extension Gateway {
                 "epoch": "\(state.epoch)", "sessions": "\(state.sessions.count)", "rebuilt": "\(rebuilt)",
             ]
         )
+        greetReturning()
     }
 
     /// The session is there; what was said to it, or by it, in the meantime may be lost.

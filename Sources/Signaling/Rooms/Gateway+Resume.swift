@@ -25,6 +25,9 @@ extension Gateway {
                 throw GatewayError(.expired, "the time in the room is over")
             }
             guard let member = sessions[ticket.session], member.accepts(ticket) else {
+                guard !awaitsMedia(at: now) else {
+                    return returning.append((connection.id, hello))
+                }
                 return try rejoin(connection, hello, resume, ticket, at: now)
             }
             attach(connection, to: member, hello, resume, ticket, at: now)
@@ -35,6 +38,22 @@ extension Gateway {
             }
             var hello = hello
             hello.resume = nil
+            verify(hello, on: connection)
+        }
+    }
+
+    /// Whether the media plane, which outlives gateways, may still say that it has somebody's session.
+    func awaitsMedia(at now: Instant) -> Bool {
+        guard configuration.isMediaApart, mediaEpoch == nil, let startedAt else { return false }
+        return now - startedAt < Limits.Signaling.mediaWait
+    }
+
+    /// The media plane has spoken, or was waited for long enough.
+    func greetReturning() {
+        let waiting = returning
+        returning = []
+        for (id, hello) in waiting {
+            guard let connection = connections[id] else { continue }
             verify(hello, on: connection)
         }
     }

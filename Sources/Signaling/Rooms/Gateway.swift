@@ -126,6 +126,8 @@ public actor Gateway {
     let seal: ResumeSeal
     /// When it started, for those who come back to a server that has forgotten them.
     var startedAt: Instant?
+    /// Came back before the media plane had said whom it has.
+    var returning: [(connection: ConnectionID, hello: Hello)] = []
     var isCrowded = false
     /// The media process that the sessions are in.
     var mediaEpoch: String?
@@ -279,6 +281,7 @@ public actor Gateway {
             noteTracks(in: room)
         }
         noteAbsent(at: now)
+        if !returning.isEmpty, !awaitsMedia(at: now) { greetReturning() }
         for member in Array(negotiating.values) {
             if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }
         }

@@ -16,22 +16,43 @@ import Testing
     private let seal = ResumeSeal()
     private let clock = GatewayHarness.SharedTime()
 
-    /// The next gateway, which the media plane has told what it has.
-    private func start() async -> Gateway {
+    /// The next gateway; `isTold`: the media plane has said what it has.
+    private func start(isTold: Bool = true) async -> Gateway {
         let clock = clock
         let gateway = Gateway(
             eventLoop: Self.group.next(),
             media: media,
             verifier: FakeVerifier(),
-            configuration: GatewayConfiguration(isMediaApart: true),
+            configuration: GatewayConfiguration(isDevelopment: true, isMediaApart: true),
             seal: seal,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             clock: { clock.now },
             wallClock: { UInt64(clock.now.microseconds / 1000) + 1_795_000_000_000 }
         )
         await gateway.listen()
-        await gateway.reconcile(with: media.report, at: clock.now)
+        if isTold { await gateway.reconcile(with: media.report, at: clock.now) }
         return gateway
+    }
+
+    private func greet(_ gateway: Gateway, _ data: [String: Any]) async throws -> ModelSocket {
+        let socket = ModelSocket()
+        let hello = try JSONSerialization.data(withJSONObject: ["type": "hello", "v": "1.0", "data": data])
+        let id = await gateway.opened(
+            socket,
+            request: SignalingRequest(room: "standup", remoteAddress: "192.0.2.1")
+        )
+        socket.id = id
+        await gateway.received(ByteBuffer(bytes: hello), on: id)
+        for _ in 0..<8 { try? await gateway.eventLoop.submit {}.get() }
+        return socket
+    }
+
+    /// Somebody with media; the resume token.
+    private func join(_ gateway: Gateway) async throws -> String {
+        let pc = ["sdp": try SDPFixture.text("chromium_VP8_sim.offer")]
+        let socket = try await greet(gateway, ["user": ["uid": "ada"], "pc": pc])
+        await pass(gateway)
+        return try #require(socket.welcome?.resume?.token)
     }
 
     private func pass(_ gateway: Gateway, _ interval: Interval = .milliseconds(100)) async {
@@ -105,6 +126,36 @@ import Testing
         #expect(!media.sessions.contains(encoder.session))
     }
 
+    @Test func whoComesBackBeforeTheMediaPlaneSpeaksWaitsForIt() async throws {
+        let token = try await join(await start())
+        let sessions = media.sessions
+        #expect(sessions.count == 1)
+        let second = await start(isTold: false)
+        let resume: [String: Any] = ["resume": ["token": token, "attempt": 2, "lastSeq": 1]]
+        let socket = try await greet(second, resume)
+        await pass(second)
+        #expect(socket.toClient.isEmpty && socket.closed == nil)
+        await second.reconcile(with: media.report, at: clock.now)
+        #expect(socket.welcome?.outcome == .snapshot)
+        await pass(second)
+        #expect(media.sessions == sessions)
+    }
+
+    @Test func aMediaPlaneThatSaysNothingIsNotWaitedForLong() async throws {
+        let token = try await join(await start())
+        let second = await start(isTold: false)
+        let socket = try await greet(second, ["resume": ["token": token, "attempt": 2, "lastSeq": 1]])
+        let gone = try await greet(second, ["resume": ["token": token, "attempt": 3, "lastSeq": 1]])
+        if let id = gone.id { await second.closed(id) }
+        await pass(second, Limits.Signaling.mediaWait - .milliseconds(1))
+        #expect(socket.toClient.isEmpty)
+        await pass(second, .milliseconds(1))
+        #expect(socket.welcome?.outcome == .rejoin)
+        // Whoever knows nobody is not held up.
+        let late = try await greet(await start(isTold: false), ["user": ["uid": "eve"]])
+        #expect(late.welcome?.outcome == .fresh)
+    }
+
     @Test func anotherMediaPlaneHasNothingOfTheOldOne() async throws {
         let gateway = await start()
         let encoder = try await open(
@@ -117,6 +168,17 @@ import Testing
         await gateway.reconcile(with: media.report, at: clock.now)
         #expect(await gateway.owner(of: encoder.session) == nil)
         #expect(await gateway.people.isEmpty)
+    }
+}
+
+extension ModelSocket {
+    private struct Greeting: Decodable {
+        let type: String
+        let data: Welcome
+    }
+
+    fileprivate var welcome: Welcome? {
+        toClient.lazy.compactMap { try? JSONDecoder().decode(Greeting.self, from: Data($0.utf8)) }.first?.data
     }
 }
 
