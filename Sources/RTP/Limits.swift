@@ -254,6 +254,8 @@ public enum Limits {
         public static let longestBan = Interval.seconds(30 * 24 * 3600)
         /// Kicked sessions whose resume tokens are remembered to be worth nothing.
         public static let expelledSessions = 4096
+        /// Sessions put out of a room that are still refused after a restart of the gateway.
+        public static let expelledOnRecord = 128
         /// How long a room that was made on purpose stays while it is empty.
         public static let emptyRoomAge = Interval.seconds(24 * 3600)
         /// How long a participant may stay after it was asked to go to another room.

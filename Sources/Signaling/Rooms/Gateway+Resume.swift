@@ -26,7 +26,7 @@ extension Gateway {
             }
             guard let member = sessions[ticket.session], member.accepts(ticket) else {
                 guard !awaitsMedia(at: now) else {
-                    return returning.append((connection.id, hello))
+                    return returning[connection.id] = hello
                 }
                 return try rejoin(connection, hello, resume, ticket, at: now)
             }
@@ -51,7 +51,7 @@ extension Gateway {
     /// The media plane has spoken, or was waited for long enough.
     func greetReturning() {
         let waiting = returning
-        returning = []
+        returning = [:]
         for (id, hello) in waiting {
             guard let connection = connections[id] else { continue }
             verify(hello, on: connection)
@@ -152,6 +152,7 @@ extension Gateway {
         }
         let member = try causing(connection.trace?.context, in: RoomID(ticket.room), entering)
         member.attempt = resume.attempt
+        member.conduct.mayMissRelay = true
         connection.isBatching = hello.caps?.contains("batch") ?? false
         connection.state = .member(member)
         adopt(connection, by: member)

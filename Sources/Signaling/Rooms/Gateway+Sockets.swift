@@ -115,6 +115,7 @@ extension Gateway {
         endSession(connection, at: clock())
         connections[connection.id] = nil
         greeting.remove(connection.id)
+        returning[connection.id] = nil
         paused[connection.id] = nil
     }
 

@@ -127,7 +127,7 @@ public actor Gateway {
     /// When it started, for those who come back to a server that has forgotten them.
     var startedAt: Instant?
     /// Came back before the media plane had said whom it has.
-    var returning: [(connection: ConnectionID, hello: Hello)] = []
+    var returning: [ConnectionID: Hello] = [:]
     var isCrowded = false
     /// The media process that the sessions are in.
     var mediaEpoch: String?

@@ -192,6 +192,8 @@ final class Room {
     var relay = RelayLog()
     /// Users that were admitted, or came without waiting: they need not wait again.
     var admitted: Set<UserID> = []
+    /// Sessions that were put out of it, oldest first.
+    private(set) var expelled: [SessionID] = []
     /// Made on purpose: it stays while it is empty, until then.
     var isKept = false
     var emptySince: Instant?
@@ -205,4 +207,10 @@ final class Room {
     init(_ state: RoomState) { self.state = state }
 
     var id: RoomID { state.id }
+
+    func noteExpelled(_ session: SessionID) {
+        expelled.append(session)
+        if expelled.count > Limits.Rooms.expelledOnRecord { expelled.removeFirst() }
+        state.noteRecord()
+    }
 }

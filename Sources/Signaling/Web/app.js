@@ -276,7 +276,7 @@ class Call {
     on('unmuteRequest', ({ source, by }) => this.askToUnmute(source, who(by)));
     on('stopped', ({ publication, by }) => toast(`${who(by)} stopped your ${publication.source === 'screen' ? 'screen sharing' : publication.source}`));
     on('room', ({ locked, by }) => { if (by && !by.isLocal && locked !== this.wasLocked) toast(`${by.name} ${locked ? 'locked' : 'unlocked'} the call`); this.wasLocked = locked; });
-    on('dataLost', ({ lost }) => console.warn(`${lost} messages were lost while we were away`));
+    on('dataLost', ({ lost, isUnknown }) => console.warn(`${isUnknown ? 'some' : lost} messages may have been lost while we were away`));
     on('needsUser', ({ text }) => { room.leave(); this.lobby.askToken(text); });
     on('move', ({ room: next, token }) => { this.next = { room: next, token, name: room.me.name, withMedia: !!(room.me.microphone || room.me.camera) }; room.leave('moved'); });
     this.wasLocked = room.locked;

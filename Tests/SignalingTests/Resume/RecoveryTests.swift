@@ -48,9 +48,9 @@ import Testing
     }
 
     /// Somebody with media; the resume token.
-    private func join(_ gateway: Gateway) async throws -> String {
+    private func join(_ gateway: Gateway, _ user: String = "ada") async throws -> String {
         let pc = ["sdp": try SDPFixture.text("chromium_VP8_sim.offer")]
-        let socket = try await greet(gateway, ["user": ["uid": "ada"], "pc": pc])
+        let socket = try await greet(gateway, ["user": ["uid": user], "pc": pc])
         await pass(gateway)
         return try #require(socket.welcome?.resume?.token)
     }
@@ -156,6 +156,66 @@ import Testing
         #expect(late.welcome?.outcome == .fresh)
     }
 
+    @Test func whatModeratorsDecidedHoldsOn() async throws {
+        let first = await start()
+        var tokens: [String: String] = [:]
+        for user in ["ada", "bob", "carl", "dora"] { tokens[user] = try await join(first, user) }
+        let raisedAt = try await first.decide(at: clock.now)
+        await pass(first)
+        // Two restarts: what was read from records is left in records.
+        for _ in 0..<2 {
+            let gateway = await start()
+            await pass(gateway)
+            #expect(await gateway.people.map(\.user.rawValue).sorted() == ["ada", "dora"])
+            #expect(await gateway.listBans("standup").bans.map(\.uid) == ["bob"])
+            #expect(await gateway.person("ada")?.hand == raisedAt)
+            #expect(await gateway.isLocked("dora", .mic))
+        }
+        let last = await start()
+        for (user, code) in [("bob", CloseCode.kicked), ("carl", .kicked)] {
+            let resume: [String: Any] = ["token": tokens[user] ?? "", "attempt": 2, "lastSeq": 1]
+            let socket = try await greet(last, ["resume": resume])
+            #expect(socket.closed == code.rawValue, "\(user)")
+        }
+        // A new join is another matter for who was only put out.
+        #expect(try await greet(last, ["user": ["uid": "bob"]]).closed != nil)
+        #expect(try await greet(last, ["user": ["uid": "carl"]]).welcome?.outcome == .fresh)
+    }
+
+    @Test func messagesThatTheRelayHasForgottenAreNotMissedSilently() async throws {
+        let token = try await join(await start())
+        let second = await start()
+        let resume: [String: Any] = ["resume": ["token": token, "attempt": 2, "lastSeq": 1]]
+        let socket = try await greet(second, resume)
+        await pass(second)
+        #expect(socket.relayReports == [RelayReport(from: 0, to: 0, lost: 0, unknown: true)])
+        // Said once.
+        let again: [String: Any] = [
+            "token": try #require(socket.welcome?.resume?.token), "attempt": 3, "lastSeq": 9,
+        ]
+        let next = try await greet(second, ["resume": again])
+        await pass(second)
+        #expect(next.relayReports.isEmpty)
+    }
+
+    @Test func aRecordKeepsWhatFits() throws {
+        var locks = MuteLocks()
+        for n in 0..<2000 { _ = locks.lock(UserID("user-\(n)"), .mic) }
+        let record = ConductRecord(
+            bans: (0..<500).map { ConductRecord.Ban(user: UserID("banned-\($0)"), until: 1_795_000_000_000) },
+            expelled: (0..<128).map { SessionID("se_\($0)") },
+            locks: locks
+        )
+        let data = try #require(record.encoded())
+        #expect(data.count <= Limits.Media.attachmentBytes)
+        let kept = try JSONDecoder().decode(ConductRecord.self, from: data)
+        #expect(!kept.locks.sources.isEmpty || !kept.bans.isEmpty)
+        #expect(kept.bans.first == record.bans.first || kept.bans.isEmpty)
+        let small = ConductRecord(bans: Array(record.bans.prefix(9)), expelled: [], locks: MuteLocks())
+        let whole = try JSONDecoder().decode(ConductRecord.self, from: try #require(small.encoded()))
+        #expect(whole == small)
+    }
+
     @Test func anotherMediaPlaneHasNothingOfTheOldOne() async throws {
         let gateway = await start()
         let encoder = try await open(
@@ -172,6 +232,20 @@ import Testing
 }
 
 extension ModelSocket {
+    private struct Page: Decodable {
+        struct Content: Decodable {
+            let relay: RelayReport?
+        }
+        let type: String
+        let data: Content
+    }
+
+    fileprivate var relayReports: [RelayReport] {
+        toClient.compactMap { try? JSONDecoder().decode(Page.self, from: Data($0.utf8)) }
+            .filter { $0.type == ServerMessage.snapshot.rawValue || $0.type == ServerMessage.delta.rawValue }
+            .compactMap(\.data.relay)
+    }
+
     private struct Greeting: Decodable {
         let type: String
         let data: Welcome
@@ -184,4 +258,33 @@ extension ModelSocket {
 
 extension Gateway {
     fileprivate var people: [Participant] { rooms[RoomID("standup")]?.state.visible ?? [] }
+
+    fileprivate func person(_ user: String) -> Participant? { people.first { $0.user == UserID(user) } }
+
+    fileprivate func isLocked(_ user: String, _ source: Source) -> Bool {
+        rooms[RoomID("standup")]?.state.muteLocks.contains(UserID(user), source) ?? false
+    }
+
+    /// Ada's hand is up, Bob is banned, Carl put out, Dora's microphone locked. Since when the hand is up.
+    fileprivate func decide(at now: Instant) throws -> UInt64? {
+        let room = try #require(rooms[RoomID("standup")])
+        func member(_ user: String) throws -> Member {
+            try #require(room.members.values.first { $0.claims.user == UserID(user) })
+        }
+        _ = try raiseHand(true, of: member("ada"), byOwner: true, at: now)
+        _ = try kick(
+            Kick(pid: member("bob").id.rawValue, reason: nil, banSec: 3600),
+            in: room,
+            by: .server,
+            at: now
+        )
+        _ = try kick(Kick(pid: member("carl").id.rawValue), in: room, by: .server, at: now)
+        _ = try forceMute(
+            ForceMute(pid: member("dora").id.rawValue, source: .mic, lockMuted: true),
+            in: room,
+            by: .server,
+            at: now
+        )
+        return person("ada")?.hand
+    }
 }

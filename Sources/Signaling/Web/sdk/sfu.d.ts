@@ -405,7 +405,8 @@ export interface RoomEvents {
   admitted: Record<string, never>;
   data: DataMessage;
   /** So many reliable messages are lost for good: we were away for too long. */
-  dataLost: { lost: number };
+  /** `isUnknown`: the server was restarted, and more than `lost` may be gone. */
+  dataLost: { lost: number; isUnknown: boolean };
   reaction: { participant: Participant | null; uid: string; emoji: string };
   /** Lock, waiting room, spotlight or meta changed. */
   room: { locked: boolean; hasLobby: boolean; spotlight: string | null; meta: Record<string, string>; by: Participant | null };

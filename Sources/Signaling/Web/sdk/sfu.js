@@ -2307,7 +2307,10 @@ export class Room extends EventTarget {
   #ownState({ slots, speakers, standing, relay }) {
     if (slots) this.#setSlots(slots);
     if (speakers) this.#speakers(speakers);
-    if (relay?.lost > 0) { this.#lostRelay += relay.lost; this._emit('dataLost', { lost: relay.lost }); }
+    if (relay?.lost > 0 || relay?.unknown) {
+      this.#lostRelay += relay.lost;
+      this._emit('dataLost', { lost: relay.lost, isUnknown: relay.unknown === true });
+    }
     if (!standing) return;
     this.#roomObject(standing.room ?? {});
     if (standing.me) this.#permit(standing.me);
