@@ -2289,7 +2289,7 @@ export class Room extends EventTarget {
   #snapshot(data) {
     if ((data.page ?? 1) === 1) this.#seen = new Set();
     for (const object of data.participants ?? []) this.#upsert(object);
-    this.#ownState(data);
+    this.#ownState((data.page ?? 1) === 1 ? { ...data, speakers: data.speakers ?? {} } : data);
     if ((data.page ?? 1) < (data.of ?? 1)) return;
     const missing = [...this.participants.keys()].filter((pid) => !this.#seen?.has(pid));
     this.#seen = null;
