@@ -198,8 +198,8 @@ def test_who_is_refused_reads_why_and_what_to_do(browser, server, room):
     olive.close()
 
 
-def test_who_is_removed_reads_so(people):
-    ruby, olive = people(RED), people(GREEN)
+def test_who_is_removed_reads_so(people, server, room):
+    ruby, olive = people(RED, token=server.token(room, RED, "--moderator")), people(GREEN)
     ruby.expect_sees(GREEN)
     ruby.evaluate("sfuRoom.kick([...sfuRoom.participants.values()][0])")
     olive.page.get_by_test_id("lobby").wait_for()
@@ -242,9 +242,10 @@ def test_a_computer_that_slept_is_back_without_a_click(people, sleeper, seconds)
     sleeper.sleep()
     if seconds > 40:
         eventually(lambda: ruby.look(BLUE)["word"] == "reconnecting…", 38, what="the tile says that its owner is away")
+        ruby.screenshots("somebody else is reconnecting")
         ruby.click("people")
         assert "reconnecting…" in ruby.page.get_by_test_id("people-panel").inner_text()
-        ruby.screenshots("somebody else is reconnecting")
+        ruby.screenshots("somebody else is reconnecting, in the list")
         ruby.click("people")
     time.sleep(max(0, seconds - (time.monotonic() - asleep)))
     sleeper.wake()
