@@ -75,7 +75,7 @@
       const video = tile.querySelector('video');
       const seen = {
         state: tile.dataset.sfuState, silent: tile.classList.contains('silent'), label: tile.getAttribute('aria-label'),
-        note: tile.querySelector('.note')?.textContent ?? '', width: video?.videoWidth ?? 0, height: video?.videoHeight ?? 0,
+        note: tile.querySelector('.note')?.textContent ?? '', word: tile.querySelector('.label em')?.textContent ?? '', width: video?.videoWidth ?? 0, height: video?.videoHeight ?? 0,
         frames: receive.get(participant.get(source)?.slot?.mid)?.frames ?? 0, colour: null,
       };
       if (!seen.width) return seen;

@@ -207,3 +207,34 @@ def test_both_are_killed_and_everybody_is_back(call, server):
     assert not flicker, flicker
     olive.click("camera")
     see_and_hear(call)
+
+
+def test_what_people_read_while_things_are_mended(call, server):
+    """Each state in words, and nothing but a line says it; with SFU_SCREENSHOTS as pictures, too."""
+    ruby, olive, indigo = call
+    indigo.click("people")
+    server.gateway.kill()
+    expect_words(call, "You can go on talking", timeout=8)
+    ruby.screenshots("1 reconnecting to the server")
+    expect_words(call, "The server doesn’t answer. You can go on talking", timeout=25)
+    ruby.screenshots("2 the server does not answer")
+    server.media.kill()
+    expect_words(call, "The server can’t be reached", timeout=30)
+    ruby.screenshots("3 server gone")
+    olive.click("mic")
+    assert olive.evaluate("document.querySelector('[data-testid=mic]').classList.contains('pending')")
+    olive.screenshots("4 muted while the server is gone")
+    server.gateway.start()
+    expect_words((ruby,), "Reconnecting sound and picture", "Sound and picture don’t get through", timeout=20)
+    ruby.screenshots("5 rejoining")
+    # Who was there is shown as on the way back, and not as gone.
+    indigo.screenshots("6 the others are on their way back")
+    ruby.expect_others(*(one.who for one in others(ruby, call)))
+    server.media.start()
+    for person in call:
+        person.expect_live(40)
+    for person in call:
+        for other in others(person, call):
+            person.expect_sees(other.who, timeout=40)
+    ruby.screenshots("7 back")
+    assert not [one for person in call for one in watched(person, "joined", "left")]

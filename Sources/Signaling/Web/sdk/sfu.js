@@ -80,7 +80,7 @@ const CLOSES = {
   4104: ['banned', 'You may not join this call.'],
   4111: ['superseded', 'Another connection of yours took over this call.'],
   4400: ['protocol', 'The server did not understand this client. Reloading the page may help.'],
-  4401: ['token_invalid', 'This server asks for an invitation (a token), and there is none or it is not valid.'],
+  4401: ['token_invalid', 'This server asks for an invitation (a token), and there is none or it is not valid. Ask for a new one.'],
   4402: ['token_expired', 'Your invitation has expired. Ask for a new one.'],
   4403: ['forbidden', 'Your invitation is for another room, or does not allow joining.'],
   4404: ['no_such_room', 'There is no such room.'],
@@ -1951,16 +1951,15 @@ export class Room extends EventTarget {
 
   /**
    * Nobody can tell a reload from the end of a page. A media connection that was up is closed in order: the server sees that, waits a
-   * few seconds for the page to come back, and then the participant has left. Without one we leave at once.
+   * few seconds for the page to come back, and then the participant has left. Without one we leave at once, and come back all the same.
    */
   #pageCloses() {
-    if (!this.#session || !this.#peer?.connected || !this.#signal.open || storage.get(sessionKey(this.did)) === null) {
-      this.leave('pagehide');
-      return;
-    }
+    if (!this.#session || storage.get(sessionKey(this.did)) === null) { this.leave('pagehide'); return; }
     this.#save();
+    if (!this.#peer?.connected) this.#signal.notify('leave', { reason: 'pagehide' });
+    // Some browsers have closed the socket by now; what is saved does not depend on it.
     this.#signal.suspend();
-    this.#peer.close();
+    this.#peer?.close();
   }
 
   /** A window that moves to another screen has as many CSS pixels as before, and other pixels. */
@@ -2289,7 +2288,7 @@ export class Room extends EventTarget {
   #snapshot(data) {
     if ((data.page ?? 1) === 1) this.#seen = new Set();
     for (const object of data.participants ?? []) this.#upsert(object);
-    this.#ownState(data);
+    this.#ownState((data.page ?? 1) === 1 ? { ...data, speakers: data.speakers ?? {} } : data);
     if ((data.page ?? 1) < (data.of ?? 1)) return;
     const missing = [...this.participants.keys()].filter((pid) => !this.#seen?.has(pid));
     this.#seen = null;
