@@ -426,6 +426,8 @@ public enum Limits {
         public static let pingAfter = Interval.seconds(10)
         /// Silence after which the client is gone.
         public static let deadAfter = Interval.seconds(25)
+        /// What one look at the clock, each second, adds to a client's silence at most: the server itself may have stood still.
+        public static let tickLongest = Interval.seconds(2)
         /// From our Close frame to the end of the connection, when the client does not answer.
         public static let closeTimeout = Interval.seconds(2)
         /// Bytes that wait in the process: below the first it is writable again, above the second no more.

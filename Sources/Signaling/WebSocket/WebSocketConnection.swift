@@ -23,7 +23,8 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
     private var context: ChannelHandlerContext?
     private var state = State.open
     private var assembler = MessageAssembler()
-    private var lastRead: NIODeadline
+    /// Since something was read, as far as the hub was there to read it.
+    private var silence = TimeAmount.zero
     private var pinged = false
     /// As the delegate wants it.
     private var readingPaused = false
@@ -38,10 +39,9 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
     private var pongs = 0
     private var closeTimer: Scheduled<Void>?
 
-    init(hub: WebSocketHub, request: SignalingRequest, now: NIODeadline) {
+    init(hub: WebSocketHub, request: SignalingRequest) {
         self.hub = hub
         self.request = request
-        self.lastRead = now
     }
 
     // MARK: SignalingSocket
@@ -90,7 +90,7 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        lastRead = hub.now()
+        silence = .zero
         pinged = false
         let frame = unwrapInboundIn(data)
         let onFrame = assembler.receive(frame)
@@ -151,15 +151,15 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
 
     // MARK: time
 
-    /// Called about once a second.
-    func tick(_ now: NIODeadline) {
+    /// Called about once a second, with the time since the last call.
+    func tick(_ elapsed: TimeAmount) {
         read = (0, 0)
         if isHeldBack {
             isHeldBack = false
             applyReading()
         }
         guard state == .open, !readingPaused, let context else { return }
-        let silence = now - lastRead
+        silence = silence + elapsed
         if silence >= TimeAmount(Limits.WebSocket.deadAfter) {
             close(code: CloseCode.heartbeatTimeout.rawValue, reason: "no sign of life")
             hub.flushNow()
@@ -209,7 +209,7 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
 
     private func applyReading() {
         guard let context else { return }
-        lastRead = hub.now()
+        silence = .zero
         try? context.channel.syncOptions?.setOption(.autoRead, value: !readingPaused && !isHeldBack)
     }
 

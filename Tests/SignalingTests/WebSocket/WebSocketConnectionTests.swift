@@ -30,7 +30,18 @@ struct WebSocketConnectionTests {
 
         private let time: NIOLoopBoundBox<NIODeadline>
 
+        /// Looks at the clock each second, as a server does.
         func advance(_ amount: TimeAmount) {
+            var rest = amount
+            while rest > .zero {
+                let step = min(rest, .seconds(1))
+                stall(step)
+                rest = rest - step
+            }
+        }
+
+        /// Nobody looks at the clock for so long.
+        func stall(_ amount: TimeAmount) {
             time.value = time.value + amount
             loop.advanceTime(by: amount)
             hub.sweep()
@@ -75,6 +86,20 @@ struct WebSocketConnectionTests {
         #expect(!harness.channel.isActive)
         #expect(harness.delegate.openCount == 0)
         #expect(harness.hub.count == 0)
+    }
+
+    @Test func aServerThatStoodStillCallsNobodyDead() throws {
+        let harness = try Harness()
+        harness.advance(.seconds(9))
+        harness.stall(.seconds(60))
+        // It asks first, and waits for the answer as long as ever.
+        #expect(try harness.sent()?.opcode == .ping)
+        harness.stall(.seconds(60))
+        harness.advance(.seconds(11))
+        #expect(harness.channel.isActive)
+        try harness.receive(.pong)
+        harness.advance(.seconds(9))
+        #expect(try harness.sent() == nil)
     }
 
     @Test func whoIsHeldBackIsNotCalledDead() throws {
