@@ -61,7 +61,7 @@ extension Gateway {
         member.detachedAt = nil
         member.isPageClosed = false
         detached[member.id] = nil
-        connection.isBatching = hello.caps?.contains("batch") ?? false
+        connection.caps = Capability.served(hello.caps)
         connection.state = .member(member)
         adopt(connection, by: member)
         // Numbers of a session that the server has forgotten say nothing about this one.
@@ -133,7 +133,7 @@ extension Gateway {
         }
         let member = try causing(connection.trace?.context, in: RoomID(ticket.room), entering)
         member.attempt = resume.attempt
-        connection.isBatching = hello.caps?.contains("batch") ?? false
+        connection.caps = Capability.served(hello.caps)
         connection.state = .member(member)
         adopt(connection, by: member)
         guard let pc = hello.pc, let text = pc.text else {
@@ -248,6 +248,7 @@ extension Gateway {
                 rate: Limits.Signaling.messagesPerSecond
             ),
             hb: Limits.Signaling.heartbeatInterval.milliseconds,
+            caps: connection.caps.isEmpty ? nil : Capability.allCases.filter(connection.caps.contains),
             waiting: member.isWaiting ? true : nil,
             pc: pc,
             serverTime: wallClock()
