@@ -80,7 +80,7 @@ extension Gateway {
         member.detachedAt = nil
         member.isPageClosed = false
         detached[member.id] = nil
-        connection.isBatching = hello.caps?.contains("batch") ?? false
+        connection.caps = Capability.served(hello.caps)
         connection.state = .member(member)
         adopt(connection, by: member)
         // Numbers of a session that the server has forgotten say nothing about this one.
@@ -153,7 +153,7 @@ extension Gateway {
         let member = try causing(connection.trace?.context, in: RoomID(ticket.room), entering)
         member.attempt = resume.attempt
         member.conduct.mayMissRelay = true
-        connection.isBatching = hello.caps?.contains("batch") ?? false
+        connection.caps = Capability.served(hello.caps)
         connection.state = .member(member)
         adopt(connection, by: member)
         guard let pc = hello.pc, let text = pc.text else {
@@ -268,6 +268,7 @@ extension Gateway {
                 rate: Limits.Signaling.messagesPerSecond
             ),
             hb: Limits.Signaling.heartbeatInterval.milliseconds,
+            caps: connection.caps.isEmpty ? nil : Capability.allCases.filter(connection.caps.contains),
             waiting: member.isWaiting ? true : nil,
             pc: pc,
             serverTime: wallClock()

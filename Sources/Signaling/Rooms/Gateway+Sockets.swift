@@ -267,7 +267,7 @@ extension Gateway {
                 )
             }
             adopt(connection, by: member)
-            connection.isBatching = hello.caps?.contains("batch") ?? false
+            connection.caps = Capability.served(hello.caps)
             connection.state = .member(member)
             guard let offer, let pc = hello.pc else {
                 return welcome(member, on: connection, .fresh, pc: nil, at: now)

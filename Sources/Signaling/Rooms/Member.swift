@@ -21,7 +21,8 @@ final class Connection {
     let socket: any SignalingSocket
     let request: SignalingRequest
     var state: State
-    var isBatching = false
+    /// What its client understands, and this server as well.
+    var caps: Set<Capability> = []
     /// W3C `traceparent` of its hello.
     var traceparent: String?
     var isPaused = false

@@ -61,14 +61,16 @@ struct GatewayEventTests {
         for call in 1...2 {
             let alice = try await harness.join("alice", did: "d1")
             let bob = try await harness.join("bob")
-            let speaking = SpeakerReport.Active(participant: ParticipantID(bob.pid), level: 90)
+            let speaking = SpeakerReport.Level(participant: ParticipantID(bob.pid), level: 90)
             let room = RoomID("standup")
             await harness.emit(.speakers(SpeakerReport(room: room, dominant: nil, active: [speaking])))
             await harness.pass(.seconds(3))
             await harness.emit(.speakers(SpeakerReport(room: room, dominant: nil, active: [])))
             try await bob.request("leave")
             try await alice.request("leave")
-            let users = try #require(log.take(.callSummary)?.summary?.users)
+            let ended = log.all.last
+            _ = log.take()
+            let users = try #require(ended?.summary?.users)
             #expect(users.map(\.uid).sorted() == ["alice", "bob"], "call \(call)")
             #expect(users.first { $0.uid == "bob" }?.talkMs == 3000, "call \(call)")
             #expect(users.first { $0.uid == "alice" }?.talkMs == 0, "call \(call)")
