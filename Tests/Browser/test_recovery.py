@@ -123,6 +123,7 @@ def test_a_duplicated_tab_is_another_device(people):
     with olive.context.expect_page() as opened:
         olive.page.evaluate("() => { window.open(location.href); }")
     copy = opened.value
+    copy.wait_for_load_state()
     copy.get_by_test_id("lobby").wait_for()
     # The first one goes on, and does not lose its session to the copy.
     copy.get_by_test_id("name").fill("Copy")

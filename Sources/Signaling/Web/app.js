@@ -13,7 +13,8 @@ class Lobby {
   constructor(onJoin) {
     this.onJoin = onJoin;
     const query = new URLSearchParams(location.search);
-    $('name').value = query.get('name') ?? store.get('name') ?? '';
+    // Somebody may have typed before this ran.
+    $('name').value ||= query.get('name') ?? store.get('name') ?? '';
     $('room').value = query.get('room') ?? '';
     this.invited = !!$('room').value;
     if (!this.invited) $('room').value = roomName();
