@@ -697,20 +697,16 @@ export declare namespace Protocol {
   interface ChangeRole {
     pid: string;
     role?: Role;
-    /** On top of what the role brings; see `Grants.applying`. */
+    /** On top of what the role brings. */
     grants?: GrantsPatch;
   }
-  /** The codecs that are forwarded. `rawValue` is the lower-case encoding name of the rtpmap. */
+  /** The codecs that are forwarded, by the lower-case encoding name of the rtpmap. */
   type CodecName = "opus" | "red" | "vp8" | "vp9" | "h264" | "av1" | (string & {});
   interface ConnectionChange {
     pid: string;
     conn: ConnectionState;
   }
-  /**
-   * How a participant is connected.
-   * `greeting(until:Instant)`: Its first message is awaited until then.
-   * `verifying`: Its token is being verified.
-   */
+  /** How a participant is connected. */
   type ConnectionState = "active" | "reconnecting" | "mediaOnly" | "signalOnly";
   interface DataReceipt {
     mid: string;
