@@ -180,6 +180,8 @@ public enum Limits {
         public static let departureAge = Interval.seconds(600)
         /// How long after a start those who were in a room before may still come back.
         public static let settleTime = Interval.seconds(15)
+        /// How long after a start those who come back wait for what a media plane of its own says of their sessions.
+        public static let mediaWait = Interval.seconds(3)
         /// What all sessions may hold in memory, bytes. Above 80 % the largest give up what waits for a snapshot, above
         /// 95 % they are closed, and nobody joins.
         public static let sessionMemory = 1024 * 1024 * 1024
@@ -252,6 +254,8 @@ public enum Limits {
         public static let longestBan = Interval.seconds(30 * 24 * 3600)
         /// Kicked sessions whose resume tokens are remembered to be worth nothing.
         public static let expelledSessions = 4096
+        /// Sessions put out of a room that are still refused after a restart of the gateway.
+        public static let expelledOnRecord = 128
         /// How long a room that was made on purpose stays while it is empty.
         public static let emptyRoomAge = Interval.seconds(24 * 3600)
         /// How long a participant may stay after it was asked to go to another room.
@@ -422,6 +426,8 @@ public enum Limits {
         public static let pingAfter = Interval.seconds(10)
         /// Silence after which the client is gone.
         public static let deadAfter = Interval.seconds(25)
+        /// What one look at the clock, each second, adds to a client's silence at most: the server itself may have stood still.
+        public static let tickLongest = Interval.seconds(2)
         /// From our Close frame to the end of the connection, when the client does not answer.
         public static let closeTimeout = Interval.seconds(2)
         /// Bytes that wait in the process: below the first it is writable again, above the second no more.
@@ -432,6 +438,14 @@ public enum Limits {
         public static let kernelUnsentBytes = 16 * 1024
         /// Unacknowledged bytes end the connection after this (TCP_USER_TIMEOUT).
         public static let userTimeout = Interval.seconds(20)
+        /// What one turn of the loop reads of one connection, bytes.
+        public static let readBytes = 4 * 1024
+        /// Frames of one connection per second, PINGs and fragments included; then it is read no more for the rest of it.
+        public static let framesPerSecond = 512
+        /// The same in bytes.
+        public static let bytesPerSecond = 1024 * 1024
+        /// PINGs that are answered one by one in one turn of the loop; of more, the newest.
+        public static let pongsPerFlush = 16
     }
 
     /// Session descriptions and ICE fragments, as text.

@@ -21,6 +21,8 @@ struct MessageAssembler {
     private let limit: Int
     /// Fragments so far; nil between messages.
     private var partial: ByteBuffer?
+    /// Bytes of them that are whole characters.
+    private var checked = 0
 
     init(limit: Int = Limits.WebSocket.messageBytes) { self.limit = limit }
 
@@ -43,11 +45,8 @@ struct MessageAssembler {
         guard partial == nil else { return .violation(1002, "message inside a fragmented message") }
         let data = frame.unmaskedData
         guard data.readableBytes <= limit else { return .violation(1009, "message too large") }
-        guard frame.fin else {
-            partial = data
-            return .nothing
-        }
-        return Self.text(data)
+        checked = 0
+        return take(data, isWhole: frame.fin)
     }
 
     private mutating func resume(_ frame: WebSocketFrame) -> OnFrame {
@@ -59,11 +58,26 @@ struct MessageAssembler {
             return .violation(1009, "message too large")
         }
         joined.writeBuffer(&data)
-        guard frame.fin else {
-            partial = joined
+        return take(joined, isWhole: frame.fin)
+    }
+
+    /// §8.1: what can be no UTF-8 any more fails at once, not with the last fragment.
+    private mutating func take(_ text: ByteBuffer, isWhole: Bool) -> OnFrame {
+        do {
+            _ = try UTF8Span(validating: text.readableBytesUInt8Span.extracting(droppingFirst: checked))
+            checked = text.readableBytes
+        } catch {
+            let isCutShort =
+                error.kind == .truncatedScalar
+                && checked + error.byteOffsets.upperBound == text.readableBytes
+            guard isCutShort, !isWhole else { return .violation(1007, "text is not UTF-8") }
+            checked += error.byteOffsets.lowerBound
+        }
+        guard isWhole else {
+            partial = text
             return .nothing
         }
-        return Self.text(joined)
+        return .text(text)
     }
 
     /// §5.5: at most 125 bytes and never fragmented. The decoder below refuses both as well, with its own error.
@@ -71,10 +85,6 @@ struct MessageAssembler {
         guard frame.fin else { return .violation(1002, "fragmented control frame") }
         guard frame.length <= 125 else { return .violation(1002, "control frame too long") }
         return nil
-    }
-
-    private static func text(_ data: ByteBuffer) -> OnFrame {
-        isUTF8(data) ? .text(data) : .violation(1007, "text is not UTF-8")
     }
 
     private static func close(_ payload: ByteBuffer) -> OnFrame {

@@ -23,18 +23,25 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
     private var context: ChannelHandlerContext?
     private var state = State.open
     private var assembler = MessageAssembler()
-    private var lastRead: NIODeadline
+    /// Since something was read, as far as the hub was there to read it.
+    private var silence = TimeAmount.zero
     private var pinged = false
+    /// As the delegate wants it.
     private var readingPaused = false
+    /// Until the next tick: the client sends more than its share.
+    private var isHeldBack = false
+    /// Frames and bytes since the last tick.
+    private var read = (frames: 0, bytes: 0)
     private var flushPending = false
-    /// The newest PING that could not be answered because nothing could be written (RFC 6455 §5.5.3).
+    /// The newest PING that was not answered: nothing could be written, or enough was (RFC 6455 §5.5.3).
     private var owedPong: ByteBuffer?
+    /// Since the last flush.
+    private var pongs = 0
     private var closeTimer: Scheduled<Void>?
 
-    init(hub: WebSocketHub, request: SignalingRequest, now: NIODeadline) {
+    init(hub: WebSocketHub, request: SignalingRequest) {
         self.hub = hub
         self.request = request
-        self.lastRead = now
     }
 
     // MARK: SignalingSocket
@@ -58,10 +65,9 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
 
     /// While reading is stopped, silence is not judged.
     func pauseReading(_ paused: Bool) {
-        guard paused != readingPaused, let context else { return }
+        guard paused != readingPaused else { return }
         readingPaused = paused
-        lastRead = hub.now()
-        try? context.channel.syncOptions?.setOption(.autoRead, value: !paused)
+        applyReading()
     }
 
     // MARK: channel events
@@ -84,13 +90,19 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        lastRead = hub.now()
+        silence = .zero
         pinged = false
-        let onFrame = assembler.receive(unwrapInboundIn(data))
+        let frame = unwrapInboundIn(data)
+        let onFrame = assembler.receive(frame)
         guard state == .open else {
-            if case .close = onFrame { context.close(promise: nil) }
+            // What was written in this turn goes first, our own Close frame perhaps.
+            if case .close = onFrame {
+                flush()
+                context.close(promise: nil)
+            }
             return
         }
+        count(frame)
         switch onFrame {
         case .nothing, .pong: break
         case .text(let text):
@@ -139,10 +151,15 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
 
     // MARK: time
 
-    /// Called about once a second.
-    func tick(_ now: NIODeadline) {
+    /// Called about once a second, with the time since the last call.
+    func tick(_ elapsed: TimeAmount) {
+        read = (0, 0)
+        if isHeldBack {
+            isHeldBack = false
+            applyReading()
+        }
         guard state == .open, !readingPaused, let context else { return }
-        let silence = now - lastRead
+        silence = silence + elapsed
         if silence >= TimeAmount(Limits.WebSocket.deadAfter) {
             close(code: CloseCode.heartbeatTimeout.rawValue, reason: "no sign of life")
             hub.flushNow()
@@ -155,17 +172,45 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
 
     func flush() {
         flushPending = false
+        pongs = 0
+        if let payload = owedPong, isWritable, let context {
+            owedPong = nil
+            context.write(
+                wrapOutboundOut(WebSocketFrame(fin: true, opcode: .pong, data: payload)),
+                promise: nil
+            )
+        }
         context?.flush()
     }
 
     // MARK: parts
 
     private func answer(ping payload: ByteBuffer, _ context: ChannelHandlerContext) {
-        if context.channel.isWritable {
-            write(.pong, payload, context)
-        } else {
+        guard context.channel.isWritable, pongs < Limits.WebSocket.pongsPerFlush else {
             owedPong = payload
+            return
         }
+        // A newer answer is one for all that are owed.
+        owedPong = nil
+        pongs += 1
+        write(.pong, payload, context)
+    }
+
+    /// However small its frames are, a client has its share of the loop and no more.
+    private func count(_ frame: WebSocketFrame) {
+        read.frames += 1
+        read.bytes += frame.length
+        guard !isHeldBack,
+            read.frames >= Limits.WebSocket.framesPerSecond || read.bytes >= Limits.WebSocket.bytesPerSecond
+        else { return }
+        isHeldBack = true
+        applyReading()
+    }
+
+    private func applyReading() {
+        guard let context else { return }
+        silence = .zero
+        try? context.channel.syncOptions?.setOption(.autoRead, value: !readingPaused && !isHeldBack)
     }
 
     private func answer(close code: UInt16?, _ context: ChannelHandlerContext) {
@@ -185,7 +230,9 @@ final class WebSocketConnection: ChannelInboundHandler, SignalingSocket {
         write(.connectionClose, payload, context)
         state = .closing
         owedPong = nil
-        pauseReading(false)
+        readingPaused = false
+        isHeldBack = false
+        applyReading()
         armCloseTimer(context)
     }
 

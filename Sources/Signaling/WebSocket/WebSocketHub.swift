@@ -46,6 +46,7 @@ final class WebSocketHub {
     private var connections: [ObjectIdentifier: WebSocketConnection] = [:]
     private var unflushed: [WebSocketConnection] = []
     private var sweeper: RepeatedTask?
+    private var swept: NIODeadline
 
     init(
         delegate: any SignalingSocketDelegate,
@@ -57,6 +58,7 @@ final class WebSocketHub {
         self.eventLoop = eventLoop
         self.metrics = WebSocketMetrics(factory: metrics)
         self.now = now
+        swept = now()
     }
 
     var count: Int { connections.count }
@@ -64,7 +66,7 @@ final class WebSocketHub {
     /// Turns an upgraded channel, which already speaks frames, into a socket of the delegate.
     func accept(_ channel: any Channel, _ request: SignalingRequest) throws {
         configure(channel)
-        let connection = WebSocketConnection(hub: self, request: request, now: now())
+        let connection = WebSocketConnection(hub: self, request: request)
         try channel.pipeline.syncOperations.addHandler(connection)
     }
 
@@ -84,7 +86,10 @@ final class WebSocketHub {
 
     func sweep() {
         let now = now()
-        for connection in Array(connections.values) { connection.tick(now) }
+        // What came while this process did not run waits to be read: a stalled server is no proof of silent clients.
+        let elapsed = min(now - swept, TimeAmount(Limits.WebSocket.tickLongest))
+        swept = now
+        for connection in Array(connections.values) { connection.tick(elapsed) }
     }
 
     // MARK: for connections
@@ -130,6 +135,16 @@ final class WebSocketHub {
             high: Limits.WebSocket.writeHighWatermark
         )
         try? options.setOption(.writeBufferWaterMark, value: watermark)
+        // Whoever sends without end is read a little at a time, between the others.
+        try? options.setOption(.maxMessagesPerRead, value: 1)
+        try? options.setOption(
+            .recvAllocator,
+            value: AdaptiveRecvByteBufferAllocator(
+                minimum: 256,
+                initial: 512,
+                maximum: Limits.WebSocket.readBytes
+            )
+        )
         // Not every channel is a TCP socket; where one is not, there is nothing to tune.
         try? options.setOption(.tcpOption(.tcp_nodelay), value: 1)
         try? options.setOption(

@@ -110,7 +110,7 @@ final class RawClient {
     /// A frame from the server; nil at the end of the connection.
     func readFrame() async throws -> Frame? {
         while true {
-            if let frame = parseFrame() { return frame }
+            if let frame = try parseFrame() { return frame }
             guard await fill() else {
                 guard buffer.readableBytes == 0 else {
                     throw RawClientError("connection ended inside a frame")
@@ -167,18 +167,22 @@ final class RawClient {
         return true
     }
 
-    private func parseFrame() -> Frame? {
+    /// A server masks nothing and writes lengths in as few bytes as they need (RFC 6455 §5.1, §5.2).
+    private func parseFrame() throws -> Frame? {
         var copy = buffer
         guard let first = copy.readInteger(as: UInt8.self), let second = copy.readInteger(as: UInt8.self)
         else {
             return nil
         }
-        var length = Int(second & 0x7f)
+        guard second & 0x80 == 0 else { throw RawClientError("the server masked a frame") }
+        var length = Int(second)
         if length == 126 {
             guard let word = copy.readInteger(as: UInt16.self) else { return nil }
+            guard word > 125 else { throw RawClientError("length \(word) in two bytes") }
             length = Int(word)
         } else if length == 127 {
             guard let word = copy.readInteger(as: UInt64.self) else { return nil }
+            guard word > 0xffff else { throw RawClientError("length \(word) in eight bytes") }
             length = Int(word)
         }
         guard let payload = copy.readBytes(length: length) else { return nil }
@@ -193,7 +197,8 @@ func frame(
     _ payload: [UInt8] = [],
     fin: Bool = true,
     rsv: UInt8 = 0,
-    masked: Bool = true
+    masked: Bool = true,
+    key: [UInt8] = [0x37, 0xfa, 0x21, 0x3d]
 ) -> [UInt8] {
     var bytes: [UInt8] = [(fin ? 0x80 : 0) | rsv << 4 | opcode]
     let mask: UInt8 = masked ? 0x80 : 0
@@ -207,7 +212,6 @@ func frame(
         }
     }
     guard masked else { return bytes + payload }
-    let key: [UInt8] = [0x37, 0xfa, 0x21, 0x3d]
     return bytes + key + payload.enumerated().map { $1 ^ key[$0 % 4] }
 }
 

@@ -144,6 +144,18 @@ final class ModelClient {
         }.joined(separator: "\r\n")
     }
 
+    /// What somebody else offers who has a certificate of their own.
+    func offering(as visitor: Int) -> String {
+        let sdp = offer.components(separatedBy: "\r\n").map { line in
+            guard line.hasPrefix("a=fingerprint:") else { return line }
+            let octets = String(line.suffix(95)).split(separator: ":")
+            let own = String(visitor % 256 + 256, radix: 16).suffix(2).uppercased()
+            return
+                "a=fingerprint:sha-256 \(([own] + octets.dropFirst().map(String.init)).joined(separator: ":"))"
+        }.joined(separator: "\r\n")
+        return text(["gen": 1, "sdp": sdp, "tracks": []])
+    }
+
     private func tracks() -> [[String: Any]] {
         [
             ["mid": "0", "cid": "mic", "kind": "audio", "source": "mic", "muted": desired["mic"] ?? false],

@@ -30,7 +30,18 @@ struct WebSocketConnectionTests {
 
         private let time: NIOLoopBoundBox<NIODeadline>
 
+        /// Looks at the clock each second, as a server does.
         func advance(_ amount: TimeAmount) {
+            var rest = amount
+            while rest > .zero {
+                let step = min(rest, .seconds(1))
+                stall(step)
+                rest = rest - step
+            }
+        }
+
+        /// Nobody looks at the clock for so long.
+        func stall(_ amount: TimeAmount) {
             time.value = time.value + amount
             loop.advanceTime(by: amount)
             hub.sweep()
@@ -43,6 +54,10 @@ struct WebSocketConnectionTests {
             data.webSocketMask(key)
             try channel.writeInbound(WebSocketFrame(fin: true, opcode: opcode, maskKey: key, data: data))
             loop.run()
+        }
+
+        var isRead: Bool {
+            channel.options.first { $0.option is ChannelOptions.Types.AutoReadOption }?.value as? Bool ?? true
         }
 
         func sent() throws -> WebSocketFrame? { try channel.readOutbound(as: WebSocketFrame.self) }
@@ -71,6 +86,20 @@ struct WebSocketConnectionTests {
         #expect(!harness.channel.isActive)
         #expect(harness.delegate.openCount == 0)
         #expect(harness.hub.count == 0)
+    }
+
+    @Test func aServerThatStoodStillCallsNobodyDead() throws {
+        let harness = try Harness()
+        harness.advance(.seconds(9))
+        harness.stall(.seconds(60))
+        // It asks first, and waits for the answer as long as ever.
+        #expect(try harness.sent()?.opcode == .ping)
+        harness.stall(.seconds(60))
+        harness.advance(.seconds(11))
+        #expect(harness.channel.isActive)
+        try harness.receive(.pong)
+        harness.advance(.seconds(9))
+        #expect(try harness.sent() == nil)
     }
 
     @Test func whoIsHeldBackIsNotCalledDead() throws {
@@ -126,6 +155,66 @@ struct WebSocketConnectionTests {
         #expect(pong.opcode == .pong)
         #expect(String(buffer: pong.data) == "49")
         #expect(try harness.sent() == nil)
+    }
+
+    @Test func pingsOfOneTurnAreAnsweredInModeration() throws {
+        let harness = try Harness()
+        let key: WebSocketMaskingKey = [1, 2, 3, 4]
+        for number in 0..<50 {
+            var data = ByteBuffer(string: "\(number)")
+            data.webSocketMask(key)
+            try harness.channel.writeInbound(
+                WebSocketFrame(fin: true, opcode: .ping, maskKey: key, data: data)
+            )
+        }
+        harness.loop.run()
+        var answers: [String] = []
+        while let pong = try harness.sent() { answers.append(String(buffer: pong.data)) }
+        #expect(answers == (0..<Limits.WebSocket.pongsPerFlush).map(String.init) + ["49"])
+        try harness.receive(.ping, "next")
+        #expect(try harness.sent().map { String(buffer: $0.data) } == "next")
+        #expect(try harness.sent() == nil)
+    }
+
+    @Test func manyFramesAreReadInTheNextSecond() throws {
+        let harness = try Harness()
+        for _ in 1..<Limits.WebSocket.framesPerSecond { try harness.receive(.pong) }
+        #expect(harness.isRead)
+        try harness.receive(.pong)
+        #expect(!harness.isRead)
+        // What had been read already still counts.
+        try harness.receive(.text, "heard")
+        #expect(try harness.sent().map { String(buffer: $0.data) } == "heard")
+        harness.advance(.seconds(1))
+        #expect(harness.isRead)
+        try harness.receive(.pong)
+        #expect(harness.isRead)
+    }
+
+    @Test func manyBytesAreReadInTheNextSecond() throws {
+        let harness = try Harness()
+        let text = String(repeating: "x", count: Limits.WebSocket.messageBytes)
+        for _ in 1..<(Limits.WebSocket.bytesPerSecond / text.utf8.count) { try harness.receive(.text, text) }
+        #expect(harness.isRead)
+        try harness.receive(.text, text)
+        #expect(!harness.isRead)
+        // Whoever the delegate holds back as well is read when both agree.
+        let connection = try harness.channel.pipeline.syncOperations.handler(type: WebSocketConnection.self)
+        connection.pauseReading(true)
+        harness.advance(.seconds(1))
+        #expect(!harness.isRead)
+        connection.pauseReading(false)
+        #expect(harness.isRead)
+    }
+
+    @Test func whoIsToldToCloseIsReadAgain() throws {
+        let harness = try Harness()
+        for _ in 0..<Limits.WebSocket.framesPerSecond { try harness.receive(.pong) }
+        #expect(!harness.isRead)
+        try harness.receive(.text, "close:4101")
+        #expect(harness.isRead)
+        for _ in 0..<Limits.WebSocket.framesPerSecond { try harness.receive(.pong) }
+        #expect(harness.isRead)
     }
 
     @Test func messagesOfOneTurnShareAFlush() throws {

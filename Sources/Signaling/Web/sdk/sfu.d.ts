@@ -66,6 +66,11 @@ export interface ConnectOptions {
   /** Dials before the first welcome that may fail (default 4). Afterwards the SDK never gives up. */
   attempts?: number;
   rtcConfiguration?: RTCConfiguration;
+  /**
+   * Traces for the operator (W3C Trace Context), where the server has a collector: the share of pages that are traced, 0 to 1
+   * (default 1), or what makes the `traceparent` of each message, for an application that traces by itself.
+   */
+  trace?: number | (() => string | undefined);
   /** Another socket class than the browser's. */
   WebSocket?: typeof WebSocket;
 }
@@ -359,7 +364,7 @@ export interface DataReceipt {
 /** Something that happened to the connection. `at` is `Date.now()`. */
 export interface TimelineEntry {
   readonly at: number;
-  /** `closed`, `welcome`, `resumed`, `gap`, `slept`, `network`, `media`, `status`, `warning`, `ended`. */
+  /** `closed`, `welcome`, `resumed`, `gap`, `slept`, `network`, `media`, `status`, `applied`, `warning`, `ended`. */
   readonly what: string;
   readonly [detail: string]: any;
 }
@@ -397,7 +402,8 @@ export interface RoomEvents {
   admitted: Record<string, never>;
   data: DataMessage;
   /** So many reliable messages are lost for good: we were away for too long. */
-  dataLost: { lost: number };
+  /** `isUnknown`: the server was restarted, and more than `lost` may be gone. */
+  dataLost: { lost: number; isUnknown: boolean };
   reaction: { participant: Participant | null; uid: string; emoji: string };
   /** Lock, waiting room, spotlight or meta changed. */
   room: { locked: boolean; hasLobby: boolean; spotlight: string | null; meta: Record<string, string>; by: Participant | null };
@@ -574,8 +580,11 @@ export declare function afterClose(code: number, known?: {
   canRenew?: boolean; hasRenewed?: boolean; isVisible?: boolean; lostMs?: number; windowMs?: number; random?: () => number;
 }): { next: "dial" | "sleep" | "renew" | "ask" | "end"; delay?: number; forget?: boolean; ended?: Ended };
 export declare function describeStatus(known: {
-  isLive?: boolean; isOpen?: boolean; isDialing?: boolean; hasMedia?: boolean; wasLive?: boolean; isWaiting?: boolean; isBlocked?: boolean; slow?: string;
+  isLive?: boolean; isOpen?: boolean; isDialing?: boolean; hasMedia?: boolean; wasLive?: boolean; isWaiting?: boolean; isBlocked?: boolean;
+  isOffline?: boolean; isLong?: boolean; slow?: string;
 }): Pick<Status, "state" | "what" | "text">;
+/** A `traceparent` of this page's one trace; undefined where the page is not among the `share` (0 to 1) that is traced. */
+export declare function traceparent(share?: number): string | undefined;
 export declare function audioCounts(receive: ReadonlyMap<string, { kind: string; packets: number; lost: number }>): { packets: number; lost: number };
 export declare function losesAudio(before: { packets: number; lost: number }, now: { packets: number; lost: number }): boolean;
 export declare function simulcastEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
