@@ -1,4 +1,6 @@
-// A socket that a test plays the server of, and what goes over it.
+// A socket that a test plays the server of, and what goes over it. What the SDK sends has to be in the protocol's schema.
+import assert from 'node:assert/strict';
+import { faultOfClient } from './contract.mjs';
 
 export class FakeSocket {
   static all = [];
@@ -7,7 +9,11 @@ export class FakeSocket {
     Object.assign(this, { url, protocols, sent: [], closedWith: null });
     FakeSocket.all.push(this);
   }
-  send(text) { this.sent.push(JSON.parse(text)); }
+  send(text) {
+    const envelope = JSON.parse(text);
+    assert.equal(faultOfClient(envelope), null, text.slice(0, 300));
+    this.sent.push(envelope);
+  }
   close(code) { this.closedWith = code; }
   open() { return this.onopen?.(); }
   say(...envelopes) { this.onmessage?.({ data: envelopes.map((one) => JSON.stringify(one)).join('\n') }); }

@@ -19,7 +19,7 @@ test('the first offer has three audio and four video slots, and a second one wai
   assert.equal(socket.requests('pc.offer').length, 2);
   assert.deepEqual([second.gen, second.offerId], [1, 2]);
   const [sent] = second.tracks;
-  assert.deepEqual([sent.mid, sent.kind, sent.source, sent.rids, sent.muted], ['7', 'video', 'camera', ['q', 'h', 'f'], false]);
+  assert.deepEqual([sent.mid, sent.kind, sent.source, sent.muted], ['7', 'video', 'camera', false]);
   const publication = await publishing;
   assert.equal(publication.tid, `tr_${publication.cid}`);
   assert.equal(publication.pending, false);

@@ -1,5 +1,7 @@
 // A server as the protocol describes it, small and in memory: sessions that are resumed by replay, delta, snapshot or rejoin, over
 // sockets that deliver late, or never. It knows no media. The test says when anything happens.
+import assert from 'node:assert/strict';
+import { faultOfClient } from './contract.mjs';
 
 /** mulberry32: the same numbers for the same seed. */
 export function randomFrom(seed) {
@@ -130,7 +132,9 @@ export class Server {
     for (const ticket of this.tickets.values()) ticket.isKnown = media && former.some((session) => session.pid === ticket.pid);
   }
 
-  receive(wire, { type, id, ack, data = {} }) {
+  receive(wire, envelope) {
+    assert.equal(faultOfClient(envelope), null, JSON.stringify(envelope).slice(0, 300));
+    const { type, id, ack, data = {} } = envelope;
     if (type === 'hello') { this.greet(wire, data); return; }
     const { session } = wire;
     if (session?.wire !== wire) return;

@@ -120,7 +120,8 @@ extension Contract {
         /// Fields that carry several enumerations are told apart by where they stand.
         let fields = uses.values.flatMap { Set($0.map(\.field)) }
         let ambiguous = Set(fields.filter { field in fields.count { $0 == field } > 1 })
-        let rows = uses.map { name, uses in
+        // Error codes have a table of their own.
+        let rows = uses.filter { $0.key != "ErrorCode" }.map { name, uses in
             let places = Set(uses.map { ambiguous.contains($0.field) ? "\($0.owner).\($0.field)" : $0.field })
             let values = (definitions[name]?["enum"]?.elements ?? []).compactMap(\.text)
             let isOpen = definitions[name]?["x-open"]?.isTrue == true
@@ -132,11 +133,10 @@ extension Contract {
         return Self.table(["field", "values"], rows.sorted { $0[0] < $1[0] })
     }
 
-    /// The fields that carry an enumeration. Error codes have a table of their own.
+    /// The fields that carry an enumeration.
     private var enumerationUses: [String: [(owner: String, field: String)]] {
         var uses: [String: [(owner: String, field: String)]] = [:]
         for (owner, field, target) in fieldTargets where definitions[target]?["enum"] != nil {
-            guard target != "ErrorCode" else { continue }
             for label in labels(of: owner) { uses[target, default: []].append((label, field)) }
         }
         return uses

@@ -83,12 +83,12 @@ import Testing
             sources: [
                 """
                 /// A painted thing.
-                struct TypeSchemaTestsPainted {
+                struct TypeSchemaTestsPainted: Codable {
                     /// How it looks.
                     var colour: Colour
                 }
                 /// Some light.
-                enum TypeSchemaTestsColour {
+                enum TypeSchemaTestsColour: Codable {
                     /// Warm.
                     case red
                 }

@@ -1,6 +1,7 @@
 // A client that speaks bytes: tests decide what a frame or a request looks like, legal or not.
 import NIOCore
 import NIOPosix
+import Testing
 import NIOSSL
 
 struct RawClientError: Error, CustomStringConvertible {
@@ -134,7 +135,16 @@ final class RawClient {
             let bytes = await headOnly()
             return bytes
         }
-        return try await readResponse()
+        let response = try await readResponse()
+        let fault = HTTPContract.fault(
+            method: method,
+            target: path,
+            status: response.status,
+            type: response.headers["content-type"],
+            body: response.body
+        )
+        if let fault { Issue.record("the server broke its contract: \(fault)") }
+        return response
     }
 
     /// The answer to HEAD announces a body that does not come.

@@ -1412,8 +1412,8 @@ class Peer {
     const { pc, room } = this;
     await pc.setLocalDescription(await pc.createOffer({ iceRestart }));
     const sending = [...room.publications.values()].filter((one) => one.transceiver?.mid);
-    const tracks = sending.map(({ transceiver, cid, kind, source, rids, name, muted, wantedCodec: codec }) =>
-      ({ mid: transceiver.mid, cid, kind, source, rids, muted, ...(name ? { name } : {}), ...(codec ? { codec } : {}) }));
+    const tracks = sending.map(({ transceiver, cid, kind, source, name, muted, wantedCodec: codec }) =>
+      ({ mid: transceiver.mid, cid, kind, source, muted, ...(name ? { name } : {}), ...(codec ? { codec } : {}) }));
     return {
       sending, told: new Map(sending.map((one) => [one.cid, one.muted])),
       data: { gen: this.gen, offerId: ++this.offerId, sdp: pc.localDescription.sdp, tracks, ...(iceRestart ? { iceRestart } : {}) },
