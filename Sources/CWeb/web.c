@@ -33,6 +33,12 @@ static const unsigned char sdk_js_bytes[] = {
 static const unsigned char sdk_types_bytes[] = {
 #embed "../Signaling/Web/sdk/sfu.d.ts"
 };
+static const unsigned char asyncapi_json_bytes[] = {
+#embed "../../docs/asyncapi.json"
+};
+static const unsigned char openapi_json_bytes[] = {
+#embed "../../docs/openapi.json"
+};
 
 WEB_FILE(index_html)
 WEB_FILE(app_js)
@@ -42,3 +48,5 @@ WEB_FILE(ui_js)
 WEB_FILE(app_css)
 WEB_FILE(sdk_js)
 WEB_FILE(sdk_types)
+WEB_FILE(asyncapi_json)
+WEB_FILE(openapi_json)

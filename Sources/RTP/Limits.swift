@@ -180,6 +180,8 @@ public enum Limits {
         public static let departureAge = Interval.seconds(600)
         /// How long after a start those who were in a room before may still come back.
         public static let settleTime = Interval.seconds(15)
+        /// How long after a start those who come back wait for what a media plane of its own says of their sessions.
+        public static let mediaWait = Interval.seconds(3)
         /// What all sessions may hold in memory, bytes. Above 80 % the largest give up what waits for a snapshot, above
         /// 95 % they are closed, and nobody joins.
         public static let sessionMemory = 1024 * 1024 * 1024
@@ -252,6 +254,8 @@ public enum Limits {
         public static let longestBan = Interval.seconds(30 * 24 * 3600)
         /// Kicked sessions whose resume tokens are remembered to be worth nothing.
         public static let expelledSessions = 4096
+        /// Sessions put out of a room that are still refused after a restart of the gateway.
+        public static let expelledOnRecord = 128
         /// How long a room that was made on purpose stays while it is empty.
         public static let emptyRoomAge = Interval.seconds(24 * 3600)
         /// How long a participant may stay after it was asked to go to another room.

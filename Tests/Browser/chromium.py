@@ -61,6 +61,16 @@ class ChromiumPerson(Person):
         file = re.sub(r"\W+", "-", name)
         self.page.screenshot(path=f"{folder}/{file}-{size['width']}x{size['height']}.png")
 
+    def screenshots(self, name):
+        """Laptop and phone, of the same page."""
+        if not os.environ.get("SFU_SCREENSHOTS"):
+            return
+        before = self.page.viewport_size
+        for width, height in ((1280, 800), (390, 844)):
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.screenshot(name)
+        self.page.set_viewport_size(before)
+
     def leave(self):
         self.click("leave")
         self.page.get_by_test_id("lobby").wait_for()

@@ -75,7 +75,7 @@
       const video = tile.querySelector('video');
       const seen = {
         state: tile.dataset.sfuState, silent: tile.classList.contains('silent'), label: tile.getAttribute('aria-label'),
-        note: tile.querySelector('.note')?.textContent ?? '', width: video?.videoWidth ?? 0, height: video?.videoHeight ?? 0,
+        note: tile.querySelector('.note')?.textContent ?? '', word: tile.querySelector('.label em')?.textContent ?? '', width: video?.videoWidth ?? 0, height: video?.videoHeight ?? 0,
         frames: receive.get(participant.get(source)?.slot?.mid)?.frames ?? 0, colour: null,
       };
       if (!seen.width) return seen;
@@ -141,6 +141,25 @@
       }
       return said;
     })()),
+    /** The same with times, tracks and words: `at` is the machine's clock in milliseconds. */
+    watch: () => (window.sfuWatch ??= (() => {
+      const said = [];
+      const note = (what, more) => said.push({ at: Date.now(), what, ...more });
+      for (const type of ['joined', 'left', 'published', 'unpublished']) {
+        window.sfuRoom.on(type, ({ participant, publication, reason }) => note(type, { who: participant.name, source: publication?.source, reason }));
+      }
+      window.sfuRoom.on('status', ({ state, what, text }) => note('status', { state, part: what, text }));
+      window.sfuRoom.on('resumed', ({ ms, outcome }) => note('resumed', { ms, outcome }));
+      window.sfuRoom.on('warning', ({ error }) => note('warning', { text: `${error.code} ${error.message}` }));
+      return said;
+    })()),
+    /** What has come over this connection, of everybody together. */
+    async received() {
+      const { receive } = await window.sfuRoom.stats();
+      const sum = (kind, key) => [...receive.values()].filter((one) => one.kind === kind).reduce((total, one) => total + one[key], 0);
+      const of = (kind) => ({ packets: sum(kind, 'packets'), lost: sum(kind, 'lost'), frames: sum(kind, 'frames') });
+      return { audio: of('audio'), video: of('video') };
+    },
     outcomes: () => window.sfuRoom.timeline.filter((one) => one.what === 'welcome').map((one) => one.outcome),
     async resumes() { return (await window.sfuRoom.stats()).resumes; },
     async protocol() { return (await window.sfuRoom.stats()).protocol; },

@@ -69,6 +69,13 @@ class Namespace:
         self.inside("ip", "link", "set", "eth0", "up")
         self.inside("ip", "route", "replace", "default", "via", self.here)
 
+    def move(self):
+        """As from one network into another: the address is gone, and there is another one."""
+        former, self.there = self.there, f"{self.subnet}.{int(self.there.rsplit('.', 1)[1]) + 1}"
+        self.inside("ip", "address", "delete", f"{former}/24", "dev", "eth0")
+        self.inside("ip", "address", "add", f"{self.there}/24", "dev", "eth0")
+        self.inside("ip", "route", "replace", "default", "via", self.here)
+
     def dropped_packets(self):
         listing = self.inside("nft", "list", "table", "ip", "filter")
         return sum(int(line.split("packets ")[1].split()[0]) for line in listing.splitlines() if "packets " in line)

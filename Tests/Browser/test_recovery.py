@@ -133,6 +133,14 @@ def test_a_duplicated_tab_is_another_device(people):
     assert facts(olive)["sid"] == before["sid"] and facts(olive)["resumes"] == 0
     eventually(lambda: "Copy" in ruby.evaluate("sfuTest.others()"))
     see_and_hear(ruby, olive)
+    ruby.screenshots("a duplicated tab is somebody more")
+    # Each goes on by itself after a reload, too.
+    copy.reload()
+    again = eventually(lambda: copy.evaluate("async () => await sfuTest.facts()"), what="the copy comes back")
+    assert (again["did"], again["pid"]) == (theirs["did"], theirs["pid"])
+    olive.page.reload()
+    olive.expect_live()
+    assert (facts(olive)["did"], facts(olive)["pid"]) == (before["did"], before["pid"])
     copy.close()
 
 
@@ -158,6 +166,46 @@ def test_a_restarted_server_is_found_again(people, server):
         assert person.evaluate("sfuTest.line()")["dialogs"] == 0
         # The browser complains about dials that nobody answered.
         person.errors.clear()
+
+
+def test_a_frozen_page_goes_on_by_itself(people):
+    ruby, olive = people(RED), people(GREEN)
+    see_and_hear(ruby, olive)
+    ruby.evaluate("sfuTest.history()")
+    before = facts(olive)
+    browser = olive.context.new_cdp_session(olive.page)
+    # As a phone does it to a page that nobody looks at: no script runs.
+    browser.send("Page.setWebLifecycleState", {"state": "frozen"})
+    time.sleep(8)
+    browser.send("Page.setWebLifecycleState", {"state": "active"})
+    olive.expect_live(30)
+    see_and_hear(ruby, olive)
+    after = facts(olive)
+    assert (after["sid"], after["pid"], after["tids"]) == (before["sid"], before["pid"], before["tids"])
+    assert not [one for one in ruby.evaluate("sfuTest.history()") if one.startswith(("left", "joined"))]
+
+
+def test_who_is_refused_reads_why_and_what_to_do(browser, server, room):
+    olive = chromium.ChromiumPerson(browser, server.url, room, GREEN, token="not-a-token")
+    olive.page.get_by_test_id("name").fill("Olive")
+    olive.page.get_by_test_id("join").click()
+    error = olive.page.get_by_test_id("lobby-error")
+    error.wait_for()
+    assert "invitation" in error.inner_text()
+    # There is a place for a better one, and nothing hinders another try.
+    assert olive.page.get_by_test_id("token").is_visible() and olive.page.get_by_test_id("join").is_enabled()
+    olive.screenshots("refused")
+    olive.close()
+
+
+def test_who_is_removed_reads_so(people, server, room):
+    ruby, olive = people(RED, token=server.token(room, RED, "--moderator")), people(GREEN)
+    ruby.expect_sees(GREEN)
+    ruby.evaluate("sfuRoom.kick([...sfuRoom.participants.values()][0])")
+    olive.page.get_by_test_id("lobby").wait_for()
+    assert "removed" in olive.evaluate("document.getElementById('lobby-notice').textContent")
+    olive.screenshots("removed")
+    ruby.expect_others()
 
 
 @pytest.fixture
@@ -190,8 +238,16 @@ def test_a_computer_that_slept_is_back_without_a_click(people, sleeper, seconds)
     see_and_hear(ruby, sleeper)
     ruby.evaluate("sfuTest.history()")
     before = facts(sleeper)
+    asleep = time.monotonic()
     sleeper.sleep()
-    time.sleep(seconds)
+    if seconds > 40:
+        eventually(lambda: ruby.look(BLUE)["word"] == "reconnecting…", 38, what="the tile says that its owner is away")
+        ruby.screenshots("somebody else is reconnecting")
+        ruby.click("people")
+        assert "reconnecting…" in ruby.page.get_by_test_id("people-panel").inner_text()
+        ruby.screenshots("somebody else is reconnecting, in the list")
+        ruby.click("people")
+    time.sleep(max(0, seconds - (time.monotonic() - asleep)))
     sleeper.wake()
     sleeper.expect_live(40)
     see_and_hear(ruby, sleeper)

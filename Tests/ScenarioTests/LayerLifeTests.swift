@@ -85,4 +85,33 @@ import Testing
         scene.finish()
         scene.check()
     }
+
+    /// Its sender begins it with a key frame: nobody has to ask for another.
+    @Test(arguments: ["VP9 L3T3_KEY", "VP9 L3T3", "AV1 L3T3_KEY", "VP8 L1T1", "AV1 L1T3"], 1...2)
+    func aLayerThatComesBackIsShownFromTheKeyFrameThatBringsIt(format: String, others: Int) throws {
+        let scene = try LayerScene(format)
+        func send(_ layers: Int) {
+            if scene.isSVC {
+                scene.camera.source.activeSpatialLayers = layers
+            } else {
+                scene.camera.source.activeLayers = Set(0..<layers)
+            }
+        }
+        scene.view(720)
+        scene.run(1000)
+        send(others)
+        scene.run(2000)
+        #expect(scene.layerShown() == others - 1, "\(format)")
+        let requests = scene.camera.keyFrameRequests
+        let backAt = scene.call.now
+        send(3)
+        scene.run(1500)
+        #expect(scene.layerShown() == 2, "\(format)")
+        #expect(scene.camera.keyFrameRequests == requests, "\(format)")
+        let first = scene.stamps(since: backAt).first { scene.layer($0) == 2 }
+        let brought = scene.camera.sent.keys.filter { scene.layer($0) == 2 && $0.isKey }.map(\.frame).max()
+        #expect(first?.isKey == true && first?.frame == brought, "\(format)")
+        scene.finish()
+        scene.check()
+    }
 }

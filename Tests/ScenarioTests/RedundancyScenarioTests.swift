@@ -189,6 +189,37 @@ import Testing
         }
     }
 
+    /// No number of a codec is fixed: not those of the publisher (111 and 63), and not those of another subscriber.
+    @Test func blocksAreNumberedAsWhoeverGetsThemNumbersThem_livekit111And63() throws {
+        let call = try Call(seed: 22)
+        let (publisher, viewer) = try pair(call, blocks: 2, takesRED: true)
+        let other = try call.join("other") { peer in
+            let opus = CodecParameters(payloadType: 63, name: .opus, clockRate: 48_000, channels: 2)
+            let red = CodecParameters(
+                payloadType: 111,
+                name: .red,
+                clockRate: 48_000,
+                channels: 2,
+                formatParameters: "63/63"
+            )
+            peer.addSlot(.audio, codecs: [opus, red])
+        }
+        for peer in [viewer, other] {
+            peer.sendsNACK = false
+            peer.reportsReception = true
+            peer.down.conditions.loss = .random(0.15)
+        }
+        call.run(for: .seconds(10))
+        for (peer, opus, red) in [(viewer, UInt8(109), UInt8(120)), (other, 63, 111)] {
+            let packets = peer.packets(on: 0)
+            #expect(packets.count(where: \.isRED) > 100 && packets.contains { !$0.isRED })
+            #expect(packets.allSatisfy { $0.payloadType == ($0.isRED ? red : opus) })
+            // Blocks in which another number stands count as wrong.
+            #expect(packets.contains { !$0.redundant.isEmpty } && peer.wrongRED == 0)
+            call.check(peer, slot: 0, of: [publisher])
+        }
+    }
+
     /// Who did not negotiate it gets none, whatever it loses.
     @Test(arguments: [nil, 2] as [Int?])
     func withoutNegotiationThereIsNone(blocks: Int?) throws {

@@ -69,7 +69,9 @@ test('a message has its own name, and is heard once however often it comes', asy
   await tell('data', message);
   assert.equal(seen.length, before + 1);
   await tell('snapshot', { page: 1, of: 1, rev: 30, participants: [person('a')], relay: { from: 5, to: 9, lost: 3 } });
-  assert.deepEqual(seen.at(-1), ['dataLost', { lost: 3 }]);
+  assert.deepEqual(seen.at(-1), ['dataLost', { lost: 3, isUnknown: false }]);
+  await tell('snapshot', { page: 1, of: 1, rev: 31, participants: [person('a')], relay: { from: 0, to: 0, lost: 0, unknown: true } });
+  assert.deepEqual(seen.at(-1), ['dataLost', { lost: 0, isUnknown: true }]);
 });
 
 test('what is too long is refused here, and what need not arrive is not waited for', async (t) => {

@@ -47,7 +47,10 @@ test('a closed socket leads where its code says, and the rest of what is known',
   };
   for (const code of [1001, 1006, 4000, 4002, 4008, 4009, 4010, 4013]) assert.equal(after(code), 'dial 125', code);
   for (const code of [1000, 4100, 4101, 4102, 4103, 4104, 4111, 4400, 4403, 4404, 4409, 4426]) assert.equal(after(code), 'end', code);
-  assert.deepEqual([0, 1, 2, 5, 9].map((dials) => after(1006, { dials })), ['dial 125', 'dial 250', 'dial 500', 'dial 2500', 'dial 2500']);
+  assert.deepEqual([0, 1, 2, 5, 9].map((dials) => after(1006, { dials })), ['dial 125', 'dial 250', 'dial 500', 'dial 750', 'dial 750']);
+  // A server that is restarted within half a minute is found within two seconds.
+  assert.equal(after(1006, { dials: 9, lostMs: 30_000, random: () => 0.999 }), 'dial 1498');
+  assert.equal(after(1006, { dials: 9, lostMs: 30_001 }), 'dial 2500');
   assert.equal(after(4000, { bye: { spreadMs: 2_000, afterMs: 1_000 } }), 'dial 2000');
   assert.equal(after(4013, { bye: { afterMs: 1_000 } }), 'dial 1125');
   // Beyond the window slowly, and only in a page that is seen.
@@ -85,6 +88,31 @@ test('the status is said in words, whatever the two halves do', () => {
   for (const isOpen of [true, false]) assert.equal(say({ wasLive: false, hasMedia: false, isOpen }), 'connecting');
   assert.equal(say({ isWaiting: true }), 'waiting');
   assert.match(sfu.describeStatus({ isBlocked: true }).text, /blocked/);
+  // Without a network it is no use to talk on, and a server that is reached all the same is no matter of the network.
+  assert.equal(say({ isOpen: false, isOffline: true }), 'reconnecting both');
+  assert.equal(say({ isOffline: true }), 'live');
+});
+
+test('what lasts is said in other words than what is over in a moment', () => {
+  const text = (more) => sfu.describeStatus({ wasLive: true, ...more }).text;
+  for (const state of [{ hasMedia: true }, { isOpen: true }, {}]) {
+    const [soon, later] = [text(state), text({ ...state, isLong: true })];
+    assert.notEqual(soon, later);
+    assert.match(soon, /Reconnecting/);
+  }
+  // What may be done about it, or that nothing need be.
+  for (const isLong of [false, true]) assert.match(text({ hasMedia: true, isLong }), /You can go on talking/);
+  assert.match(text({ isLong: true }), /by itself/);
+  assert.match(text({ isOffline: true }), /offline.*by itself/);
+  assert.match(sfu.describeStatus({ isOffline: true }).text, /offline/);
+});
+
+test('a page has one trace, and each message a span', () => {
+  const [one, two] = [sfu.traceparent(), sfu.traceparent()].map((text) => /^00-([0-9a-f]{32})-([0-9a-f]{16})-01$/.exec(text));
+  assert.equal(one[1], two[1]);
+  assert.notEqual(one[2], two[2]);
+  assert.equal(sfu.traceparent(0), undefined);
+  assert.equal(sfu.traceparent(1).length, 55);
 });
 
 test('sound counts as lossy when words go missing', () => {

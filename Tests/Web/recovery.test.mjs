@@ -145,7 +145,7 @@ test('a new session hears again of the hand and the name', async (t) => {
   await cut(t);
   await back('rejoin', { sid: 'se_2', seq: 0 }, snapshot(1, [person('pa_me', [], { rev: 4, name: 'Me' })]));
   const [sync] = FakeSocket.last.requests('sync');
-  assert.deepEqual([sync.data.desired.hand, sync.data.desired.name], [true, 'Ada']);
+  assert.deepEqual([sync.data.desired.hand, room.desired.name], [true, 'Ada']);
   FakeSocket.last.say({ re: sync.id, data: { tracks: [], missing: [] } });
   await settle();
   assert.deepEqual(FakeSocket.last.requests('hand').map((one) => one.data), [{ raised: true }]);
@@ -300,7 +300,7 @@ test('a reloaded page is the same participant, with a new connection and the old
   await settle();
   await FakeSocket.last.open();
   await settle();
-  assert.deepEqual(FakeSocket.last.sent[0].data.resume, { token: 'sealed', attempt: 2, lastSeq: 0, rev: 0 });
+  assert.deepEqual(FakeSocket.last.sent[0].data.resume, { token: 'sealed', attempt: 2, lastSeq: 0 });
   await back('snapshot', { seq: 30, ackedId: 9 }, snapshot(31, [person('pa_me', [track('t9', 'pa_me', { cid: mic.cid })], { hand: 5, rev: 4 }), person('a')]));
   const reloaded = await joining;
   t.after(() => reloaded.leave());

@@ -108,6 +108,9 @@ export class Server {
     const event = { seq: ++session.seq, rev: this.rev, type, data, key };
     session.log.push(event);
     if (session.log.length > this.logSize) { session.log = []; session.floor = session.seq; }
+    // With which event a client knows the whole room, up to which revision.
+    if (['roster', 'snapshot', 'delta'].includes(type) && (data.page ?? 1) === (data.of ?? 1)) session.knows.push({ seq: event.seq, rev: event.rev });
+    if (session.knows.length > 64) session.knows.shift();
     session.wire?.say({ seq: event.seq, rev: event.rev, type, data });
   }
 
@@ -189,7 +192,7 @@ export class Server {
 
   open(wire, outcome, pid, attempt) {
     const sid = `se_${++this.count}`;
-    const session = { sid, pid, attempt, seq: 0, floor: 0, log: [], lastId: 0, answers: new Map(), wire, batch: { joined: [], updated: [], left: [] } };
+    const session = { sid, pid, attempt, seq: 0, floor: 0, log: [], lastId: 0, answers: new Map(), knows: [], wire, batch: { joined: [], updated: [], left: [] } };
     this.sessions.set(sid, session);
     for (const ticket of this.tickets.values()) if (ticket.pid === pid) ticket.sid = sid;
     wire.session = session;
@@ -199,7 +202,7 @@ export class Server {
     this.snapshot(session);
   }
 
-  attach(wire, session, { lastSeq, rev, epoch, attempt }) {
+  attach(wire, session, { lastSeq, attempt }) {
     session.wire?.cut(4111);
     Object.assign(session, { wire, attempt });
     wire.session = session;
@@ -211,10 +214,13 @@ export class Server {
       wire.say({ type: 'replayed', data: { upTo: session.seq } });
       return;
     }
+    const rev = session.knows.findLast((one) => one.seq <= lastSeq)?.rev;
     session.log = [];
     session.floor = session.seq;
     session.batch = { joined: [], updated: [], left: [] };
-    const isCovered = epoch === this.epoch && (this.gone.length < TOMBSTONES || rev >= this.gone[0].rev);
+    // What lies between is never told: the client counts on from here, and knows no more than before.
+    session.knows = rev === undefined ? [] : [{ seq: session.seq, rev }];
+    const isCovered = rev !== undefined && (this.gone.length < TOMBSTONES || rev >= this.gone[0].rev);
     this.welcome(session, isCovered ? 'delta' : 'snapshot', { seq: session.seq });
     if (!isCovered) { this.snapshot(session); return; }
     const changed = [...this.members.values()].filter((one) => one.rev > rev).map((one) => this.seen(one.pid));

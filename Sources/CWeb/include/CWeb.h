@@ -1,4 +1,5 @@
-// The files of the conference page and the client SDK, inside the binary. Their text lives in Sources/Signaling/Web.
+// The files of the conference page and the client SDK, and the contracts, inside the binary. Their text lives in
+// Sources/Signaling/Web and in docs.
 #pragma once
 #include <stddef.h>
 
@@ -15,3 +16,5 @@ struct sfu_web_file sfu_web_ui_js(void);
 struct sfu_web_file sfu_web_app_css(void);
 struct sfu_web_file sfu_web_sdk_js(void);
 struct sfu_web_file sfu_web_sdk_types(void);
+struct sfu_web_file sfu_web_asyncapi_json(void);
+struct sfu_web_file sfu_web_openapi_json(void);

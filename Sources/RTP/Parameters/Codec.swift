@@ -4,7 +4,7 @@ public enum MediaKind: String, Codable, Sendable, Hashable, CaseIterable {
     case audio, video
 }
 
-/// The codecs that are forwarded. `rawValue` is the lower-case encoding name of the rtpmap.
+/// The codecs that are forwarded, by the lower-case encoding name of the rtpmap.
 public enum CodecName: String, Codable, Sendable, Hashable, CaseIterable {
     case opus, red, vp8, vp9, h264, av1
 

@@ -12,6 +12,8 @@ final class Room {
     private var downlinks: ContiguousArray<UnsafeMutablePointer<Downlink>> = []
     /// Encodings with packets that wait.
     private var dirty: ContiguousArray<UnsafeMutablePointer<ReceiveStream>> = []
+    /// Publications whose layers changed with packets that wait.
+    private var changed: [Publication] = []
     /// When what waits goes out.
     private(set) var forwardDeadline = Instant.distantFuture
     private var nextLook = Instant.zero
@@ -82,6 +84,7 @@ final class Room {
             }
         }
         publications.removeAll { $0 === publication }
+        changed.removeAll { $0 === publication }
         ranking.remove(publication)
         needsDealing = true
     }
@@ -133,6 +136,12 @@ final class Room {
         dirty.append(stream)
     }
 
+    /// A packet that waits brought layers of it back, or says that some are gone.
+    func layersChanged(of publication: Publication) {
+        needsDealing = true
+        if !changed.contains(where: { $0 === publication }) { changed.append(publication) }
+    }
+
     /// Sends what waits: subscriber outer, packets inner, so that each subscriber's packets leave together.
     func forward(
         _ departures: UnsafeMutablePointer<Departure>,
@@ -144,6 +153,7 @@ final class Room {
         forwardDeadline = .distantFuture
         isBatchFull = false
         guard !dirty.isEmpty else { return }
+        if !changed.isEmpty { aimAgain(at: now) }
         for i in 0..<downlinks.count {
             downlinks[i].pointee.forward(
                 departures,
@@ -160,6 +170,24 @@ final class Room {
             dirty[i].pointee.clearBatch()
         }
         dirty.removeAll(keepingCapacity: true)
+    }
+
+    /// The key picture that brings a layer back is the one to show it with: waiting for the dealing would be asking
+    /// for another. Who gets what, and what is asked of the publisher, is left to that.
+    @inline(never)
+    private func aimAgain(at now: Instant) {
+        for publication in changed {
+            for downlink in downlinks {
+                for i in 0..<downlink.pointee.slotCount {
+                    let slot = downlink.pointee.slots[i]
+                    guard slot.pointee.publication === publication, !slot.pointee.isPaused else { continue }
+                    slot.pointee.aim(
+                        at: publication.layer(for: slot.pointee.tile, present: slot.pointee.target, at: now)
+                    )
+                }
+            }
+        }
+        changed.removeAll(keepingCapacity: true)
     }
 
     // MARK: Time

@@ -91,7 +91,7 @@ extension Session {
     /// A layer of it came or went.
     @inline(never)
     private func lookAgain(at publication: Publication, at now: Instant) {
-        if publication.look(at: now) && publication.kind == .video { room.needsDealing = true }
+        if publication.look(at: now) && publication.kind == .video { room.layersChanged(of: publication) }
     }
 
     /// What the sender says of all its layers comes long before their silence could be noticed.

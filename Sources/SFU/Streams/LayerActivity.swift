@@ -64,6 +64,16 @@ struct LayerActivity {
         for layer in 0..<4 where layer > Int(self.top) { seenAt[layer] = .distantPast }
     }
 
+    /// A key picture begins that has these spatial layers, one bit each. Returns whether one of them was silent before.
+    mutating func begin(_ layers: UInt8, isScreen: Bool, at now: Instant) -> Bool {
+        var wasSilent = false
+        for layer in 0..<4 where layers >> UInt8(layer) & 1 == 1 {
+            if now - seenAt[layer] >= patience(isScreen: isScreen) { wasSilent = true }
+            seenAt[layer] = now
+        }
+        return wasSilent
+    }
+
     /// Another sender takes over.
     mutating func restart() {
         topTemporal = 0

@@ -49,9 +49,21 @@ extension ReceiveStream {
             for layer in 0..<count {
                 layers.resize(layer, width: descriptor.widths[layer], height: descriptor.heights[layer])
             }
+            begin(record, upTo: count, now)
         } else {
             layers.resize(0, width: record.frame.width, height: record.frame.height)
+            if codec == .av1 { begin(record, upTo: Int(layers.top) + 1, now) }
         }
+    }
+
+    /// What a key picture says that it has is as good as here: a tile that waits for it starts with this picture.
+    private mutating func begin(_ record: PacketRecord, upTo count: Int, _ now: Instant) {
+        guard count > 1, record.sequence > highest, !record.flags.contains(.recovered) else { return }
+        var announced = UInt8((1 << count) - 1)
+        if record.flags.contains(.indications), let structure = structures.newest {
+            announced &= structure.pointee.activeSpatialLayers
+        }
+        if layers.begin(announced, isScreen: isScreen, at: now) { hasNews = true }
     }
 
     /// The newest key frame, where it is young, and all that followed is here and little enough to be sent at once.

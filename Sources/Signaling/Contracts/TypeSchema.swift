@@ -1,10 +1,13 @@
 // JSON Schema of a `Codable` type, found by letting the type decode itself from a decoder that only writes down what it
-// is asked for. Must not know which types there are.
+// is asked for; texts come from the comments in the sources. Must not know which types there are.
 
 /// A type that is not what its decoding looks like: it says its schema itself.
 public protocol SchemaProviding {
     static var jsonSchema: JSONValue { get }
 }
+
+/// A list of cases that may grow: whoever reads one has to get along with a value that it does not know.
+public protocol OpenEnumeration {}
 
 /// Why a type has no schema.
 public struct SchemaError: Error, Sendable, CustomStringConvertible {
@@ -15,12 +18,26 @@ public struct SchemaError: Error, Sendable, CustomStringConvertible {
 public final class TypeSchema {
     /// What a reference begins with, "#/components/schemas/" for instance.
     private let prefix: String
+    private let comments: SourceComments
+    /// Whether enumerations are definitions, too.
+    private let namesEnumerations: Bool
     /// By name, in JSON Schema 2020-12.
     public private(set) var definitions: [String: JSONValue] = [:]
+    /// The properties of the definitions in the order in which they are declared.
+    public private(set) var order: [String: [String]] = [:]
     private var names: [ObjectIdentifier: String] = [:]
+    private var owners: [String: ObjectIdentifier] = [:]
     private var inProgress: Set<ObjectIdentifier> = []
 
-    public init(prefix: String = "#/$defs/") { self.prefix = prefix }
+    public init(
+        prefix: String = "#/$defs/",
+        comments: SourceComments = SourceComments(),
+        namesEnumerations: Bool = false
+    ) {
+        self.prefix = prefix
+        self.comments = comments
+        self.namesEnumerations = namesEnumerations
+    }
 
     /// The schema of one type, complete in itself.
     public static func of(_ type: any Decodable.Type) throws -> JSONValue {
@@ -48,9 +65,19 @@ public final class TypeSchema {
             return ["type": "object", "additionalProperties": try schema(of: map.value())]
         }
         if let cases = Self.cases(of: type) {
-            return ["type": "string", "enum": .array(cases.map { .string($0) })]
+            return try enumeration(type, cases)
         }
         return try composed(type)
+    }
+
+    private func enumeration(_ type: any Decodable.Type, _ cases: [String]) throws -> JSONValue {
+        var schema: [String: JSONValue] = ["type": "string", "enum": .array(cases.map { .string($0) })]
+        guard namesEnumerations else { return .object(schema) }
+        let name = try name(of: type)
+        if type is any OpenEnumeration.Type { schema["x-open"] = true }
+        if let text = comments.text(ofEnumeration: name) { schema["description"] = .string(text) }
+        definitions[name] = .object(schema)
+        return reference(name)
     }
 
     /// A value that has the type, for decoding to go on.
@@ -65,7 +92,7 @@ public final class TypeSchema {
 
     private func composed(_ type: any Decodable.Type) throws -> JSONValue {
         let id = ObjectIdentifier(type)
-        let name = name(of: type)
+        let name = try name(of: type)
         guard !inProgress.contains(id), definitions[name] == nil else { return reference(name) }
         inProgress.insert(id)
         defer { inProgress.remove(id) }
@@ -78,7 +105,8 @@ public final class TypeSchema {
             throw SchemaError(description: "\(type) has no schema: an enum needs CaseIterable (\(error))")
         }
         guard !recording.isKeyed else {
-            definitions[name] = recording.object
+            definitions[name] = describe(recording.object, name)
+            order[name] = recording.order
             return reference(name)
         }
         guard let single = recording.single else {
@@ -89,12 +117,33 @@ public final class TypeSchema {
 
     private func reference(_ name: String) -> JSONValue { ["$ref": .string(prefix + name)] }
 
-    /// "Signaling.UpdateView.Tile" becomes "UpdateViewTile".
-    private func name(of type: any Decodable.Type) -> String {
-        if let known = names[ObjectIdentifier(type)] { return known }
+    private func describe(_ object: JSONValue, _ name: String) -> JSONValue {
+        guard case .object(var members) = object, case .object(var properties)? = members["properties"] else {
+            return object
+        }
+        if let text = comments.text(of: name) { members["description"] = .string(text) }
+        for (field, schema) in properties {
+            guard case .object(var described) = schema, let text = comments.text(of: "\(name).\(field)")
+            else {
+                continue
+            }
+            described["description"] = .string(text)
+            properties[field] = .object(described)
+        }
+        members["properties"] = .object(properties)
+        return .object(members)
+    }
+
+    /// "Signaling.UpdateView.Tile" becomes "UpdateViewTile". Throws where two types would get the same name.
+    private func name(of type: any Decodable.Type) throws -> String {
+        let id = ObjectIdentifier(type)
+        if let known = names[id] { return known }
         let parts = String(reflecting: type).split(separator: ".").dropFirst()
         let name = parts.joined().filter { $0.isLetter || $0.isNumber }
-        names[ObjectIdentifier(type)] = name
+        guard owners.updateValue(id, forKey: name) == nil else {
+            throw SchemaError(description: "two types are called \(name)")
+        }
+        names[id] = name
         return name
     }
 
@@ -176,11 +225,12 @@ extension Dictionary: MapShape where Key == String {
 private final class Recording {
     private(set) var properties: [String: JSONValue] = [:]
     private(set) var required: Set<String> = []
+    private(set) var order: [String] = []
     var isKeyed = false
     var single: JSONValue?
 
     func note(_ key: any CodingKey, _ schema: JSONValue, isRequired: Bool) {
-        properties[key.stringValue] = schema
+        if properties.updateValue(schema, forKey: key.stringValue) == nil { order.append(key.stringValue) }
         if isRequired { required.insert(key.stringValue) }
     }
 

@@ -54,6 +54,8 @@ struct CallBook: Sendable {
     private var joins = 0
     private var peakParticipants = 0
     private var peakUsers = 0
+    /// What else is known of the call when it ends.
+    var totals: ConversationSummary?
 
     /// `makeID` makes a new name with the given prefix.
     init(room: String, makeID: @escaping @Sendable (String) -> String) {
@@ -253,12 +255,15 @@ struct CallBook: Sendable {
         ended.durationMs = duration
         var summary = event(.callSummary, at: time)
         summary.reason = reason
+        let totals = Dictionary((totals?.users ?? []).map { ($0.uid, $0) }) { first, _ in first }
         let users = stays.map { user, stay in
             CallSummary.User(
                 uid: user.rawValue,
                 name: stay.name,
                 visits: stay.visits,
-                durationMs: stay.total
+                durationMs: stay.total,
+                talkMs: totals[user.rawValue].map { UInt64(max(0, $0.talkMs)) },
+                reconnects: totals[user.rawValue]?.resumes
             )
         }.sorted { ($1.durationMs, $0.uid) < ($0.durationMs, $1.uid) }
         summary.summary = CallSummary(
@@ -271,6 +276,7 @@ struct CallBook: Sendable {
             otherUsers: max(0, users.count - Limits.Events.usersPerSummary) + unlisted
         )
         call = nil
+        self.totals = nil
         stays = [:]
         (unlisted, joins, peakParticipants, peakUsers) = (0, 0, 0, 0)
         return [ended, summary]

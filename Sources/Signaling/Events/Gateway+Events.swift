@@ -49,7 +49,13 @@ extension Gateway {
     /// It has been taken out of its room. A shutdown is not told: most come back, and the next start tells the rest.
     func noteLeft(_ member: Member, reason: LeaveReason) {
         guard member.isTold, !isDraining else { return }
-        withBook(of: member.room.id) { $0.left(member.id, reason: reason, at: $1) }
+        let room = member.room
+        let isLast = !room.members.values.contains(where: \.isTold)
+        withBook(of: room.id) { book, time in
+            if isLast { book.totals = room.conversation?.summary(at: clock()) }
+            return book.left(member.id, reason: reason, at: time)
+        }
+        if isLast { room.conversation = nil }
     }
 
     /// Publications that came and went since the last time.

@@ -85,12 +85,25 @@ public struct CallSummary: Codable, Sendable, Equatable {
         public var visits: Int
         /// With at least one device, milliseconds.
         public var durationMs: UInt64
+        /// Among those who spoke, milliseconds.
+        public var talkMs: UInt64?
+        /// How often a connection of the user was lost and came back.
+        public var reconnects: Int?
 
-        public init(uid: String, name: String?, visits: Int, durationMs: UInt64) {
+        public init(
+            uid: String,
+            name: String?,
+            visits: Int,
+            durationMs: UInt64,
+            talkMs: UInt64? = nil,
+            reconnects: Int? = nil
+        ) {
             self.uid = uid
             self.name = name
             self.visits = visits
             self.durationMs = durationMs
+            self.talkMs = talkMs
+            self.reconnects = reconnects
         }
     }
 

@@ -25,6 +25,8 @@ public final class SignalingServer: Service {
     private let channel: SignalingChannel
     private let draining: DrainingFlag
     private let bound = Announcement<[SocketAddress]>()
+    /// Of all routes, with `{room}` and the like.
+    let paths: Set<String>
 
     /// - Parameters:
     ///   - gateway: its event loop is the one that everything runs on.
@@ -88,7 +90,8 @@ public final class SignalingServer: Service {
         certificate = try configuration.tls.map {
             try TLSCertificate(files: $0, metrics: registry, logger: logger)
         }
-        let router = try Self.router(configuration, backend, registry, mediaCounters, draining)
+        let router = Self.router(configuration, backend, registry, mediaCounters, draining)
+        paths = Set(router.routes.map { "\($0.path)" })
         let dispatcher = RequestDispatcher(
             router: router,
             proxies: ProxyPolicy(trusted: configuration.trustedProxies),
@@ -227,7 +230,7 @@ public final class SignalingServer: Service {
         _ registry: PrometheusRegistry,
         _ mediaCounters: MediaCounters,
         _ draining: DrainingFlag
-    ) throws -> Router<RequestScope> {
+    ) -> Router<RequestScope> {
         let isDevelopment = configuration.isDevelopment
         let router = Router(context: RequestScope.self)
         router.add(
@@ -285,7 +288,6 @@ public final class SignalingServer: Service {
                 rate: rate,
                 isDraining: { draining.isSet }
             ).add(to: router)
-            OpenAPI.add(try OpenAPI.text(of: operations), to: router)
         }
         return router
     }

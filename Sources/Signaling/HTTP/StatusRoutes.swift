@@ -16,11 +16,6 @@ struct StatusRoutes: Sendable {
     /// nil where all is well, else why no new client should be sent here.
     let unreadiness: @Sendable () async -> String?
 
-    private struct PublicConfiguration: Encodable {
-        var dev: Bool
-        var version: String
-    }
-
     func add(to router: Router<RequestScope>) {
         router.route("/healthz", [.get: { _, _ in Self.text("ok\n") }])
         router.route("/readyz", [.get: { _, _ in try await readiness() }])
@@ -70,6 +65,14 @@ struct StatusRoutes: Sendable {
             body: .init(byteBuffer: ByteBuffer(string: text))
         )
     }
+}
+
+/// The JSON of `GET /v1/config`.
+struct PublicConfiguration: Codable, Sendable {
+    /// Requests without a token are allowed.
+    var dev: Bool
+    /// Of the server.
+    var version: String
 }
 
 /// `Authorization: Bearer …` (RFC 6750 §2.1).

@@ -1,4 +1,4 @@
-// The conference page and the SDK as HTTP serves them. Must not know rooms.
+// The conference page, the SDK and the contracts as HTTP serves them. Must not know rooms.
 import CWeb
 import HTTPTypes
 import Hummingbird
@@ -8,13 +8,16 @@ import NIOCore
 struct WebFile: Sendable {
     let path: String
     let contentType: String
+    /// What it is, for the documentation.
+    let summary: String
     let bytes: ByteBuffer
     /// Strong; changes with the content.
     let etag: String
 
-    init(path: String, contentType: String, bytes: ByteBuffer) {
+    init(path: String, contentType: String, summary: String = "", bytes: ByteBuffer) {
         self.path = path
         self.contentType = contentType
+        self.summary = summary
         self.bytes = bytes
         // FNV-1a; it tells versions apart, it need not resist anybody.
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -22,24 +25,41 @@ struct WebFile: Sendable {
         etag = "\"\(String(hash, radix: 16))-\(bytes.readableBytes)\""
     }
 
-    private init(_ path: String, _ contentType: String, _ file: sfu_web_file) {
+    private init(_ path: String, _ contentType: String, _ file: sfu_web_file, _ summary: String) {
         self.init(
             path: path,
             contentType: contentType,
+            summary: summary,
             bytes: ByteBuffer(bytes: UnsafeRawBufferPointer(start: file.bytes, count: file.count))
         )
     }
 
     static let all: [WebFile] = [
-        WebFile("/", "text/html; charset=utf-8", sfu_web_index_html()),
-        WebFile("/app.js", "text/javascript; charset=utf-8", sfu_web_app_js()),
-        WebFile("/layout.js", "text/javascript; charset=utf-8", sfu_web_layout_js()),
-        WebFile("/people.js", "text/javascript; charset=utf-8", sfu_web_people_js()),
-        WebFile("/ui.js", "text/javascript; charset=utf-8", sfu_web_ui_js()),
-        WebFile("/app.css", "text/css; charset=utf-8", sfu_web_app_css()),
-        WebFile("/sdk/sfu.js", "text/javascript; charset=utf-8", sfu_web_sdk_js()),
-        WebFile("/sdk/sfu.d.ts", "text/plain; charset=utf-8", sfu_web_sdk_types()),
+        WebFile("/", "text/html; charset=utf-8", sfu_web_index_html(), "The conference page."),
+        WebFile("/app.js", javaScript, sfu_web_app_js(), "A script of the page."),
+        WebFile("/layout.js", javaScript, sfu_web_layout_js(), "A script of the page."),
+        WebFile("/people.js", javaScript, sfu_web_people_js(), "A script of the page."),
+        WebFile("/ui.js", javaScript, sfu_web_ui_js(), "A script of the page."),
+        WebFile("/app.css", "text/css; charset=utf-8", sfu_web_app_css(), "The style of the page."),
+        WebFile("/sdk/sfu.js", javaScript, sfu_web_sdk_js(), "The client SDK, one ES module."),
+        WebFile(
+            "/sdk/sfu.d.ts",
+            "text/plain; charset=utf-8",
+            sfu_web_sdk_types(),
+            "Types of the SDK and of the protocol's messages."
+        ),
+        WebFile(
+            "/asyncapi.json",
+            "application/json",
+            sfu_web_asyncapi_json(),
+            "The messages of the signaling protocol, AsyncAPI 3.0."
+        ),
+        WebFile("/openapi.json", "application/json", sfu_web_openapi_json(), "This document, OpenAPI 3.1."),
     ]
+    private static let javaScript = "text/javascript; charset=utf-8"
+
+    /// Pages from anywhere may load it.
+    var isForAll: Bool { path.hasPrefix("/sdk/") || contentType == "application/json" }
 }
 
 /// Routes of the embedded files.
@@ -60,7 +80,7 @@ struct WebFileRoutes: Sendable {
             // Kept, but asked for each time: a new server shows its new page at once.
             .cacheControl: "no-cache",
         ]
-        if file.path.hasPrefix("/sdk/") { headers[.accessControlAllowOrigin] = "*" }
+        if file.isForAll { headers[.accessControlAllowOrigin] = "*" }
         if file.path == "/" {
             headers[.contentSecurityPolicy] = contentSecurityPolicy(host: scope.client.host)
             headers[headerName("permissions-policy")] = Self.permissionsPolicy

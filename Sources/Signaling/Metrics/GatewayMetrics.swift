@@ -35,7 +35,23 @@ extension GatewayStatistics {
         Self.write(MetricCatalog.errors, "code", errors.map { ($0.key.rawValue, $0.value) }, to: &text)
         Self.write(MetricCatalog.closes, "code", closes.map { ("\($0.key.rawValue)", $0.value) }, to: &text)
         Self.write(MetricCatalog.resumes, "outcome", resumes.map { ($0.key.rawValue, $0.value) }, to: &text)
+        write(MetricCatalog.transitions, transitions, to: &text)
         Self.write(MetricCatalog.shed, "type", shed.map { ($0.key.rawValue, $0.value) }, to: &text)
+    }
+
+    private func write(
+        _ metric: MetricDescription,
+        _ transitions: [SessionTransition: UInt64],
+        to text: inout PrometheusText
+    ) {
+        text.begin(metric.name, metric.kind, help: metric.help)
+        for transition in SessionTransition.all {
+            text.sample(
+                metric.name,
+                [("from", transition.from.rawValue), ("step", transition.step.rawValue)],
+                transitions[transition, default: 0]
+            )
+        }
     }
 
     private static func write(

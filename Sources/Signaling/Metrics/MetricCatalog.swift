@@ -189,6 +189,12 @@ public enum MetricCatalog {
         "Sessions that came back, by outcome: replay, delta, snapshot, rejoin.",
         labels: ["outcome"]
     )
+    static let transitions = MetricDescription(
+        "sfu_signal_session_steps_total",
+        .counter,
+        "Steps of signaling sessions, by the stage that they were in and what happened.",
+        labels: ["from", "step"]
+    )
     static let resumesRefused = MetricDescription(
         "sfu_signal_resumes_refused_total",
         .counter,
@@ -253,7 +259,8 @@ public enum MetricCatalog {
     )
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
-        mediaEventsDropped, commandsDropped, diagnosisReports, resumes, resumesRefused, sessions,
+        mediaEventsDropped, commandsDropped, diagnosisReports, resumes, transitions, resumesRefused,
+        sessions,
         detachedSessions, sessionBytes, queuedEvents, longestQueue, resumeTime,
     ]
 

@@ -4,9 +4,9 @@ import RTP
 import Seam
 
 public struct Diagnose: Codable, Sendable, Equatable {
-    /// A track,
+    /// A track.
     public var tid: String?
-    /// or what a participant publishes: the `source`, the microphone where it is missing.
+    /// What a participant publishes: the `source`, the microphone where it is missing.
     public var pid: String?
     public var source: Source?
 }
@@ -62,7 +62,7 @@ public struct Diagnosis: Codable, Sendable, Equatable {
     public var verdict: Verdict
 }
 
-public enum VerdictCode: String, Codable, Sendable, CaseIterable {
+public enum VerdictCode: String, Codable, Sendable, CaseIterable, OpenEnumeration {
     case ok
     /// On the receiver's side.
     case noMedia, notConnected, slow, notAllowed, unsubscribed, noSlot, paused

@@ -2,7 +2,7 @@
 // Must not know which message caused it.
 
 /// One list for responses, REST and WHIP.
-public enum ErrorCode: String, Codable, Sendable, CaseIterable {
+public enum ErrorCode: String, Codable, Sendable, CaseIterable, OpenEnumeration {
     case badRequest = "bad_request"
     case unauthenticated, forbidden
     case notFound = "not_found"
@@ -19,6 +19,26 @@ public enum ErrorCode: String, Codable, Sendable, CaseIterable {
         switch self {
         case .rateLimited, .notReady, .overloaded, .internal, .full: true
         default: false
+        }
+    }
+
+    public var summary: String {
+        switch self {
+        case .badRequest: "The message cannot be read, or says something impossible."
+        case .unauthenticated: "The token is missing or wrong."
+        case .forbidden: "The token, or a moderator, does not allow it."
+        case .notFound: "There is no such room, participant, track or path."
+        case .conflict: "It contradicts what is there."
+        case .locked: "A moderator has closed this."
+        case .full: "A bound of the server or of the room is reached."
+        case .rateLimited: "Too much in too short a time."
+        case .tooLarge: "Too many bytes or entries."
+        case .unsupported: "This server does not know or do that."
+        case .notReady: "Something has to happen first: admission, negotiation, an answer of the media plane."
+        case .alreadyApplied: "The request was executed before, and its response is forgotten."
+        case .expired: "The token, or the time in the room, is over."
+        case .overloaded: "The server has no room for more at the moment, or restarts."
+        case .internal: "The server failed."
         }
     }
 
@@ -80,6 +100,32 @@ public enum CloseCode: UInt16, Codable, Sendable, CaseIterable {
     case noSuchRoom = 4404
     case roomFull = 4409
     case versionUnsupported = 4426
+
+    public var summary: String {
+        switch self {
+        case .normal: "Closed without a reason of the protocol."
+        case .drain: "The server restarts."
+        case .badFrame: "A message could not be read; the second time \(CloseCode.protocolError.rawValue)."
+        case .slowConsumer: "The client takes no bytes."
+        case .sequenceGap: "Said by clients: an event is missing."
+        case .heartbeatTimeout: "Nothing was heard of the client."
+        case .overloaded: "Too many connections or requests."
+        case .kicked: "A moderator or the chat server removed the client, or did not admit it."
+        case .roomClosed: "The room was closed, or the client was moved to another one."
+        case .replaced:
+            "The same device, or the same user where the token says `dup: replace`, joined again."
+        case .left: "The client left."
+        case .banned: "The user was banned."
+        case .superseded: "Another socket has the session."
+        case .protocolError: "Protocol error."
+        case .tokenInvalid: "The token is missing or wrong."
+        case .tokenExpired: "The token has expired, or the time in the room."
+        case .forbidden: "The token is not for this room, or joining was refused."
+        case .noSuchRoom: "Reserved: there is no such room."
+        case .roomFull: "The room is full or locked, or there are too many rooms."
+        case .versionUnsupported: "Another major version of the protocol."
+        }
+    }
 
     /// What the client does next, as `bye.action` says it.
     public var action: ByeAction {

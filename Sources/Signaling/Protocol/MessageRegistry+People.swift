@@ -1,5 +1,6 @@
 // The rows of the registry for what people in a room do: profile, moderation, lobby, data relay, diagnosis.
 // Must not know sessions or rooms.
+import RTP
 
 extension MessageDescriptor {
     static let peopleToServer: [MessageDescriptor] = [
@@ -8,14 +9,17 @@ extension MessageDescriptor {
             .request,
             UpdateMe.self,
             result: ParticipantResult.self,
-            "Changes the own name and attributes."
+            "Changes the own name and attributes.",
+            "`attrs` is merged, null removes a key; \(Limits.Rooms.attributeBytes / kibibyte) KiB in all."
         ),
         .init(
             .updateRoom,
             .request,
             UpdateRoom.self,
             result: RoomResult.self,
-            "Changes what the room says about itself."
+            grant: .moderate,
+            "Changes what the room says about itself.",
+            "`meta` is merged, null removes a key; \(Limits.Rooms.attributeBytes / kibibyte) KiB in all."
         ),
         .init(
             .hand,
@@ -24,36 +28,70 @@ extension MessageDescriptor {
             result: ParticipantResult.self,
             "Raises or lowers the own hand."
         ),
-        .init(.reaction, .either, React.self, result: Done.self, "Shows everybody a reaction for a moment."),
+        .init(
+            .reaction,
+            .either,
+            React.self,
+            result: Done.self,
+            "Shows everybody a reaction for a moment.",
+            "`emoji` has at most \(Limits.Rooms.reactionBytes) bytes."
+        ),
         .init(
             .rosterPage,
             .request,
             RosterQuery.self,
             result: RosterPage.self,
-            "Reads the roster, a page at a time."
+            "Reads the roster, a page at a time.",
+            "`limit` is at most \(Limits.Rooms.rosterPage)."
         ),
-        .init(.forceMute, .request, ForceMute.self, result: TracksResult.self, "Mutes what others publish."),
+        .init(
+            .forceMute,
+            .request,
+            ForceMute.self,
+            result: TracksResult.self,
+            grant: .moderate,
+            "Mutes what others publish.",
+            "`tid`, or `pid` and perhaps `source`, or `all: true`: microphones unless `source`, of all who do not moderate."
+        ),
         .init(
             .askToUnmute,
             .request,
             AskToUnmute.self,
             result: UnmuteRequest.self,
-            "Asks somebody to unmute, and allows it where it was not."
+            grant: .moderate,
+            "Asks somebody to unmute, and allows it where it was not.",
+            "`tid`, or `pid` and `source`."
         ),
-        .init(.kick, .request, Kick.self, result: Removal.self, "Puts somebody out of the room."),
+        .init(
+            .kick,
+            .request,
+            Kick.self,
+            result: Removal.self,
+            grant: .moderate,
+            "Puts somebody out of the room."
+        ),
         .init(
             .changeRole,
             .request,
             ChangeRole.self,
             result: RoleResult.self,
+            grant: .moderate,
             "Changes what somebody may do, at once."
         ),
-        .init(.lock, .request, LockRoom.self, result: RoomResult.self, "Locks or unlocks the room."),
+        .init(
+            .lock,
+            .request,
+            LockRoom.self,
+            result: RoomResult.self,
+            grant: .moderate,
+            "Locks or unlocks the room."
+        ),
         .init(
             .stopShare,
             .request,
             StopShare.self,
             result: StoppedTracks.self,
+            grant: .moderate,
             "Ends the screen that somebody shares."
         ),
         .init(
@@ -61,22 +99,37 @@ extension MessageDescriptor {
             .request,
             Spotlight.self,
             result: RoomResult.self,
-            "Says whom everybody should see large."
+            grant: .moderate,
+            "Says whom everybody should see large.",
+            "`pid`, or null."
         ),
-        .init(.admit, .request, Admit.self, result: Admission.self, "Lets in who waits, or turns it away."),
+        .init(
+            .admit,
+            .request,
+            Admit.self,
+            result: Admission.self,
+            grant: .moderate,
+            "Lets in who waits, or turns it away."
+        ),
         .init(
             .sendData,
             .either,
             SendData.self,
             result: DataReceipt.self,
-            "Sends a message of the application to others in the room."
+            grant: .data,
+            "Sends a message of the application to others in the room.",
+            """
+            `payload` is any JSON of at most \(Limits.Relay.payloadBytes / kibibyte) KiB. See [Messages of the \
+            application](#messages-of-the-application).
+            """
         ),
         .init(
             .diagnose,
             .request,
             Diagnose.self,
             result: Diagnosis.self,
-            "Why is this not heard or seen?"
+            "Why is this not heard or seen?",
+            "Nothing, or `tid`, or `pid` and `source`. See [Diagnosis](#diagnosis)."
         ),
         .init(
             .reportDiagnosis,
@@ -94,13 +147,21 @@ extension MessageDescriptor {
             RoomUpdated.self,
             "The room was locked, unlocked or described anew."
         ),
-        .init(.roomMove, .critical, recovery: .keyed, RoomMove.self, "Please go to another room."),
+        .init(
+            .roomMove,
+            .critical,
+            recovery: .keyed,
+            RoomMove.self,
+            "Please go to another room.",
+            "With that token, within \(seconds(Limits.Rooms.moveTimeout)) s."
+        ),
         .init(
             .permissions,
             .critical,
             recovery: .state,
             Permissions.self,
-            "What the client may do has changed."
+            "What the client may do has changed.",
+            "To the one concerned."
         ),
         .init(
             .forceMuted,
@@ -114,7 +175,8 @@ extension MessageDescriptor {
             .critical,
             recovery: .keyed,
             UnmuteRequest.self,
-            "A moderator asks the client to unmute."
+            "A moderator asks the client to unmute.",
+            "Stays until its next `track.mute` of that source."
         ),
         .init(
             .tracksStopped,

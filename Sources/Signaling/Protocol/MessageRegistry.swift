@@ -1,5 +1,7 @@
 // Every message of `sfu.v1+json` in one table: who sends it, how it is delivered, how it is recovered, what it carries.
-// Contracts for other languages are generated from this table. Must not know sessions or rooms.
+// Contracts for other languages, and the tables of docs/protocol.md, are generated from this table. Must not know sessions
+// or rooms.
+import RTP
 
 /// What a client sends.
 public enum ClientMessage: String, Codable, Sendable, CaseIterable {
@@ -112,14 +114,23 @@ public struct MessageDescriptor: Sendable {
     public var key: [String]
     public var payload: any (Codable & Sendable).Type
     public var result: (any (Codable & Sendable).Type)?
+    /// What it is for: one or two sentences.
     public var summary: String
+    /// What a client has to know beyond that, in Markdown; empty: nothing.
+    public var notes: String
+    /// Of `grants`: without it the request is refused.
+    public var grant: Grant?
+
+    public enum Grant: String, Sendable { case moderate, data }
 
     init(
         _ type: ClientMessage,
         _ form: Form,
         _ payload: any (Codable & Sendable).Type,
         result: (any (Codable & Sendable).Type)? = nil,
-        _ summary: String
+        grant: Grant? = nil,
+        _ summary: String,
+        _ notes: String = ""
     ) {
         self.type = type.rawValue
         self.direction = .toServer
@@ -130,6 +141,8 @@ public struct MessageDescriptor: Sendable {
         self.payload = payload
         self.result = result
         self.summary = summary
+        self.notes = notes
+        self.grant = grant
     }
 
     init(
@@ -138,7 +151,8 @@ public struct MessageDescriptor: Sendable {
         recovery: Recovery? = nil,
         key: [String] = [],
         _ payload: any (Codable & Sendable).Type,
-        _ summary: String
+        _ summary: String,
+        _ notes: String = ""
     ) {
         self.type = type.rawValue
         self.direction = .toClient
@@ -149,18 +163,67 @@ public struct MessageDescriptor: Sendable {
         self.payload = payload
         self.result = nil
         self.summary = summary
+        self.notes = notes
+        self.grant = nil
     }
 
     public static let all: [MessageDescriptor] =
         toServer + peopleToServer + toClient + peopleToClient
 
+    static let kibibyte = 1024
+    static func seconds(_ interval: Interval) -> Int64 { interval.milliseconds / 1000 }
+
     private static let toServer: [MessageDescriptor] = [
-        .init(.hello, .notification, Hello.self, "First message of a connection: who joins and with what."),
-        .init(.ack, .notification, Acknowledge.self, "Every event up to `ack` (or `data.seq`) was applied."),
-        .init(.ping, .either, Ping.self, result: Pong.self, "Is the way to the server open?"),
-        .init(.leave, .either, Leave.self, result: Done.self, "The participant leaves for good."),
-        .init(.offer, .request, Offering.self, result: Answering.self, "Negotiates the PeerConnection."),
-        .init(.candidate, .notification, TrickledCandidate.self, "A candidate of the client; never needed."),
+        .init(
+            .hello,
+            .notification,
+            Hello.self,
+            "First message of a connection: who joins and with what.",
+            """
+            Within \(seconds(Limits.Signaling.greetingTimeout)) s, at most \(Limits.Signaling.greetingBytes / kibibyte) KiB. \
+            Answered by `welcome`, or by `error` and a close code. With `token`, `resume` or both; in development `user` \
+            instead of a token. `pc` is an offer that rides along.
+            """
+        ),
+        .init(
+            .ack,
+            .notification,
+            Acknowledge.self,
+            "Every event up to `seq` was applied.",
+            "The envelope's `ack` says the same on any message."
+        ),
+        .init(
+            .ping,
+            .either,
+            Ping.self,
+            result: Pong.self,
+            "Is the way to the server open?",
+            "Without `id` a `pong` answers."
+        ),
+        .init(
+            .leave,
+            .either,
+            Leave.self,
+            result: Done.self,
+            "The participant leaves for good.",
+            "Close \(CloseCode.left.rawValue) follows."
+        ),
+        .init(
+            .offer,
+            .request,
+            Offering.self,
+            result: Answering.self,
+            "Negotiates the PeerConnection.",
+            "At most \(Limits.Signaling.offerMessageBytes / kibibyte) KiB, and \(Limits.Signaling.queuedOffers) may wait. "
+                + "See [Negotiation](#negotiation)."
+        ),
+        .init(
+            .candidate,
+            .notification,
+            TrickledCandidate.self,
+            "A candidate of the client.",
+            "Never needed: the server is ICE-lite."
+        ),
         .init(
             .publish,
             .request,
@@ -168,62 +231,103 @@ public struct MessageDescriptor: Sendable {
             result: TrackResult.self,
             "Announces a track, or gives one back its m-section after `track.unpublish`."
         ),
-        .init(.unpublish, .request, TrackSelector.self, result: Unpublished.self, "Ends a track."),
-        .init(.mute, .request, MuteTrack.self, result: TrackResult.self, "Mutes or unmutes a track."),
+        .init(
+            .unpublish,
+            .request,
+            TrackSelector.self,
+            result: Unpublished.self,
+            "Ends a track.",
+            "`tid` or `cid`."
+        ),
+        .init(
+            .mute,
+            .request,
+            MuteTrack.self,
+            result: TrackResult.self,
+            "Mutes or unmutes a track.",
+            "`tid` or `cid`."
+        ),
         .init(
             .subscribe,
             .request,
             UpdateSubscriptions.self,
             result: SubscriptionResults.self,
-            "Switches tracks on and off; declarative and idempotent."
+            "Switches tracks on and off; declarative and idempotent.",
+            "A rule is about a `tid`, or a `pid`, all of it or one `source`. At most \(Limits.Signaling.wishesPerMessage) in one "
+                + "message."
         ),
         .init(
             .view,
             .either,
             UpdateView.self,
             result: Done.self,
-            "The tiles on the screen; the last one wins."
+            "The tiles on the screen; the last one wins.",
+            "A tile shows a `tid`, or the `source` of a `pid`. At most \(Limits.Signaling.wishesPerMessage). See "
+                + "[Views](#messages-of-the-server)."
         ),
         .init(
             .sync,
             .request,
             Synchronize.self,
             result: Synchronized.self,
-            "The whole of what the client wants, after it lost its session; declarative and idempotent."
+            "The whole of what the client wants, after it lost its session; declarative and idempotent.",
+            "The whole of each that is named; what is absent stays as it is."
         ),
         .init(
             .refresh,
             .request,
             RefreshToken.self,
             result: Refreshed.self,
-            "Another token of the same user and room, before the stay ends."
+            "Another token (JWT) of the same user and room, before the stay ends."
         ),
     ]
 
     private static let toClient: [MessageDescriptor] = [
-        .init(.welcome, .control, Welcome.self, "The session is open."),
+        .init(
+            .welcome,
+            .control,
+            Welcome.self,
+            "The session is open.",
+            "Carries `v` in its envelope. See [Resuming](#resuming)."
+        ),
         .init(
             .snapshot,
             .critical,
             recovery: .state,
             Snapshot.self,
-            "The whole room in pages; replaces what the client knew."
+            "The whole room in pages; replaces what the client knew.",
+            "Whoever is in no page is gone. `slots`, `speakers`, `standing` and `relay` on the first page."
         ),
         .init(
             .delta,
             .critical,
             recovery: .state,
             Delta.self,
-            "What changed since the revision that the client had."
+            "What changed since the revision that the client had.",
+            "Apply `changed`, then `left`, which is on the last page. `slots`, `speakers`, `standing` and `relay` on the first."
         ),
-        .init(.replayed, .control, Replayed.self, "Ends a replay."),
-        .init(.roster, .critical, recovery: .state, RosterChange.self, "Who joined, changed or left."),
+        .init(
+            .replayed,
+            .control,
+            Replayed.self,
+            "Ends a replay.",
+            "From here on no number is missing."
+        ),
+        .init(
+            .roster,
+            .critical,
+            recovery: .state,
+            RosterChange.self,
+            "Who joined, changed or left.",
+            "Told together after 50 ms (250 ms above 50 participants, 1 s above 250)."
+        ),
         .init(
             .need,
             .critical,
             recovery: .keyed,
             SlotsNeeded.self,
-            "The server wants more receive sections."
+            "The server wants more receive sections.",
+            "Please offer that many."
         ),
         .init(
             .restart,
@@ -237,30 +341,59 @@ public struct MessageDescriptor: Sendable {
             .critical,
             recovery: .keyed,
             Expiring.self,
-            "The stay ends soon: another token is needed."
+            "The stay ends soon: another token is needed.",
+            "\(seconds(Limits.Signaling.expiryNotice)) s before; `auth.refresh` answers it."
         ),
-        .init(.muted, .state, key: ["tid"], TrackMuted.self, "A track was muted or unmuted."),
-        .init(.layers, .state, key: ["tid"], TrackLayers.self, "What a track sends at the moment."),
+        .init(
+            .muted,
+            .state,
+            key: ["tid"],
+            TrackMuted.self,
+            "A track was muted or unmuted.",
+            "To everybody but the session that did it."
+        ),
+        .init(
+            .layers,
+            .state,
+            key: ["tid"],
+            TrackLayers.self,
+            "What a track sends at the moment.",
+            "Of video alone; lowest first."
+        ),
         .init(
             .slots,
             .state,
             key: ["mid"],
             SlotObject.self,
-            "What a receive section carries, and why no more."
+            "What a receive section carries, and why no more.",
+            "One section for each event."
         ),
         .init(
             .demand,
             .state,
             key: ["tid"],
             TrackDemand.self,
-            "Which encodings of a track of the client anybody wants; the others may be switched off."
+            "Which encodings of a track of the client anybody wants; the others may be switched off.",
+            "To the publisher alone; lowest first."
         ),
-        .init(.speakers, .state, Speakers.self, "The dominant speaker and those who speak."),
+        .init(
+            .speakers,
+            .state,
+            Speakers.self,
+            "The dominant speaker and those who speak.",
+            "Loudest first, level 0–127."
+        ),
         .init(.conn, .state, key: ["pid"], ConnectionChange.self, "How a participant is connected."),
         .init(.levels, .ephemeral, AudioLevels.self, "Audio levels, at most ten times a second."),
-        .init(.hb, .control, Heartbeat.self, "Sign of life when nothing else is sent."),
+        .init(
+            .hb,
+            .control,
+            Heartbeat.self,
+            "Sign of life when nothing else is sent.",
+            "After \(seconds(Limits.Signaling.heartbeatInterval)) s; a `seq` above the last one seen is a loss."
+        ),
         .init(.pong, .control, Pong.self, "Answers a `ping` without id."),
-        .init(.bye, .control, Bye.self, "The server closes the socket."),
+        .init(.bye, .control, Bye.self, "The server closes the socket.", "See [Close codes](#close-codes)."),
         .init(
             .error,
             .control,
@@ -268,4 +401,20 @@ public struct MessageDescriptor: Sendable {
             "A message that cannot be answered by its id was refused."
         ),
     ]
+}
+
+/// What a client may understand beyond the minor version; it lists them in `hello.caps`. Unknown ones are passed over.
+public enum Capability: String, Codable, Sendable, CaseIterable, OpenEnumeration {
+    case batch
+
+    /// Those of a client's that this server serves, each once.
+    static func served(_ caps: [String]?) -> Set<Capability> { Set((caps ?? []).compactMap(Self.init)) }
+
+    public var summary: String {
+        switch self {
+        case .batch:
+            "Messages of the server may hold several envelopes, one per line, up to "
+                + "\(Limits.Signaling.batchBytes / MessageDescriptor.kibibyte) KiB together."
+        }
+    }
 }

@@ -45,12 +45,12 @@ public struct RosterQuery: Codable, Sendable, Equatable {
 }
 
 public struct ForceMute: Codable, Sendable, Equatable {
-    /// One track,
+    /// One track.
     public var tid: String?
-    /// or what a participant publishes, all of it or one `source`,
+    /// What a participant publishes, all of it or one `source`.
     public var pid: String?
     public var source: Source?
-    /// or what everybody publishes who does not moderate: the `source`, microphones where it is missing.
+    /// What everybody publishes who does not moderate: the `source`, microphones where it is missing.
     public var all: Bool?
     /// true: the publisher cannot unmute; false: it can again; absent: as it is.
     public var lockMuted: Bool?
@@ -81,7 +81,7 @@ public struct GrantsPatch: Codable, Sendable, Equatable {
 public struct ChangeRole: Codable, Sendable, Equatable {
     public var pid: String
     public var role: Role?
-    /// On top of what the role brings; see `Grants.applying`.
+    /// On top of what the role brings.
     public var grants: GrantsPatch?
 }
 

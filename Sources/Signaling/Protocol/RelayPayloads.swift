@@ -43,4 +43,6 @@ public struct RelayReport: Codable, Sendable, Equatable {
     public var to: UInt64
     /// Messages of these that are gone for good: at most so many of them were for this client.
     public var lost: Int
+    /// The server has forgotten what it had: others that were on their way may be lost, too.
+    public var unknown: Bool?
 }

@@ -53,6 +53,8 @@ public struct Welcome: Codable, Sendable, Equatable {
     public var limits: Bounds
     /// Milliseconds between heartbeats.
     public var hb: Int64
+    /// Those of `hello.caps` that the server serves on this socket; absent: none.
+    public var caps: [Capability]?
     /// The participant waits to be admitted: it hears nothing of the room, and may not send media yet.
     public var waiting: Bool?
     /// Answer to `hello.pc`.
@@ -117,7 +119,7 @@ public struct RosterChange: Codable, Sendable, Equatable {
     public var left: [Left]
 }
 
-public enum LeaveReason: String, Codable, Sendable, CaseIterable {
+public enum LeaveReason: String, Codable, Sendable, CaseIterable, OpenEnumeration {
     /// The participant said so.
     case left
     /// Nothing was heard from it any more.
@@ -137,7 +139,7 @@ public enum LeaveReason: String, Codable, Sendable, CaseIterable {
 }
 
 public struct SlotsNeeded: Codable, Sendable, Equatable {
-    public enum Reason: String, Codable, Sendable, CaseIterable { case publications }
+    public enum Reason: String, Codable, Sendable, CaseIterable, OpenEnumeration { case publications }
 
     /// How many receive sections the next offer should have.
     public var audio: Int

@@ -315,6 +315,7 @@ extension Gateway: RoomAdministration {
         guard bans.lift(UserID(user), from: RoomID(room)) else {
             throw GatewayError(.notFound, "this user is not banned from the room")
         }
+        rooms[RoomID(room)]?.state.noteRecord()
     }
 
     var isDrained: Bool { admitsNobody }

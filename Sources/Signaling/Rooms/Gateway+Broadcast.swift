@@ -66,7 +66,7 @@ extension Gateway {
         while connection.socket.isWritable {
             switch member.session.drain(at: now) {
             case .send(var text):
-                guard connection.isBatching else {
+                guard connection.caps.contains(.batch) else {
                     connection.socket.send(text: text)
                     continue
                 }

@@ -226,7 +226,10 @@ extension Gateway {
         _ reason: LeaveReason,
         at now: Instant
     ) {
-        for session in [member.sid] + member.formerSessions { bans.expel(session) }
+        for session in [member.sid] + member.formerSessions {
+            bans.expel(session)
+            member.room.noteExpelled(session)
+        }
         if let connection = member.connection {
             close(connection, code, words)
         }

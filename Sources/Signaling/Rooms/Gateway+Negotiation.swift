@@ -279,9 +279,10 @@ extension Gateway {
         member.negotiating = nil
         if case .failure = result, member.link?.isIdle == false { member.link?.gaveUp() }
         if case .failure = result, let link = member.link, link.isNew {
-            // Nothing came of the session: the next offer opens another one.
+            // Nothing came of the session: the next offer opens another one, and what the one before it carried is
+            // kept for that.
             dropLink(member)
-            endPublications(of: member, byOwner: true, at: now)
+            member.mediaLostAt = member.mediaLostAt ?? now
         }
         endNegotiation(member, pending, result, at: now)
         pending.reply(result)

@@ -17,12 +17,15 @@ struct MemberRecord: Codable, Equatable, Sendable {
     static let publicationsKey = "tracks"
     static let attributesKey = "attrs"
     static let roomKey = "room"
+    static let conductKey = "conduct"
 
     /// Without attributes, which have a record of their own.
     var ticket: ResumeTicket
     var formerSessions: [SessionID]
     var front: Front
     var order: UInt64
+    /// Raised, since then; milliseconds since 1970.
+    var hand: UInt64?
     var links: UInt32
     var link: MediaLink.Record
 }
@@ -35,7 +38,37 @@ struct RoomRecord: Codable, Equatable, Sendable {
 
     init(_ state: RoomState) {
         settings = state.settings
-        revision = state.settingsRevision
+        revision = state.recordRevision
+    }
+}
+
+/// What moderators have decided about people; each member's media session has a copy.
+struct ConductRecord: Codable, Equatable, Sendable {
+    struct Ban: Codable, Equatable, Sendable {
+        var user: UserID
+        /// Milliseconds since 1970.
+        var until: UInt64
+    }
+
+    /// Those that end last, first.
+    var bans: [Ban]
+    /// Sessions whose tokens are worth nothing, newest first.
+    var expelled: [SessionID]
+    var locks: MuteLocks
+
+    /// The largest part that can be kept.
+    func encoded() -> Data? {
+        var part = self
+        while let data = try? JSONEncoder().encode(part) {
+            if data.count <= Limits.Media.attachmentBytes { return data }
+            guard !part.bans.isEmpty || !part.expelled.isEmpty || !part.locks.sources.isEmpty else {
+                return nil
+            }
+            part.expelled.removeLast((part.expelled.count + 1) / 2)
+            part.bans.removeLast((part.bans.count + 1) / 2)
+            if part.expelled.isEmpty, part.bans.isEmpty { part.locks.halve() }
+        }
+        return nil
     }
 }
 
@@ -52,7 +85,7 @@ extension Gateway {
         let participant = member.room.state.participants[member.id]
         let state: [UInt64] = [
             participant?.revision ?? 0, UInt64(link.generation), UInt64(link.iceGeneration), link.sdpVersion,
-            UInt64(member.links), member.ticketNumber, member.room.state.settingsRevision,
+            UInt64(member.links), member.ticketNumber, member.room.state.recordRevision,
         ]
         guard state != member.recorded else { return }
         var ticket = ticket(of: member)
@@ -63,6 +96,7 @@ extension Gateway {
             formerSessions: Array(member.formerSessions.suffix(4)),
             front: MemberRecord.Front(member.front),
             order: participant?.order ?? 0,
+            hand: participant?.hand,
             links: member.links,
             link: record
         )
@@ -75,7 +109,34 @@ extension Gateway {
             && attach(publications, MemberRecord.publicationsKey, to: link.session, revision)
             && attach(attributes, MemberRecord.attributesKey, to: link.session, revision)
             && attach(RoomRecord(member.room.state), MemberRecord.roomKey, to: link.session, revision)
+            && attachConduct(of: member.room, to: link.session, revision)
         if isKept { member.recorded = state }
+    }
+
+    private func attachConduct(of room: Room, to session: SessionID, _ revision: UInt64) -> Bool {
+        let now = clock()
+        let record = ConductRecord(
+            bans: bans.bans(in: room.id, at: now).sorted { $0.until > $1.until }.map {
+                ConductRecord.Ban(user: $0.user, until: wallClock() + UInt64(($0.until - now).milliseconds))
+            },
+            expelled: room.expelled.reversed(),
+            locks: room.state.muteLocks
+        )
+        guard let data = record.encoded() else { return true }
+        return order(.attach(session, key: MemberRecord.conductKey, revision: revision, bytes: [UInt8](data)))
+    }
+
+    private func restore(_ record: ConductRecord, in room: Room, at now: Instant) {
+        for ban in record.bans where ban.until > wallClock() {
+            bans.ban(ban.user, from: room.id, until: now + until(ban.until), at: now)
+        }
+        for session in record.expelled.reversed() {
+            bans.expel(session)
+            room.noteExpelled(session)
+        }
+        for (user, sources) in record.locks.sources {
+            for source in sources { _ = room.state.lockMuted(user, source, true) }
+        }
     }
 
     private func attach(_ value: some Encodable, _ key: String, to session: SessionID, _ revision: UInt64)
@@ -123,6 +184,7 @@ extension Gateway {
                 "epoch": "\(state.epoch)", "sessions": "\(state.sessions.count)", "rebuilt": "\(rebuilt)",
             ]
         )
+        greetReturning()
     }
 
     /// The session is there; what was said to it, or by it, in the meantime may be lost.
@@ -165,6 +227,10 @@ extension Gateway {
         if let kept: RoomRecord = value(MemberRecord.roomKey), kept.revision > room.restoredSettings {
             room.restoredSettings = kept.revision
             _ = room.state.set(kept.settings)
+            if let conduct: ConductRecord = value(MemberRecord.conductKey) {
+                restore(conduct, in: room, at: now)
+            }
+            room.state.noteRecord(of: kept.revision)
         }
         room.admitted.insert(ticket.user)
         let member = makeMember(
@@ -182,6 +248,7 @@ extension Gateway {
         member.ticketNumber = ticket.number
         member.links = record.links
         member.recordRevision = session.revisions.values.max() ?? 0
+        take(.rebuild, member)
         member.detachedAt = member.front == .socket ? now : nil
         member.link = MediaLink(
             record.link,
@@ -199,7 +266,10 @@ extension Gateway {
         }
         noteEntered(member, at: now)
         guard !member.isViewer else { return true }
-        room.state.join(Participant(member, order: record.order, at: now), at: now)
+        var participant = Participant(member, order: record.order, at: now)
+        participant.hand = record.hand
+        member.conduct.mayMissRelay = true
+        room.state.join(participant, at: now)
         for publication in value(MemberRecord.publicationsKey, as: [Publication].self) ?? [] {
             if publication.locked { _ = room.state.lockMuted(ticket.user, publication.source, true) }
             _ = room.state.put(publication, of: member.id, byOwner: false, at: now)

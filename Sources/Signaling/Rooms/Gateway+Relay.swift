@@ -166,12 +166,18 @@ extension Gateway {
     func missedRelay(of member: Member, at now: Instant) -> (report: RelayReport, messages: [EventBody])? {
         let room = member.room
         let known = max(member.session.log.acknowledgedRelay, member.conduct.relayAtJoin)
-        guard !member.isWaiting, room.relay.lastSequence > known else { return nil }
+        guard !member.isWaiting else { return nil }
         let missed = room.relay.since(known, for: member.id, of: member.claims.user, at: now)
-        guard !missed.messages.isEmpty || missed.lost > 0 else { return nil }
-        return (
-            RelayReport(from: known, to: room.relay.lastSequence, lost: missed.lost), missed.messages
+        let isUnknown = member.conduct.mayMissRelay
+        member.conduct.mayMissRelay = false
+        guard !missed.messages.isEmpty || missed.lost > 0 || isUnknown else { return nil }
+        let report = RelayReport(
+            from: known,
+            to: max(known, room.relay.lastSequence),
+            lost: missed.lost,
+            unknown: isUnknown ? true : nil
         )
+        return (report, missed.messages)
     }
 }
 

@@ -25,6 +25,9 @@ extension Gateway {
                 throw GatewayError(.expired, "the time in the room is over")
             }
             guard let member = sessions[ticket.session], member.accepts(ticket) else {
+                guard !awaitsMedia(at: now) else {
+                    return returning[connection.id] = hello
+                }
                 return try rejoin(connection, hello, resume, ticket, at: now)
             }
             attach(connection, to: member, hello, resume, ticket, at: now)
@@ -35,6 +38,22 @@ extension Gateway {
             }
             var hello = hello
             hello.resume = nil
+            verify(hello, on: connection)
+        }
+    }
+
+    /// Whether the media plane, which outlives gateways, may still say that it has somebody's session.
+    func awaitsMedia(at now: Instant) -> Bool {
+        guard configuration.isMediaApart, mediaEpoch == nil, let startedAt else { return false }
+        return now - startedAt < Limits.Signaling.mediaWait
+    }
+
+    /// The media plane has spoken, or was waited for long enough.
+    func greetReturning() {
+        let waiting = returning
+        returning = [:]
+        for (id, hello) in waiting {
+            guard let connection = connections[id] else { continue }
             verify(hello, on: connection)
         }
     }
@@ -56,12 +75,12 @@ extension Gateway {
         member.connection = nil
         if let old { close(old, .superseded, "the session was resumed elsewhere") }
         member.connection = connection
-        member.isWelcomed = false
+        take(.resume, member)
         member.isLive = true
         member.detachedAt = nil
         member.isPageClosed = false
         detached[member.id] = nil
-        connection.isBatching = hello.caps?.contains("batch") ?? false
+        connection.caps = Capability.served(hello.caps)
         connection.state = .member(member)
         adopt(connection, by: member)
         // Numbers of a session that the server has forgotten say nothing about this one.
@@ -133,7 +152,8 @@ extension Gateway {
         }
         let member = try causing(connection.trace?.context, in: RoomID(ticket.room), entering)
         member.attempt = resume.attempt
-        connection.isBatching = hello.caps?.contains("batch") ?? false
+        member.conduct.mayMissRelay = true
+        connection.caps = Capability.served(hello.caps)
         connection.state = .member(member)
         adopt(connection, by: member)
         guard let pc = hello.pc, let text = pc.text else {
@@ -248,6 +268,7 @@ extension Gateway {
                 rate: Limits.Signaling.messagesPerSecond
             ),
             hb: Limits.Signaling.heartbeatInterval.milliseconds,
+            caps: connection.caps.isEmpty ? nil : Capability.allCases.filter(connection.caps.contains),
             waiting: member.isWaiting ? true : nil,
             pc: pc,
             serverTime: wallClock()
@@ -256,7 +277,7 @@ extension Gateway {
         if let body = EventBody(.welcome, timestamp: wallClock(), trace: trace, welcome) {
             connection.socket.send(text: body.text(sequence: nil))
         }
-        member.isWelcomed = true
+        take(.welcome, member)
     }
 
     func ticket(of member: Member) -> ResumeTicket {

@@ -61,6 +61,7 @@ extension Gateway {
         room.emptySince = nil
         let member = makeMember(room, claims, front, device: device, kind: kind, returning: ticket, at: now)
         member.connection = connection
+        take(.join, member)
         member.conduct.waiting = waiting
         room.members[member.id] = member
         if front == .socket { sessions[member.sid] = member }
@@ -150,7 +151,7 @@ extension Gateway {
         let room = member.room
         guard room.members.removeValue(forKey: member.id) != nil else { return }
         member.isLive = false
-        member.isWelcomed = false
+        take(.end, member)
         detached[member.id] = nil
         sessions[member.sid] = nil
         for former in member.formerSessions { sessions[former] = nil }

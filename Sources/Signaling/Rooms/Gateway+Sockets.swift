@@ -115,6 +115,7 @@ extension Gateway {
         endSession(connection, at: clock())
         connections[connection.id] = nil
         greeting.remove(connection.id)
+        returning[connection.id] = nil
         paused[connection.id] = nil
     }
 
@@ -122,11 +123,26 @@ extension Gateway {
     func detach(_ member: Member, at now: Instant) {
         guard member.room.members[member.id] === member else { return }
         member.connection = nil
-        member.isWelcomed = false
+        take(.lose, member)
         member.detachedAt = now
         detached[member.id] = member
         member.timeline.note(.detached, at: now)
         member.logger.info("socket lost")
+    }
+
+    /// Counts it.
+    func take(_ step: SessionStage.Step, _ member: Member) {
+        guard member.front == .socket else { return }
+        let transition = SessionTransition(from: member.stage, step: step)
+        if member.take(step) {
+            statistics.transitions[transition, default: 0] += 1
+        } else {
+            statistics.impossibleTransitions += 1
+            member.logger.error(
+                "a session took a step that it cannot take",
+                metadata: ["from": "\(transition.from)", "step": "\(step)"]
+            )
+        }
     }
 
     // MARK: Hello
@@ -251,7 +267,7 @@ extension Gateway {
                 )
             }
             adopt(connection, by: member)
-            connection.isBatching = hello.caps?.contains("batch") ?? false
+            connection.caps = Capability.served(hello.caps)
             connection.state = .member(member)
             guard let offer, let pc = hello.pc else {
                 return welcome(member, on: connection, .fresh, pc: nil, at: now)

@@ -67,6 +67,10 @@ public struct GatewayStatistics: Sendable, Equatable {
     public var resumes: [Welcome.Outcome: UInt64] = [:]
     /// Hellos with a resume token that was refused.
     public var resumesRefused: UInt64 = 0
+    /// Steps of sessions from one stage to the next.
+    var transitions: [SessionTransition: UInt64] = [:]
+    /// Steps that no session may take: there are none.
+    var impossibleTransitions: UInt64 = 0
     /// Bytes that all sessions hold, at the last look.
     public var sessionBytes = 0
     public var requests: UInt64 = 0
@@ -122,6 +126,8 @@ public actor Gateway {
     let seal: ResumeSeal
     /// When it started, for those who come back to a server that has forgotten them.
     var startedAt: Instant?
+    /// Came back before the media plane had said whom it has.
+    var returning: [ConnectionID: Hello] = [:]
     var isCrowded = false
     /// The media process that the sessions are in.
     var mediaEpoch: String?
@@ -275,6 +281,7 @@ public actor Gateway {
             noteTracks(in: room)
         }
         noteAbsent(at: now)
+        if !returning.isEmpty, !awaitsMedia(at: now) { greetReturning() }
         for member in Array(negotiating.values) {
             if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }
         }

@@ -21,7 +21,8 @@ final class Connection {
     let socket: any SignalingSocket
     let request: SignalingRequest
     var state: State
-    var isBatching = false
+    /// What its client understands, and this server as well.
+    var caps: Set<Capability> = []
     /// W3C `traceparent` of its hello.
     var traceparent: String?
     var isPaused = false
@@ -95,8 +96,8 @@ final class Member {
     var session: SignalSession
     /// It has had a welcome: what happens is queued for it, also while it has no socket.
     var isLive = false
-    /// The present socket has its welcome.
-    var isWelcomed = false
+    /// Of its session; without a socket, as with WHIP, it stays new.
+    private(set) var stage = SessionStage.new
     /// Of the newest hello.
     var attempt: UInt64 = 0
     /// Names that its session had before the gateway was restarted: resume tokens bear them.
@@ -161,6 +162,16 @@ final class Member {
         session = SignalSession(at: joinedAt, criticalEvents: criticalEvents)
     }
 
+    /// The present socket has its welcome.
+    var isWelcomed: Bool { stage == .attached }
+
+    /// False where it cannot take this step: it stays where it is.
+    func take(_ step: SessionStage.Step) -> Bool {
+        guard let next = stage.after(step) else { return false }
+        stage = next
+        return true
+    }
+
     /// How others see it, from what its socket and its media do.
     func connectionState(at now: Instant) -> ConnectionState {
         let isBroken = link?.transport == .disconnected || link?.transport == .failed
@@ -182,6 +193,8 @@ final class Room {
     var relay = RelayLog()
     /// Users that were admitted, or came without waiting: they need not wait again.
     var admitted: Set<UserID> = []
+    /// Sessions that were put out of it, oldest first.
+    private(set) var expelled: [SessionID] = []
     /// Made on purpose: it stays while it is empty, until then.
     var isKept = false
     var emptySince: Instant?
@@ -195,4 +208,10 @@ final class Room {
     init(_ state: RoomState) { self.state = state }
 
     var id: RoomID { state.id }
+
+    func noteExpelled(_ session: SessionID) {
+        expelled.append(session)
+        if expelled.count > Limits.Rooms.expelledOnRecord { expelled.removeFirst() }
+        state.noteRecord()
+    }
 }

@@ -23,6 +23,8 @@ struct MemberConduct: Sendable {
     var move: (move: RoomMove, until: Instant)?
     /// Newest message of the relay when it came in.
     var relayAtJoin: UInt64 = 0
+    /// It was there before, and the relay's memory of that time is gone.
+    var mayMissRelay = false
     var relayMeter: RelayMeter?
     var reactions: TokenBucket?
     var reports: UInt64 = 0

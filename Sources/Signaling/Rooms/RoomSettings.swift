@@ -74,6 +74,12 @@ struct MuteLocks: Codable, Sendable, Equatable {
         return true
     }
 
+    mutating func halve() {
+        for user in sources.keys.sorted(by: { $0.rawValue < $1.rawValue }).suffix((sources.count + 1) / 2) {
+            sources[user] = nil
+        }
+    }
+
     mutating func unlock(_ user: UserID, _ source: Source) {
         sources[user]?.remove(source)
         if sources[user]?.isEmpty == true { sources[user] = nil }

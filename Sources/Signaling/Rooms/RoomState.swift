@@ -99,6 +99,8 @@ struct RoomState: Sendable {
     /// Of the newest change of the settings.
     private(set) var settingsRevision: UInt64 = 0
     private(set) var muteLocks = MuteLocks()
+    /// Of what the room's records say: settings, locks, and what `noteRecord` was called for.
+    private(set) var recordRevision: UInt64 = 0
     /// Video publications with an m-section, in all and by user.
     private(set) var videos = 0
     private var videosByUser: [UserID: Int] = [:]
@@ -247,11 +249,16 @@ struct RoomState: Sendable {
         revision += 1
         self.settings = settings
         settingsRevision = revision
+        recordRevision += 1
         return true
     }
 
+    /// What is on record has changed, or was read from a record of this revision.
+    mutating func noteRecord(of revision: UInt64 = 0) { recordRevision = max(recordRevision, revision) + 1 }
+
     /// False where there is no room for another lock.
     mutating func lockMuted(_ user: UserID, _ source: Source, _ isLocked: Bool) -> Bool {
+        recordRevision += 1
         if isLocked { return muteLocks.lock(user, source) }
         muteLocks.unlock(user, source)
         return true

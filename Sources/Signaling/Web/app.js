@@ -185,7 +185,11 @@ class TileView {
     const screen = source === 'screen';
     const name = participant.isLocal ? 'You' : participant.name;
     setText(this.name, screen ? `${name} — screen` : name);
-    setText(this.state, participant.conn === 'reconnecting' ? 'reconnecting…' : '');
+    // Somebody whose sound and picture are not there yet, as after a restart of the server.
+    const isComing = participant.conn === 'signalOnly' && !participant.isLocal && !screen;
+    setText(this.state, participant.conn === 'reconnecting' ? 'reconnecting…' : isComing ? 'connecting…' : '');
+    this.state.className = isComing ? 'later' : '';
+    element.classList.toggle('own', participant.isLocal);
     this.hand.hidden = screen || !participant.hand;
     element.classList.toggle('away', participant.conn === 'reconnecting');
     paintAvatar(this.avatar, participant.name);
@@ -276,7 +280,7 @@ class Call {
     on('unmuteRequest', ({ source, by }) => this.askToUnmute(source, who(by)));
     on('stopped', ({ publication, by }) => toast(`${who(by)} stopped your ${publication.source === 'screen' ? 'screen sharing' : publication.source}`));
     on('room', ({ locked, by }) => { if (by && !by.isLocal && locked !== this.wasLocked) toast(`${by.name} ${locked ? 'locked' : 'unlocked'} the call`); this.wasLocked = locked; });
-    on('dataLost', ({ lost }) => console.warn(`${lost} messages were lost while we were away`));
+    on('dataLost', ({ lost, isUnknown }) => console.warn(`${isUnknown ? 'some' : lost} messages may have been lost while we were away`));
     on('needsUser', ({ text }) => { room.leave(); this.lobby.askToken(text); });
     on('move', ({ room: next, token }) => { this.next = { room: next, token, name: room.me.name, withMedia: !!(room.me.microphone || room.me.camera) }; room.leave('moved'); });
     this.wasLocked = room.locked;
@@ -393,6 +397,7 @@ class Call {
       $('banner').dataset.what = what;
     };
     $('call').dataset.status = state;
+    $('call').classList.toggle('cut', state === 'reconnecting' && what !== 'signal');
     const isShown = $('banner').classList.contains('show');
     if (isFine || isShown || state === 'connecting' || what === 'both') show(); else this.#banner = setTimeout(show, BANNER_MS);
   }
@@ -540,7 +545,7 @@ class Call {
     for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
     for (const id of ['people', 'knock', 'unmute', 'waiting']) $(id).hidden = true;
     clearTimeout(this.#banner);
-    $('call').classList.remove('show-info');
+    $('call').classList.remove('show-info', 'cut');
     document.title = 'sfu';
     current = null;
     tab.set(null);

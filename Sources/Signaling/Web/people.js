@@ -141,7 +141,7 @@ export class PeopleView {
     paintAvatar(avatar, one.name);
     const who = make('span', { className: 'who', textContent: one.isLocal ? `${one.name} (you)` : one.name });
     const words = [
-      one.conn === 'reconnecting' && 'reconnecting…', one.screen && 'shares a screen', one.role === 'moderator' && 'moderator',
+      one.conn === 'reconnecting' && 'reconnecting…', one.conn === 'signalOnly' && !one.isLocal && 'connecting…', one.screen && 'shares a screen', one.role === 'moderator' && 'moderator',
       one.pid === this.room.spotlight && 'large for everybody', one.kind !== 'web' && one.kind,
     ].filter(Boolean);
     if (words.length) who.append(make('small', { textContent: words.join(' · ') }));

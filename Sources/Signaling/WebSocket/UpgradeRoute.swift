@@ -4,13 +4,14 @@ import Hummingbird
 import NIOCore
 
 struct UpgradeRoute: Sendable {
-    static let subprotocol = "sfu.v1+json"
+    static let path = "/v1/rooms/{room}/signal"
+    static let subprotocol = ProtocolVersion.subprotocol
 
     let origins: OriginPolicy
     let isDraining: @Sendable () -> Bool
 
     func add(to router: Router<RequestScope>) {
-        router.route("/v1/rooms/{room}/signal", [.get: { request, scope in try respond(request, scope) }])
+        router.route(Self.path, [.get: { request, scope in try respond(request, scope) }])
     }
 
     /// 101 with the box filled, or the refusal. A refused upgrade comes a second time without a box, so that the

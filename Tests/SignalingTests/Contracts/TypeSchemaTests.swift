@@ -27,6 +27,18 @@ import Testing
     }
     struct Bad: Codable { var nameless: Nameless }
     struct Wrapped: RawRepresentable, Codable { var rawValue: String }
+    enum Open: String, Codable, CaseIterable, OpenEnumeration { case one }
+    struct Painted: Codable {
+        var colour: Colour
+        var open: Open?
+    }
+    /// Both are called `TypeSchemaTestsPair` without their dots.
+    struct Pair: Codable { var a: Int }
+    enum Pai { struct r: Codable { var b: Int } }
+    struct Pairs: Codable {
+        var one: Pair
+        var other: Pai.r
+    }
 
     @Test func objectsBecomeDefinitions() throws {
         let schema = try TypeSchema.of(Shape.self)
@@ -64,6 +76,46 @@ import Testing
         let point = try #require(schema["$defs"]?["TypeSchemaTestsPoint"])
         #expect(point["required"] == ["x"])
         #expect(point["properties"]?["y"] == ["type": "number"])
+    }
+
+    @Test func enumerationsCanBeDefinitions() throws {
+        let comments = SourceComments(
+            sources: [
+                """
+                /// A painted thing.
+                struct TypeSchemaTestsPainted {
+                    /// How it looks.
+                    var colour: Colour
+                }
+                /// Some light.
+                enum TypeSchemaTestsColour {
+                    /// Warm.
+                    case red
+                }
+                """
+            ]
+        )
+        let schemas = TypeSchema(comments: comments, namesEnumerations: true)
+        _ = try schemas.schema(of: Painted.self)
+        #expect(schemas.order["TypeSchemaTestsPainted"] == ["colour", "open"])
+        let painted = try #require(schemas.definitions["TypeSchemaTestsPainted"])
+        #expect(painted["description"] == "A painted thing.")
+        #expect(
+            painted["properties"]?["colour"]
+                == ["$ref": "#/$defs/TypeSchemaTestsColour", "description": "How it looks."]
+        )
+        #expect(
+            schemas.definitions["TypeSchemaTestsColour"]
+                == [
+                    "type": "string", "enum": ["red", "dark_blue"],
+                    "description": "Some light.\n`red`: Warm.",
+                ]
+        )
+        #expect(schemas.definitions["TypeSchemaTestsOpen"]?["x-open"] == true)
+    }
+
+    @Test func twoTypesWithOneNameAreRefused() {
+        #expect(throws: SchemaError.self) { try TypeSchema.of(Pairs.self) }
     }
 
     @Test func whatIsNoObjectStandsForItself() throws {

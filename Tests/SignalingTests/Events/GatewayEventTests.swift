@@ -55,6 +55,29 @@ struct GatewayEventTests {
         )
     }
 
+    @Test func aSummarySaysWhoSpokeAndWhoCameBack() async throws {
+        let log = RecordedEvents()
+        let harness = await GatewayHarness(events: log)
+        for call in 1...2 {
+            let alice = try await harness.join("alice", did: "d1")
+            let bob = try await harness.join("bob")
+            let speaking = SpeakerReport.Level(participant: ParticipantID(bob.pid), level: 90)
+            let room = RoomID("standup")
+            await harness.emit(.speakers(SpeakerReport(room: room, dominant: nil, active: [speaking])))
+            await harness.pass(.seconds(3))
+            await harness.emit(.speakers(SpeakerReport(room: room, dominant: nil, active: [])))
+            try await bob.request("leave")
+            try await alice.request("leave")
+            let ended = log.all.last
+            _ = log.take()
+            let users = try #require(ended?.summary?.users)
+            #expect(users.map(\.uid).sorted() == ["alice", "bob"], "call \(call)")
+            #expect(users.first { $0.uid == "bob" }?.talkMs == 3000, "call \(call)")
+            #expect(users.first { $0.uid == "alice" }?.talkMs == 0, "call \(call)")
+            #expect(users.allSatisfy { $0.reconnects == 0 }, "call \(call)")
+        }
+    }
+
     @Test func aBrokenSocketIsToldAfterTheGraceAlone() async throws {
         let log = RecordedEvents()
         let harness = await GatewayHarness(events: log)

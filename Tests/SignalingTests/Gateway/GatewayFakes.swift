@@ -6,6 +6,7 @@ import NIOPosix
 import RTP
 import Seam
 import Synchronization
+import Testing
 
 @testable import Signaling
 
@@ -98,7 +99,8 @@ final class FakeMediaPlane: MediaPlane {
     }
 }
 
-/// What a client sees of its socket. Used on the gateway's loop, read by tests between turns.
+/// What a client sees of its socket. Used on the gateway's loop, read by tests between turns. Every message is held
+/// against the contract.
 final class FakeSocket: SignalingSocket, Sendable {
     struct State {
         var isWritable = true
@@ -114,7 +116,13 @@ final class FakeSocket: SignalingSocket, Sendable {
     }
 
     var isWritable: Bool { state.withLock { $0.isWritable && $0.closed == nil } }
-    func send(text: ByteBuffer) { state.withLock { $0.texts.append(String(buffer: text)) } }
+    func send(text: ByteBuffer) {
+        let text = String(buffer: text)
+        if let fault = WireContract.fault(ofServer: text) {
+            Issue.record("the server broke its contract: \(fault)\n\(text.prefix(2000))")
+        }
+        state.withLock { $0.texts.append(text) }
+    }
     func close(code: UInt16, reason: String) { state.withLock { $0.closed = $0.closed ?? code } }
     func pauseReading(_ paused: Bool) { state.withLock { $0.isPaused = paused } }
 }

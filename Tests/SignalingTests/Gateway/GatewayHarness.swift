@@ -151,9 +151,18 @@ final class TestClient: Sendable {
     var epoch: String { state.withLock { $0.epoch } }
     var closed: UInt16? { socket.with { $0.closed } }
 
-    func send(_ text: String) async {
+    /// What the contract does not know may be refused or passed over, but never answered with a result.
+    func send(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) async {
+        let before = socket.with { $0.texts.count }
         await harness.gateway.received(ByteBuffer(string: text), on: id)
         await harness.settle()
+        guard let fault = WireContract.fault(ofClient: text) else { return }
+        let results = socket.with { $0.texts.dropFirst(before).filter { $0.hasPrefix("{\"re\":") } }
+        #expect(
+            results.allSatisfy { $0.contains("\"error\":") },
+            "taken, but not in the contract: \(fault)\n\(text.prefix(2000))",
+            sourceLocation: sourceLocation
+        )
     }
 
     /// The messages since the last call.
@@ -185,8 +194,13 @@ final class TestClient: Sendable {
             return state.lastID
         }
         await send(#"{"id":\#(id),"type":"\#(type)","data":\#(data)}"#)
-        let text = socket.with { $0.texts }.last { $0.hasPrefix("{\"re\":\(id),") }
-        return try Message(try #require(text))
+        let found = socket.with { $0.texts }.last { $0.hasPrefix("{\"re\":\(id),") }
+        let text = try #require(found)
+        if !text.contains("\"error\":{\"") {
+            let fault = WireContract.fault(ofResult: text, to: type)
+            #expect(fault == nil, "\(type) was answered with \(text.prefix(2000))")
+        }
+        return try Message(text)
     }
 
     func offer(_ fixture: String, tracks: String = "[]", gen: Int = 1) async throws -> Message {

@@ -29,12 +29,15 @@ struct RESTTestServer: Sendable {
     let gateway: Gateway
     let media: FakeMediaPlane
     let tokens: TokenService
+    /// Of all routes.
+    let paths: Set<String>
     let guests = GuestBook()
 
     static func with(
         isDevelopment: Bool = false,
         mintsTokens: Bool = false,
         trustsProxies: Bool = false,
+        events: (any EventReader)? = nil,
         _ body: (RESTTestServer) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -69,6 +72,7 @@ struct RESTTestServer: Sendable {
             tokens: tokens,
             registry: PrometheusRegistry(),
             mediaCounters: MediaCounters(),
+            events: events.map { EventBackend(reader: $0, tokens: tokens) },
             logger: logger
         )
         await gateway.start()
@@ -76,7 +80,13 @@ struct RESTTestServer: Sendable {
         let running = Task { try await services.run() }
         let address = try await server.boundAddresses[0]
         let result: Result<Void, any Error>
-        let tested = RESTTestServer(address: address, gateway: gateway, media: media, tokens: tokens)
+        let tested = RESTTestServer(
+            address: address,
+            gateway: gateway,
+            media: media,
+            tokens: tokens,
+            paths: server.paths
+        )
         do {
             try await body(tested)
             result = .success(())

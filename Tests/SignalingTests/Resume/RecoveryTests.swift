@@ -16,22 +16,43 @@ import Testing
     private let seal = ResumeSeal()
     private let clock = GatewayHarness.SharedTime()
 
-    /// The next gateway, which the media plane has told what it has.
-    private func start() async -> Gateway {
+    /// The next gateway; `isTold`: the media plane has said what it has.
+    private func start(isTold: Bool = true) async -> Gateway {
         let clock = clock
         let gateway = Gateway(
             eventLoop: Self.group.next(),
             media: media,
             verifier: FakeVerifier(),
-            configuration: GatewayConfiguration(isMediaApart: true),
+            configuration: GatewayConfiguration(isDevelopment: true, isMediaApart: true),
             seal: seal,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             clock: { clock.now },
             wallClock: { UInt64(clock.now.microseconds / 1000) + 1_795_000_000_000 }
         )
         await gateway.listen()
-        await gateway.reconcile(with: media.report, at: clock.now)
+        if isTold { await gateway.reconcile(with: media.report, at: clock.now) }
         return gateway
+    }
+
+    private func greet(_ gateway: Gateway, _ data: [String: Any]) async throws -> ModelSocket {
+        let socket = ModelSocket()
+        let hello = try JSONSerialization.data(withJSONObject: ["type": "hello", "v": "1.0", "data": data])
+        let id = await gateway.opened(
+            socket,
+            request: SignalingRequest(room: "standup", remoteAddress: "192.0.2.1")
+        )
+        socket.id = id
+        await gateway.received(ByteBuffer(bytes: hello), on: id)
+        for _ in 0..<8 { try? await gateway.eventLoop.submit {}.get() }
+        return socket
+    }
+
+    /// Somebody with media; the resume token.
+    private func join(_ gateway: Gateway, _ user: String = "ada") async throws -> String {
+        let pc = ["sdp": try SDPFixture.text("chromium_VP8_sim.offer")]
+        let socket = try await greet(gateway, ["user": ["uid": user], "pc": pc])
+        await pass(gateway)
+        return try #require(socket.welcome?.resume?.token)
     }
 
     private func pass(_ gateway: Gateway, _ interval: Interval = .milliseconds(100)) async {
@@ -105,6 +126,96 @@ import Testing
         #expect(!media.sessions.contains(encoder.session))
     }
 
+    @Test func whoComesBackBeforeTheMediaPlaneSpeaksWaitsForIt() async throws {
+        let token = try await join(await start())
+        let sessions = media.sessions
+        #expect(sessions.count == 1)
+        let second = await start(isTold: false)
+        let resume: [String: Any] = ["resume": ["token": token, "attempt": 2, "lastSeq": 1]]
+        let socket = try await greet(second, resume)
+        await pass(second)
+        #expect(socket.toClient.isEmpty && socket.closed == nil)
+        await second.reconcile(with: media.report, at: clock.now)
+        #expect(socket.welcome?.outcome == .snapshot)
+        await pass(second)
+        #expect(media.sessions == sessions)
+    }
+
+    @Test func aMediaPlaneThatSaysNothingIsNotWaitedForLong() async throws {
+        let token = try await join(await start())
+        let second = await start(isTold: false)
+        let socket = try await greet(second, ["resume": ["token": token, "attempt": 2, "lastSeq": 1]])
+        let gone = try await greet(second, ["resume": ["token": token, "attempt": 3, "lastSeq": 1]])
+        if let id = gone.id { await second.closed(id) }
+        await pass(second, Limits.Signaling.mediaWait - .milliseconds(1))
+        #expect(socket.toClient.isEmpty)
+        await pass(second, .milliseconds(1))
+        #expect(socket.welcome?.outcome == .rejoin)
+        // Whoever knows nobody is not held up.
+        let late = try await greet(await start(isTold: false), ["user": ["uid": "eve"]])
+        #expect(late.welcome?.outcome == .fresh)
+    }
+
+    @Test func whatModeratorsDecidedHoldsOn() async throws {
+        let first = await start()
+        var tokens: [String: String] = [:]
+        for user in ["ada", "bob", "carl", "dora"] { tokens[user] = try await join(first, user) }
+        let raisedAt = try await first.decide(at: clock.now)
+        await pass(first)
+        // Two restarts: what was read from records is left in records.
+        for _ in 0..<2 {
+            let gateway = await start()
+            await pass(gateway)
+            #expect(await gateway.people.map(\.user.rawValue).sorted() == ["ada", "dora"])
+            #expect(await gateway.listBans("standup").bans.map(\.uid) == ["bob"])
+            #expect(await gateway.person("ada")?.hand == raisedAt)
+            #expect(await gateway.isLocked("dora", .mic))
+        }
+        let last = await start()
+        for (user, code) in [("bob", CloseCode.kicked), ("carl", .kicked)] {
+            let resume: [String: Any] = ["token": tokens[user] ?? "", "attempt": 2, "lastSeq": 1]
+            let socket = try await greet(last, ["resume": resume])
+            #expect(socket.closed == code.rawValue, "\(user)")
+        }
+        // A new join is another matter for who was only put out.
+        #expect(try await greet(last, ["user": ["uid": "bob"]]).closed != nil)
+        #expect(try await greet(last, ["user": ["uid": "carl"]]).welcome?.outcome == .fresh)
+    }
+
+    @Test func messagesThatTheRelayHasForgottenAreNotMissedSilently() async throws {
+        let token = try await join(await start())
+        let second = await start()
+        let resume: [String: Any] = ["resume": ["token": token, "attempt": 2, "lastSeq": 1]]
+        let socket = try await greet(second, resume)
+        await pass(second)
+        #expect(socket.relayReports == [RelayReport(from: 0, to: 0, lost: 0, unknown: true)])
+        // Said once.
+        let again: [String: Any] = [
+            "token": try #require(socket.welcome?.resume?.token), "attempt": 3, "lastSeq": 9,
+        ]
+        let next = try await greet(second, ["resume": again])
+        await pass(second)
+        #expect(next.relayReports.isEmpty)
+    }
+
+    @Test func aRecordKeepsWhatFits() throws {
+        var locks = MuteLocks()
+        for n in 0..<2000 { _ = locks.lock(UserID("user-\(n)"), .mic) }
+        let record = ConductRecord(
+            bans: (0..<500).map { ConductRecord.Ban(user: UserID("banned-\($0)"), until: 1_795_000_000_000) },
+            expelled: (0..<128).map { SessionID("se_\($0)") },
+            locks: locks
+        )
+        let data = try #require(record.encoded())
+        #expect(data.count <= Limits.Media.attachmentBytes)
+        let kept = try JSONDecoder().decode(ConductRecord.self, from: data)
+        #expect(!kept.locks.sources.isEmpty || !kept.bans.isEmpty)
+        #expect(kept.bans.first == record.bans.first || kept.bans.isEmpty)
+        let small = ConductRecord(bans: Array(record.bans.prefix(9)), expelled: [], locks: MuteLocks())
+        let whole = try JSONDecoder().decode(ConductRecord.self, from: try #require(small.encoded()))
+        #expect(whole == small)
+    }
+
     @Test func anotherMediaPlaneHasNothingOfTheOldOne() async throws {
         let gateway = await start()
         let encoder = try await open(
@@ -120,6 +231,60 @@ import Testing
     }
 }
 
+extension ModelSocket {
+    private struct Page: Decodable {
+        struct Content: Decodable {
+            let relay: RelayReport?
+        }
+        let type: String
+        let data: Content
+    }
+
+    fileprivate var relayReports: [RelayReport] {
+        toClient.compactMap { try? JSONDecoder().decode(Page.self, from: Data($0.utf8)) }
+            .filter { $0.type == ServerMessage.snapshot.rawValue || $0.type == ServerMessage.delta.rawValue }
+            .compactMap(\.data.relay)
+    }
+
+    private struct Greeting: Decodable {
+        let type: String
+        let data: Welcome
+    }
+
+    fileprivate var welcome: Welcome? {
+        toClient.lazy.compactMap { try? JSONDecoder().decode(Greeting.self, from: Data($0.utf8)) }.first?.data
+    }
+}
+
 extension Gateway {
     fileprivate var people: [Participant] { rooms[RoomID("standup")]?.state.visible ?? [] }
+
+    fileprivate func person(_ user: String) -> Participant? { people.first { $0.user == UserID(user) } }
+
+    fileprivate func isLocked(_ user: String, _ source: Source) -> Bool {
+        rooms[RoomID("standup")]?.state.muteLocks.contains(UserID(user), source) ?? false
+    }
+
+    /// Ada's hand is up, Bob is banned, Carl put out, Dora's microphone locked. Since when the hand is up.
+    fileprivate func decide(at now: Instant) throws -> UInt64? {
+        let room = try #require(rooms[RoomID("standup")])
+        func member(_ user: String) throws -> Member {
+            try #require(room.members.values.first { $0.claims.user == UserID(user) })
+        }
+        _ = try raiseHand(true, of: member("ada"), byOwner: true, at: now)
+        _ = try kick(
+            Kick(pid: member("bob").id.rawValue, reason: nil, banSec: 3600),
+            in: room,
+            by: .server,
+            at: now
+        )
+        _ = try kick(Kick(pid: member("carl").id.rawValue), in: room, by: .server, at: now)
+        _ = try forceMute(
+            ForceMute(pid: member("dora").id.rawValue, source: .mic, lockMuted: true),
+            in: room,
+            by: .server,
+            at: now
+        )
+        return person("ada")?.hand
+    }
 }

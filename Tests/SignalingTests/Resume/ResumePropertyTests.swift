@@ -42,6 +42,7 @@ import Testing
             total.overflows += outcome.overflows
             total.outcomes.merge(outcome.outcomes, uniquingKeysWith: +)
             total.closes.merge(outcome.closes, uniquingKeysWith: +)
+            total.transitions.merge(outcome.transitions, uniquingKeysWith: +)
             total.largest = max(total.largest, outcome.largest)
         }
         print("apart \(isApart): \(total)")
@@ -51,6 +52,10 @@ import Testing
         // Every way back was taken.
         for outcome in ["fresh", "replay", "delta", "rejoin"] + (isApart ? ["snapshot"] : []) {
             #expect(total.outcomes[outcome, default: 0] > 0, "never \(outcome)")
+        }
+        // Every step was taken that a session can take; only what is apart outlives a gateway.
+        for transition in SessionTransition.all where isApart || transition.step != .rebuild {
+            #expect(total.transitions[transition, default: 0] > 0, "never \(transition)")
         }
         #expect(total.overflows > 0 && total.gatewayKills > 0 && (total.mediaKills > 0) == isApart)
         #expect(total.closes[CloseCode.superseded.rawValue, default: 0] > 0)

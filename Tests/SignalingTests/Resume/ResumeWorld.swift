@@ -17,6 +17,7 @@ final class ResumeWorld {
         var requests: UInt64 = 0
         var outcomes: [String: Int] = [:]
         var closes: [UInt16: Int] = [:]
+        var transitions: [SessionTransition: UInt64] = [:]
         var overflows: UInt64 = 0
         var largest = 0
         var violations: [String] = []
@@ -114,7 +115,8 @@ final class ResumeWorld {
         case ..<0.9916: if isApart { killMedia() }
         default: break
         }
-        takeMediaEvents()
+        // What the media plane has answered may wait, and all sorts of things happen meanwhile.
+        if chance(0.3) { takeMediaEvents() }
         for client in clients { look(at: client) }
     }
 
@@ -132,7 +134,12 @@ final class ResumeWorld {
         }
         socket.id = id
         visitors.append(socket)
-        say(#"{"type":"hello","data":{"user":{"uid":"visitor\#(visits)"}}}"#, on: id)
+        // Some bring media, and may be gone before they are welcome.
+        let offering = chance(0.5) ? clients.first?.offering(as: visits) : nil
+        say(
+            #"{"type":"hello","data":{"user":{"uid":"visitor\#(visits)"}\#(offering.map { #","pc":\#($0)"# } ?? "")}}"#,
+            on: id
+        )
     }
 
     private func say(_ text: String, on id: ConnectionID) {
@@ -259,6 +266,10 @@ final class ResumeWorld {
         let statistics = gateway.assumeIsolated { $0.readStatistics() }
         outcome.requests += statistics.requests
         outcome.overflows += statistics.overflows
+        outcome.transitions.merge(statistics.transitions, uniquingKeysWith: +)
+        if statistics.impossibleTransitions > 0 {
+            outcome.violations.append("\(statistics.impossibleTransitions) impossible steps of sessions")
+        }
     }
 
     private func measure() {

@@ -1,15 +1,13 @@
-// Types of sfu.js, the client SDK: one ES module, no dependency. docs/sdk.md is the guide.
+// Types of sfu.js, the client SDK: one ES module, no dependency. docs/sdk.md is the guide. The namespace `Protocol` at the
+// end is generated from the server's sources (CONTRIBUTING.md says how); everything else is written by hand.
 
 export declare const VERSION: string;
 
-export type Source = "camera" | "mic" | "screen" | "screenAudio";
-export type Kind = "audio" | "video";
+export type Source = Protocol.Source;
+export type Kind = Protocol.MediaKind;
 
 /** Codes of a refused request; `session_lost`, `network` and `timeout` are the SDK's own. */
-export type ErrorCode =
-  | "bad_request" | "unauthenticated" | "forbidden" | "not_found" | "conflict" | "locked" | "full"
-  | "rate_limited" | "too_large" | "unsupported" | "not_ready" | "already_applied" | "expired"
-  | "overloaded" | "internal" | "session_lost" | "network" | "timeout";
+export type ErrorCode = Protocol.ErrorCode | "session_lost" | "network" | "timeout";
 
 /** Every error of this module is one of these; `code` is for programs, `message` for people. */
 export declare class SFUError extends Error {
@@ -68,6 +66,11 @@ export interface ConnectOptions {
   /** Dials before the first welcome that may fail (default 4). Afterwards the SDK never gives up. */
   attempts?: number;
   rtcConfiguration?: RTCConfiguration;
+  /**
+   * Traces for the operator (W3C Trace Context), where the server has a collector: the share of pages that are traced, 0 to 1
+   * (default 1), or what makes the `traceparent` of each message, for an application that traces by itself.
+   */
+  trace?: number | (() => string | undefined);
   /** Another socket class than the browser's. */
   WebSocket?: typeof WebSocket;
 }
@@ -158,7 +161,7 @@ export declare class Publication {
   /** Frames per second of the best layer, once known. */
   readonly fps?: number;
   /** Encodings, or the spatial layers `s` of one encoding, lowest first. */
-  readonly layers: Array<{ rid?: string; s?: number; live?: boolean; width?: number; height?: number; fps?: number; kbps?: number }>;
+  readonly layers: Array<Partial<Protocol.LayerObject>>;
   readonly isLocal: boolean;
   /** Ours: the captured track. Others': the slot's track while a slot carries it. */
   readonly track: MediaStreamTrack | null;
@@ -198,10 +201,10 @@ export declare class Participant {
   readonly uid: string;
   readonly name: string;
   readonly kind: string;
-  readonly role?: string;
-  readonly attrs: Record<string, unknown>;
+  readonly role?: Protocol.Role;
+  readonly attrs: Record<string, string>;
   /** `active`; `reconnecting` while the server does not hear from it; `mediaOnly`, `signalOnly`. */
-  readonly conn: "active" | "reconnecting" | "mediaOnly" | "signalOnly";
+  readonly conn: Protocol.ConnectionState;
   readonly hand: boolean;
   /** When it raised its hand, `Date.now()` of the server; null while it is down. */
   readonly handAt: number | null;
@@ -217,8 +220,7 @@ export declare class Participant {
   get(source: Source): Publication | null;
 }
 
-export type SlotReason =
-  | "none" | "bandwidth" | "viewport" | "publisher" | "keyframe" | "hidden" | "unsubscribed" | "muted" | "codec";
+export type SlotReason = Protocol.SlotStateReason;
 
 /** A receive section of the connection and what the server puts into it. */
 export interface SlotInfo {
@@ -362,7 +364,7 @@ export interface DataReceipt {
 /** Something that happened to the connection. `at` is `Date.now()`. */
 export interface TimelineEntry {
   readonly at: number;
-  /** `closed`, `welcome`, `resumed`, `gap`, `slept`, `network`, `media`, `status`, `warning`, `ended`. */
+  /** `closed`, `welcome`, `resumed`, `gap`, `slept`, `network`, `media`, `status`, `applied`, `warning`, `ended`. */
   readonly what: string;
   readonly [detail: string]: any;
 }
@@ -371,7 +373,7 @@ export interface Diagnosis {
   /** In one sentence; `code` is `ok` where nothing was found. */
   readonly verdict: { readonly code: string; readonly text: string };
   /** The server's answer to `diag.get`, or `{ error }`. */
-  readonly server: any;
+  readonly server: Protocol.Diagnosis | { readonly error: unknown };
   readonly local: any;
   readonly timeline: readonly TimelineEntry[];
 }
@@ -389,7 +391,7 @@ export interface Desired {
 export interface RoomEvents {
   status: Status;
   /** We came back after a loss. */
-  resumed: { ms: number; outcome: "replay" | "delta" | "snapshot" | "rejoin" | "fresh" };
+  resumed: { ms: number; outcome: Protocol.WelcomeOutcome };
   /** The token has expired and there is no other one: ask for one, then `authenticate`. */
   needsUser: Ended;
   /** The stay ends in so many milliseconds; with `getToken` nothing needs to be done. */
@@ -400,12 +402,13 @@ export interface RoomEvents {
   admitted: Record<string, never>;
   data: DataMessage;
   /** So many reliable messages are lost for good: we were away for too long. */
-  dataLost: { lost: number };
+  /** `isUnknown`: the server was restarted, and more than `lost` may be gone. */
+  dataLost: { lost: number; isUnknown: boolean };
   reaction: { participant: Participant | null; uid: string; emoji: string };
   /** Lock, waiting room, spotlight or meta changed. */
   room: { locked: boolean; hasLobby: boolean; spotlight: string | null; meta: Record<string, string>; by: Participant | null };
   /** What we may do changed. */
-  permissions: { role?: string; grants: any; by: Participant | null };
+  permissions: { role?: Protocol.Role; grants: Protocol.Grants; by: Participant | null };
   /** For those who may admit: who waits now, and what changed. */
   lobby: { waiting: Waiting[]; change?: "waiting" | "admitted" | "denied" | "left"; who?: { pid: string; uid?: string; name?: string } };
   /** A moderator muted a publication of ours, or changed whether we may unmute it. */
@@ -436,6 +439,14 @@ export interface RoomEvents {
   ended: Ended;
 }
 
+export interface RequestOptions {
+  /** A newer request with the same key replaces it while it waits for a connection. */
+  key?: string;
+  /** Sent before those that wait already. */
+  isFirst?: boolean;
+  abort?: AbortSignal;
+}
+
 export declare class Room extends EventTarget {
   readonly name: string;
   readonly sid: string;
@@ -447,8 +458,8 @@ export declare class Room extends EventTarget {
   readonly publications: ReadonlyMap<string, LocalPublication>;
   readonly slots: ReadonlyMap<string, SlotInfo>;
   readonly speakers: { readonly dominant: Participant | null; readonly active: readonly Participant[] };
-  readonly grants: any;
-  readonly limits: any;
+  readonly grants: Protocol.Grants;
+  readonly limits: Protocol.WelcomeBounds;
   /** We wait to be let in; `admitted` tells when. What is published meanwhile is sent then. */
   readonly waiting: boolean;
   /** Nobody new comes in. */
@@ -511,7 +522,7 @@ export declare class Room extends EventTarget {
   muteAll(options?: { source?: Source; lock?: boolean }): Promise<void>;
   askToUnmute(target: Participant | Publication | string, options?: { source?: Source }): Promise<void>;
   kick(target: Participant | string, options?: { reason?: string; banSeconds?: number }): Promise<void>;
-  setRole(target: Participant | string, role?: string, grants?: Record<string, unknown>): Promise<void>;
+  setRole(target: Participant | string, role?: Protocol.Role, grants?: Protocol.GrantsPatch): Promise<void>;
   stopShare(target: Participant | string): Promise<void>;
   setSpotlight(target: Participant | string | null): Promise<void>;
   lock(locked?: boolean, options?: { lobby?: boolean }): Promise<void>;
@@ -520,17 +531,21 @@ export declare class Room extends EventTarget {
   admit(target: Waiting | string, admit?: boolean): Promise<void>;
   /** Merged into `meta`; null removes a key. */
   updateRoom(meta: Record<string, string | null>): Promise<void>;
-  roster(query?: { after?: string; limit?: number; filter?: Record<string, unknown> }): Promise<{
-    participants: any[]; next?: string; total: number; rev: number;
-  }>;
+  roster(query?: Protocol.RosterQuery): Promise<Protocol.RosterPage>;
 
   /** Why somebody is not heard or seen; without a target, what the server knows of us. */
   diag(target?: Participant | Publication | string, options?: { source?: Source }): Promise<Diagnosis>;
   stats(): Promise<RoomStats>;
   /** After the status `needsUser`: comes back with another token, from `getToken` where none is given. */
   authenticate(token?: string): void;
-  /** Any request of the protocol. `key`: a newer one replaces it while it waits for a connection. */
-  request(type: string, data?: unknown, options?: { key?: string; isFirst?: boolean; abort?: AbortSignal }): Promise<any>;
+  /** Any request of the protocol. */
+  request<T extends keyof Protocol.ClientMessages>(
+    type: T, data?: Protocol.ClientMessages[T]["data"], options?: RequestOptions,
+  ): Promise<Protocol.ClientMessages[T]["result"]>;
+  /** One that these types do not know. */
+  request<T extends string>(
+    type: T & (T extends keyof Protocol.ClientMessages ? never : unknown), data?: unknown, options?: RequestOptions,
+  ): Promise<any>;
   leave(reason?: string): Promise<void>;
 }
 
@@ -565,8 +580,11 @@ export declare function afterClose(code: number, known?: {
   canRenew?: boolean; hasRenewed?: boolean; isVisible?: boolean; lostMs?: number; windowMs?: number; random?: () => number;
 }): { next: "dial" | "sleep" | "renew" | "ask" | "end"; delay?: number; forget?: boolean; ended?: Ended };
 export declare function describeStatus(known: {
-  isLive?: boolean; isOpen?: boolean; isDialing?: boolean; hasMedia?: boolean; wasLive?: boolean; isWaiting?: boolean; isBlocked?: boolean; slow?: string;
+  isLive?: boolean; isOpen?: boolean; isDialing?: boolean; hasMedia?: boolean; wasLive?: boolean; isWaiting?: boolean; isBlocked?: boolean;
+  isOffline?: boolean; isLong?: boolean; slow?: string;
 }): Pick<Status, "state" | "what" | "text">;
+/** A `traceparent` of this page's one trace; undefined where the page is not among the `share` (0 to 1) that is traced. */
+export declare function traceparent(share?: number): string | undefined;
 export declare function audioCounts(receive: ReadonlyMap<string, { kind: string; packets: number; lost: number }>): { packets: number; lost: number };
 export declare function losesAudio(before: { packets: number; lost: number }, now: { packets: number; lost: number }): boolean;
 export declare function simulcastEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
@@ -578,7 +596,7 @@ export declare function withOpusOptions(sdp: string, options: Record<string, { d
 export declare function slotsToOffer(have: number, need: number): number;
 export declare function describe(info: Partial<ReceiveInfo>, isLocal?: boolean): string;
 export declare function nextState(state: string, event: string): string;
-export declare function normalizeSlot(message: any): SlotInfo;
+export declare function normalizeSlot(message: Partial<Protocol.SlotObject>): SlotInfo;
 export declare function collectView(
   wishes: Array<{ tid: string; w: number; h: number; visible: boolean; priority: number; maxFps: number }>, untiled?: string[],
 ): Array<{ tid: string; w: number; h: number; visible: boolean; priority: number; maxFps?: number }>;
@@ -602,7 +620,13 @@ export declare class Signal {
   /** Types of the requests without an answer. */
   readonly waiting: string[];
   start(): void;
-  request(type: string, data?: unknown, options?: { key?: string; isFirst?: boolean; abort?: AbortSignal }): Promise<any>;
+  request<T extends keyof Protocol.ClientMessages>(
+    type: T, data?: Protocol.ClientMessages[T]["data"], options?: RequestOptions,
+  ): Promise<Protocol.ClientMessages[T]["result"]>;
+  /** One that these types do not know. */
+  request<T extends string>(
+    type: T & (T extends keyof Protocol.ClientMessages ? never : unknown), data?: unknown, options?: RequestOptions,
+  ): Promise<any>;
   notify(type: string, data?: unknown): void;
   /** What is wanted was told to a new session: the machine goes on from `rejoining`. */
   declared(): void;
@@ -614,3 +638,1015 @@ export declare class Signal {
   suspend(): void;
   leave(reason?: string): void;
 }
+
+// begin generated protocol
+/** Messages of `sfu.v1+json` and the objects in them, as they are on the wire. */
+export declare namespace Protocol {
+  /** How a closed socket ended; the hundreds carry the rule: 40xx resume, 41xx stay away, 44xx mend something first. */
+  type CloseCode = 1000 | 4000 | 4002 | 4008 | 4009 | 4010 | 4013 | 4100 | 4101 | 4102 | 4103 | 4104 | 4111 | 4400 | 4401 | 4402 | 4403 | 4404 | 4409 | 4426;
+  interface Acknowledge {
+    /** An alternative to the envelope's `ack`. */
+    seq?: number;
+  }
+  interface Admission {
+    pid: string;
+    admitted: boolean;
+    /** As everybody sees it now, where it was admitted. */
+    participant?: ParticipantObject;
+    rev: number;
+  }
+  interface Admit {
+    pid: string;
+    admit: boolean;
+  }
+  /** Response to `pc.offer`, and `welcome.pc`. */
+  interface Answering {
+    gen?: number;
+    offerId?: number;
+    answer?: string;
+    tracks: TrackObject[];
+    slots: AnsweringSlot[];
+    /** Only in `welcome.pc`: the offer was refused, the session is open all the same. */
+    error?: ErrorObject;
+  }
+  interface AnsweringSlot {
+    mid: string;
+    kind: MediaKind;
+  }
+  interface AskToUnmute {
+    tid?: string;
+    pid?: string;
+    source?: Source;
+  }
+  interface AudioLevels {
+    active: AudioLevelsLevel[];
+  }
+  interface AudioLevelsLevel {
+    pid: string;
+    /** 0 (silent) to 127. */
+    level: number;
+  }
+  interface Bye {
+    code: number;
+    reason: string;
+    action: ByeAction;
+    /** Wait that long before connecting again, milliseconds. */
+    afterMs?: number;
+    /** Spread the reconnects over so many milliseconds. */
+    spreadMs?: number;
+  }
+  /**
+   * `reconnect`: Connect again.
+   * `stop`: Do not connect again by yourself.
+   * `fix`: Mend the token, the version or the request first.
+   */
+  type ByeAction = "reconnect" | "stop" | "fix";
+  /** What a client may understand beyond the minor version; it lists them in `hello.caps`. Unknown ones are passed over. */
+  type Capability = "batch" | (string & {});
+  interface ChangeRole {
+    pid: string;
+    role?: Role;
+    /** On top of what the role brings; see `Grants.applying`. */
+    grants?: GrantsPatch;
+  }
+  /** The codecs that are forwarded. `rawValue` is the lower-case encoding name of the rtpmap. */
+  type CodecName = "opus" | "red" | "vp8" | "vp9" | "h264" | "av1" | (string & {});
+  interface ConnectionChange {
+    pid: string;
+    conn: ConnectionState;
+  }
+  /**
+   * How a participant is connected.
+   * `greeting(until:Instant)`: Its first message is awaited until then.
+   * `verifying`: Its token is being verified.
+   */
+  type ConnectionState = "active" | "reconnecting" | "mediaOnly" | "signalOnly";
+  interface DataReceipt {
+    mid: string;
+    accepted: boolean;
+    /** Sessions that it was queued for, the sender's other devices included. */
+    deliveredTo: number;
+    /** Its number in the room's relay; absent where it was sent unreliably. */
+    relaySeq?: number;
+    /** It had been sent before, and this is what came of it then. */
+    duplicate?: boolean;
+  }
+  /** What changed in the room while the client was away. */
+  interface Delta {
+    /** From 1. */
+    page: number;
+    of: number;
+    fromRev: number;
+    rev: number;
+    /** Whoever joined or changed. */
+    changed: ParticipantObject[];
+    left: RosterChangeLeft[];
+    /** The client's own receive sections; in the first page. */
+    slots?: SlotObject[];
+    speakers?: Speakers;
+    /** On the first page. */
+    standing?: Standing;
+    /** As in a snapshot. */
+    relay?: RelayReport;
+  }
+  interface Diagnose {
+    /** A track. */
+    tid?: string;
+    /** What a participant publishes: the `source`, the microphone where it is missing. */
+    pid?: string;
+    source?: Source;
+  }
+  interface Diagnosis {
+    signal: DiagnosisSignal;
+    /** Absent where nothing has been negotiated. */
+    media?: DiagnosisMedia;
+    slots: SlotObject[];
+    permissions: Permissions;
+    /** Empty where no target was named. */
+    chain: DiagnosisStep[];
+    verdict: DiagnosisVerdict;
+  }
+  interface DiagnosisMedia {
+    transport: TransportState;
+    /** The client's number of its PeerConnection. */
+    gen?: number;
+    negotiating: boolean;
+    audioSlots: number;
+    videoSlots: number;
+  }
+  /** All fields are optional: a client says what it knows. */
+  interface DiagnosisReport {
+    lastSeq?: number;
+    gaps?: number;
+    resumes?: number;
+    /** From the loss of the socket to the last event of the resume, milliseconds. */
+    timeToResumeMs?: number;
+    note?: string;
+  }
+  interface DiagnosisSignal {
+    /** Newest event that was sent. */
+    seq: number;
+    ack: number;
+    /** Everything that waits for the socket. */
+    waiting: number;
+    waitingState: number;
+    waitingEphemeral: number;
+    /** Critical events that are unsent or not acknowledged. */
+    unacknowledged: number;
+    unacknowledgedBytes: number;
+    /** Requests without a response. */
+    unanswered: number;
+    /** Ephemeral events that were dropped, by type. */
+    shed: Record<string, number>;
+    overflows: number;
+    badFrames: number;
+    /** Times that the session came back on another socket. */
+    resumes: number;
+  }
+  /** One question on the way from the source to the client, in order. */
+  interface DiagnosisStep {
+    step: string;
+    ok: boolean;
+    detail?: string;
+  }
+  interface DiagnosisVerdict {
+    code: VerdictCode;
+    /** For people. */
+    text: string;
+  }
+  /** A result that says nothing more than that it was done. */
+  interface Done {
+    ok: boolean;
+  }
+  /** One list for responses, REST and WHIP. */
+  type ErrorCode = "bad_request" | "unauthenticated" | "forbidden" | "not_found" | "conflict" | "locked" | "full" | "rate_limited" | "too_large" | "unsupported" | "not_ready" | "already_applied" | "expired" | "overloaded" | "internal" | (string & {});
+  interface ErrorObject {
+    code: ErrorCode;
+    message: string;
+    retryable: boolean;
+    retryAfterMs?: number;
+  }
+  /** The stay ends soon unless `auth.refresh` brings another token. */
+  interface Expiring {
+    inMs: number;
+  }
+  interface ForceMute {
+    /** One track. */
+    tid?: string;
+    /** What a participant publishes, all of it or one `source`. */
+    pid?: string;
+    source?: Source;
+    /** What everybody publishes who does not moderate: the `source`, microphones where it is missing. */
+    all?: boolean;
+    /** true: the publisher cannot unmute; false: it can again; absent: as it is. */
+    lockMuted?: boolean;
+  }
+  interface ForceMuted {
+    tid: string;
+    pid: string;
+    source: Source;
+    muted: boolean;
+    /** The receiver cannot unmute. */
+    locked: boolean;
+    by?: string;
+    rev: number;
+  }
+  /** What a participant may do. Everything is denied unless it is said. */
+  interface Grants {
+    /** The sources that may be published; empty: none. */
+    publish: Source[];
+    subscribe: boolean;
+    data: boolean;
+    /** Not in anybody's roster. */
+    hidden: boolean;
+    moderate: boolean;
+    record: boolean;
+    /** Receives what the same user publishes. */
+    self: boolean;
+  }
+  /** What of the grants changes; what is absent stays. */
+  interface GrantsPatch {
+    publish?: Source[];
+    subscribe?: boolean;
+    data?: boolean;
+    moderate?: boolean;
+    record?: boolean;
+  }
+  interface Heartbeat {
+    /** The newest event that was sent: a larger number than the last one seen is a loss. */
+    seq: number;
+    rev: number;
+    /** Ephemeral events dropped since the session began. */
+    shed: number;
+    /** Events that wait for this session. */
+    lag: number;
+  }
+  interface Hello {
+    token?: string;
+    /** To come back to a session. With a `token` as well, a resume that is refused becomes a new join. */
+    resume?: HelloResume;
+    /** Only in development, instead of a token. */
+    user?: HelloUser;
+    device?: HelloDevice;
+    client?: HelloClient;
+    /** What the client understands beyond the minor version, "batch" for instance. */
+    caps?: string[];
+    /** The first offer may ride along. */
+    pc?: Offering;
+  }
+  interface HelloClient {
+    sdk?: string;
+    ver?: string;
+    ua?: string;
+    os?: string;
+    net?: string;
+  }
+  interface HelloDevice {
+    /** Stable per tab or installation: a second join with the same one replaces the first. */
+    did?: string;
+    kind?: string;
+    name?: string;
+  }
+  interface HelloResume {
+    /** The newest `welcome.resume.token`. */
+    token: string;
+    /** Raised with each hello: the highest one has the session. */
+    attempt: number;
+    /** The newest event that was applied. */
+    lastSeq: number;
+  }
+  interface HelloUser {
+    uid: string;
+    name?: string;
+  }
+  interface Kick {
+    pid: string;
+    reason?: string;
+    /** Keeps the user out of this room for so many seconds. */
+    banSec?: number;
+  }
+  /** One encoding of a track, or one spatial layer of an encoding that has several. */
+  interface LayerObject {
+    rid?: string;
+    /** Spatial layer within the encoding, 0 the lowest and in simulcast. */
+    s: number;
+    live: boolean;
+    width: number;
+    height: number;
+    /** 0: unknown. */
+    fps: number;
+    kbps: number;
+  }
+  interface Leave {
+    reason?: string;
+  }
+  /**
+   * `left`: The participant said so.
+   * `timeout`: Nothing was heard from it any more.
+   * `replaced`: The same device joined again, or the token said that there is one session per user.
+   * `expired`: Its token's time in the room is over.
+   * `closed`: The room was closed, or it was moved to another one.
+   * `protocol`: It did not read what was sent to it, or sent what cannot be understood.
+   * `media`: Its only transport, a WHIP session, ended.
+   */
+  type LeaveReason = "left" | "timeout" | "replaced" | "expired" | "kicked" | "closed" | "protocol" | "media" | "shutdown" | (string & {});
+  /** Somebody waits no more. */
+  interface LobbyResolved {
+    pid: string;
+    uid: string;
+    by?: string;
+  }
+  interface LobbyWaiting {
+    waiting: WaitingObject;
+  }
+  interface LockRoom {
+    locked: boolean;
+    /** Whether those who come to the locked room may wait to be admitted; absent: as it is. */
+    lobby?: boolean;
+  }
+  type MediaKind = "audio" | "video";
+  interface MuteTrack {
+    tid?: string;
+    cid?: string;
+    muted: boolean;
+  }
+  /** What an m-section of the offer means to the room. */
+  interface OfferedTrack {
+    mid: string;
+    cid: string;
+    kind?: MediaKind;
+    source?: Source;
+    name?: string;
+    muted?: boolean;
+    /** The video codec that it is to be sent with, before the server's own preference: "vp9" for instance. One that the server does not accept, or the offer does not have, changes nothing. */
+    codec?: string;
+  }
+  interface Offering {
+    /** Counts the client's PeerConnections: another number is another PeerConnection. */
+    gen?: number;
+    offerId?: number;
+    /** SDP text, in `sdp` or in `offer`. */
+    sdp?: string;
+    offer?: string;
+    tracks?: OfferedTrack[];
+    iceRestart?: boolean;
+  }
+  /** Who caused a change: other devices of the same user recognise their own doing. */
+  interface Origin {
+    pid: string;
+    /** Request id of the session that caused it. */
+    id?: number;
+  }
+  /** `data` of an `error` message. */
+  interface OutgoingError {
+    error: ErrorObject;
+    /** The type of the refused message, if it could be read. */
+    of?: string;
+  }
+  interface ParticipantObject {
+    pid: string;
+    uid: string;
+    did?: string;
+    name?: string;
+    role: Role;
+    /** What it runs on, "web" or "whip" for instance. */
+    kind: string;
+    attrs?: Record<string, string>;
+    conn: ConnectionState;
+    /** When the hand was raised, milliseconds since 1970; absent while it is down. */
+    hand?: number;
+    tracks: TrackObject[];
+    /** Milliseconds since 1970. */
+    joinedAt: number;
+    rev: number;
+  }
+  interface ParticipantResult {
+    participant: ParticipantObject;
+  }
+  /** What somebody may do now. */
+  interface Permissions {
+    role: Role;
+    grants: Grants;
+    /** Own tracks that ended because they may not be published any more. */
+    ended?: string[];
+    /** `pid` of who changed it; absent: the server. */
+    by?: string;
+    rev: number;
+  }
+  interface Ping {
+    /** The client's own time, sent back as it is. */
+    t?: number;
+    rttMs?: number;
+  }
+  interface Pong {
+    t?: number;
+    /** Milliseconds since 1970. */
+    serverTime: number;
+  }
+  interface PublishTrack {
+    cid: string;
+    /** The m-section that carries it, if the last offer has one to spare. */
+    mid?: string;
+    kind: MediaKind;
+    source?: Source;
+    name?: string;
+    muted?: boolean;
+  }
+  interface RaiseHand {
+    raised: boolean;
+  }
+  interface React {
+    emoji: string;
+  }
+  interface Reaction {
+    pid: string;
+    uid: string;
+    emoji: string;
+  }
+  interface RefreshToken {
+    token: string;
+  }
+  interface Refreshed {
+    /** How long the participant may stay from now on, milliseconds. */
+    stayMs: number;
+    role: Role;
+    grants: Grants;
+  }
+  /** What a snapshot or a delta says about reliable messages that the client may have missed. */
+  interface RelayReport {
+    /** The messages above `from` up to `to` follow as `data`; some of them may be known. */
+    from: number;
+    to: number;
+    /** Messages of these that are gone for good: at most so many of them were for this client. */
+    lost: number;
+  }
+  interface RelayedData {
+    /** `pid`; absent where the server sent it. */
+    from?: string;
+    uid?: string;
+    topic: string;
+    mid: string;
+    payload: unknown;
+    /** Counts the room's reliable messages. A member does not get those that are for others. */
+    relaySeq?: number;
+    /** It was sent by another device of the receiver's user. */
+    self?: boolean;
+  }
+  interface Removal {
+    pid: string;
+    uid: string;
+    /** Milliseconds since 1970. */
+    bannedUntil?: number;
+    rev: number;
+  }
+  /** Ends a replay: from here on no number is missing. */
+  interface Replayed {
+    upTo: number;
+  }
+  interface RestartNeeded {
+    mode: RestartNeededMode;
+    reason: string;
+  }
+  /**
+   * `ice`: `restartIce()` on the same PeerConnection.
+   * `new`: The server has forgotten the PeerConnection: a new one, with another `gen`.
+   */
+  type RestartNeededMode = "ice" | "new";
+  type Role = "viewer" | "speaker" | "moderator" | "recorder" | "agent";
+  interface RoleResult {
+    /** Absent where nobody sees the participant. */
+    participant?: ParticipantObject;
+    permissions: Permissions;
+  }
+  /** The receiver is asked to go to another room. */
+  interface RoomMove {
+    room: string;
+    /** Opens that room, for a minute. */
+    token: string;
+    reason?: string;
+  }
+  interface RoomObject {
+    id: string;
+    rev: number;
+    /** Changes when revisions start anew. */
+    epoch: string;
+    meta?: Record<string, string>;
+    /** Nobody comes in but moderators and those who are in already. */
+    locked: boolean;
+    /** Who comes to the locked room may wait to be admitted. */
+    lobby: boolean;
+    /** `pid` of whom everybody should see large. */
+    spotlight?: string;
+    /** Fewer than the server's own bound. */
+    maxParticipants?: number;
+  }
+  interface RoomResult {
+    room: RoomObject;
+  }
+  interface RoomUpdated {
+    room: RoomObject;
+    by?: string;
+  }
+  interface RosterChange {
+    joined: ParticipantObject[];
+    updated: ParticipantObject[];
+    left: RosterChangeLeft[];
+  }
+  interface RosterChangeLeft {
+    pid: string;
+    reason: LeaveReason;
+    rev: number;
+  }
+  interface RosterPage {
+    participants: ParticipantObject[];
+    /** Absent on the last page. */
+    next?: string;
+    /** How many match the filter. */
+    total: number;
+    rev: number;
+  }
+  interface RosterQuery {
+    /** `next` of the page before. */
+    after?: string;
+    /** At most 500; 100 where it is missing. */
+    limit?: number;
+    filter?: RosterQueryFilter;
+  }
+  /** All that are named must hold. */
+  interface RosterQueryFilter {
+    uid?: string;
+    role?: Role;
+    /** Part of the name, without regard to case. */
+    name?: string;
+    hand?: boolean;
+    /** Publishes this. */
+    source?: Source;
+  }
+  interface SendData {
+    /** Participants by `pid` or users by `uid`; absent: everybody. */
+    to?: string[];
+    topic: string;
+    /** The sender's own name for the message: the same one again is not sent again. */
+    mid?: string;
+    /** Any JSON of at most 15 KiB. */
+    payload: unknown;
+    /** true where it is missing: arrives exactly once, in order. false: arrives soon or never. */
+    reliable?: boolean;
+  }
+  /** A receive section and what it carries; `tid` and `pid` are absent while it is free. */
+  interface SlotObject {
+    mid: string;
+    kind: MediaKind;
+    tid?: string;
+    pid?: string;
+    /** Absent before the first frame. */
+    layer?: SlotObjectLayer;
+    paused: boolean;
+    reason: SlotStateReason;
+  }
+  interface SlotObjectLayer {
+    /** Spatial layer or simulcast encoding, 0 the lowest. */
+    s: number;
+    /** Highest temporal layer that is forwarded; absent for audio. */
+    t?: number;
+    width: number;
+    height: number;
+  }
+  type SlotStateReason = "none" | "bandwidth" | "viewport" | "publisher" | "keyframe" | "hidden" | "unsubscribed" | "muted" | "codec" | (string & {});
+  interface SlotsNeeded {
+    /** How many receive sections the next offer should have. */
+    audio: number;
+    video: number;
+    reason: SlotsNeededReason;
+  }
+  type SlotsNeededReason = "publications" | (string & {});
+  interface Snapshot {
+    /** From 1. */
+    page: number;
+    of: number;
+    rev: number;
+    participants: ParticipantObject[];
+    /** The client's own receive sections; in the first page. */
+    slots?: SlotObject[];
+    speakers?: Speakers;
+    /** On the first page. */
+    standing?: Standing;
+    /** What of the relay follows and what is lost; on the first page, absent where nothing was missed. */
+    relay?: RelayReport;
+  }
+  type Source = "camera" | "mic" | "screen" | "screenAudio";
+  interface Speakers {
+    /** `pid`, absent while nobody has spoken. */
+    dominant?: string;
+    /** Those who speak now, loudest first. */
+    active: AudioLevelsLevel[];
+  }
+  interface Spotlight {
+    /** Absent or null: nobody. */
+    pid?: string | null;
+  }
+  /** What a snapshot says beside participants and slots: the room itself, and what concerns its receiver alone. */
+  interface Standing {
+    room: RoomObject;
+    me: Permissions;
+    /** The receiver waits to be admitted. */
+    waiting?: boolean;
+    /** Those who wait; only for who may admit them. */
+    lobby?: WaitingObject[];
+    /** Not answered yet. */
+    unmute?: UnmuteRequest[];
+    move?: RoomMove;
+  }
+  interface StopShare {
+    pid: string;
+  }
+  interface StoppedTracks {
+    pid: string;
+    tids: string[];
+    rev: number;
+  }
+  interface SubscriptionResults {
+    /** In the order of `set`. */
+    results: SubscriptionResultsItem[];
+    auto: boolean;
+  }
+  interface SubscriptionResultsItem {
+    ok: boolean;
+    error?: ErrorObject;
+  }
+  /** What the client wants, whatever became of its session. */
+  interface Synchronize {
+    desired: SynchronizeDesired;
+  }
+  interface SynchronizeDesired {
+    /** All tracks of the client; those that are not listed end. */
+    publications?: PublishTrack[];
+    /** All rules; those that are not listed are forgotten. */
+    subscriptions?: UpdateSubscriptions;
+    view?: UpdateView;
+    hand?: boolean;
+    /** All attributes; those that are not listed are removed. */
+    attrs?: Record<string, string>;
+  }
+  interface Synchronized {
+    tracks: TrackObject[];
+    /** `cid`s of tracks that have no m-section: the next offer has to carry them. */
+    missing: string[];
+  }
+  /** Which encodings of a track anybody wants to receive: the publisher sends these and no others. */
+  interface TrackDemand {
+    tid: string;
+    /** All encodings, lowest first. */
+    layers: TrackDemandLayer[];
+  }
+  interface TrackDemandLayer {
+    /** Absent where the track has one encoding without a name. */
+    rid?: string;
+    active: boolean;
+    /** Size of the largest tile that it is for, device pixels; absent: no bound. */
+    maxW?: number;
+    maxH?: number;
+    /** Frames per second that anybody asks for; absent: no bound. */
+    maxFps?: number;
+  }
+  interface TrackLayers {
+    tid: string;
+    pid: string;
+    codec?: CodecName;
+    layers: LayerObject[];
+  }
+  interface TrackMuted {
+    tid: string;
+    pid: string;
+    muted: boolean;
+    /** `pid` of the moderator who did it, or "server". */
+    by?: string;
+    /** The publisher cannot unmute it. */
+    locked?: boolean;
+    rev: number;
+    origin?: Origin;
+  }
+  interface TrackObject {
+    tid: string;
+    pid: string;
+    /** The publisher's stable key. */
+    cid?: string;
+    /** The publisher's m-section; only in answers to the publisher. */
+    mid?: string;
+    kind: MediaKind;
+    source: Source;
+    name?: string;
+    muted: boolean;
+    /** `pid` of the moderator who muted it, or "server"; absent where the publisher did. */
+    mutedBy?: string;
+    /** The publisher cannot unmute it. */
+    locked?: boolean;
+    /** Known after the first packet. */
+    codec?: CodecName;
+    layers?: LayerObject[];
+    rev: number;
+  }
+  interface TrackResult {
+    track: TrackObject;
+  }
+  interface TrackSelector {
+    tid?: string;
+    cid?: string;
+  }
+  interface TracksResult {
+    tracks: TrackObject[];
+  }
+  interface TracksStopped {
+    tids: string[];
+    by?: string;
+    rev: number;
+  }
+  /**
+   * `new`: No authenticated check yet.
+   * `connecting`: ICE has a path, DTLS runs.
+   * `disconnected`: No authenticated check for 10 s; media still flows if it can.
+   */
+  type TransportState = "new" | "connecting" | "connected" | "disconnected" | "failed" | (string & {});
+  interface TrickledCandidate {
+    gen?: number;
+    mid?: string;
+    candidate?: string;
+  }
+  /** Asks the receiver to unmute; stays until its track of that source is muted or unmuted by its own request. */
+  interface UnmuteRequest {
+    pid: string;
+    source: Source;
+    /** Absent where nothing is published from that source yet. */
+    tid?: string;
+    by?: string;
+    rev: number;
+  }
+  interface Unpublished {
+    tid: string;
+  }
+  /** What is absent stays as it is. */
+  interface UpdateMe {
+    name?: string;
+    /** Merged into what is there; null removes a key. */
+    attrs?: Record<string, string | null>;
+  }
+  interface UpdateRoom {
+    /** Merged into what is there; null removes a key. */
+    meta?: Record<string, string | null>;
+  }
+  interface UpdateSubscriptions {
+    set?: UpdateSubscriptionsRule[];
+    /** Whether tracks without a rule are received. */
+    auto?: boolean;
+  }
+  /** A track by `tid`, or what a participant publishes by `pid`, all of it or one `source`. */
+  interface UpdateSubscriptionsRule {
+    tid?: string;
+    pid?: string;
+    source?: Source;
+    on: boolean;
+  }
+  interface UpdateView {
+    tiles: UpdateViewTile[];
+  }
+  /** Without `tid`: the participant's camera, or its `source`. */
+  interface UpdateViewTile {
+    tid?: string;
+    pid?: string;
+    source?: Source;
+    /** Device pixels. */
+    w?: number;
+    h?: number;
+    visible?: boolean;
+    /** 0–255, higher first. */
+    priority?: number;
+    /** Frames per second that are enough; 0 or absent: as many as there are. */
+    maxFps?: number;
+  }
+  /**
+   * `noMedia`, `notConnected`, `slow`, `notAllowed`, `unsubscribed`, `noSlot`, `paused`: On the receiver's side.
+   * `notInRoom`, `waiting`, `notPublishing`, `muted`, `mutedByModerator`, `senderNotConnected`, `nothingArrives`: On the sender's side.
+   * `ownUser`: The rule that nobody receives its own user.
+   * `notHeard`: There are louder ones.
+   */
+  type VerdictCode = "ok" | "noMedia" | "notConnected" | "slow" | "notAllowed" | "unsubscribed" | "noSlot" | "paused" | "notInRoom" | "waiting" | "notPublishing" | "muted" | "mutedByModerator" | "senderNotConnected" | "nothingArrives" | "ownUser" | "notHeard" | (string & {});
+  /** Somebody who waits to be admitted. */
+  interface WaitingObject {
+    pid: string;
+    uid: string;
+    name?: string;
+    /** Milliseconds since 1970. */
+    since: number;
+  }
+  interface Welcome {
+    outcome: WelcomeOutcome;
+    sid: string;
+    pid: string;
+    uid: string;
+    resume?: WelcomeResume;
+    /** The next event has the number after this one; with `replay` the client's own. */
+    seq: number;
+    /** With `replay`: up to here numbers may be missing, of states that newer ones have replaced. */
+    upTo?: number;
+    /** The highest request id that was executed in this session. */
+    ackedId: number;
+    /** The server has just restarted: whoever is missing may still come back for so long, milliseconds. */
+    settleMs?: number;
+    room: RoomObject;
+    role: Role;
+    grants: Grants;
+    limits: WelcomeBounds;
+    /** Milliseconds between heartbeats. */
+    hb: number;
+    /** Those of `hello.caps` that the server serves on this socket; absent: none. */
+    caps?: Capability[];
+    /** The participant waits to be admitted: it hears nothing of the room, and may not send media yet. */
+    waiting?: boolean;
+    /** Answer to `hello.pc`. */
+    pc?: Answering;
+    /** Milliseconds since 1970. */
+    serverTime: number;
+  }
+  interface WelcomeBounds {
+    /** Largest `hello`, bytes: an offer that is larger comes after it. */
+    hello: number;
+    /** Largest client message, bytes. */
+    message: number;
+    /** The same where it carries SDP, bytes. */
+    offer: number;
+    /** Requests that may wait for a response. */
+    inflight: number;
+    /** Messages per second in the long run. */
+    rate: number;
+  }
+  /**
+   * `fresh`: A new session: a snapshot follows.
+   * `replay`: What was missed follows, then `replayed`.
+   * `delta`: A `delta` follows: what changed in the room.
+   * `snapshot`: A snapshot follows; media and session are as they were.
+   * `rejoin`: The session is gone and another one was made: a new PeerConnection is needed. A snapshot follows.
+   */
+  type WelcomeOutcome = "fresh" | "replay" | "delta" | "snapshot" | "rejoin";
+  interface WelcomeResume {
+    /** Opaque; another one with each welcome. */
+    token: string;
+    /** How long the session waits for it without socket and media, milliseconds. */
+    windowMs: number;
+  }
+  /** What a client sends. Requests have an `id`: 1, 2, 3 … without a gap. */
+  interface ClientEnvelope<T extends keyof ClientMessages = keyof ClientMessages> {
+    type: T;
+    id?: number;
+    /** Every event up to this `seq` was applied. */
+    ack?: number;
+    /** In `hello`. */
+    v?: string;
+    trace?: string;
+    data?: ClientMessages[T]["data"];
+  }
+  /** What the server sends by itself. */
+  interface ServerEnvelope<T extends keyof ServerMessages = keyof ServerMessages> {
+    type: T;
+    seq?: number;
+    rev?: number;
+    ts?: number;
+    /** In `welcome`. */
+    v?: string;
+    trace?: string;
+    data: ServerMessages[T];
+  }
+  /** The response to the request with the `id` `re`: `data`, or `error`. */
+  interface ResponseEnvelope<T extends keyof ClientMessages = keyof ClientMessages> {
+    re: number;
+    rev?: number;
+    data?: ClientMessages[T]["result"];
+    error?: ErrorObject;
+  }
+  /** By type: the `data` that a client sends, and the `data` of the response; `void`: there is none. */
+  interface ClientMessages {
+    /** First message of a connection: who joins and with what. Within 5 s, at most 64 KiB. Answered by `welcome`, or by `error` and a close code. With `token`, `resume` or both; in development `user` instead of a token. `pc` is an offer that rides along. */
+    "hello": { data: Hello; result: void };
+    /** Every event up to `seq` was applied. The envelope's `ack` says the same on any message. */
+    "ack": { data: Acknowledge; result: void };
+    /** Is the way to the server open? Without `id` a `pong` answers. */
+    "ping": { data: Ping; result: Pong };
+    /** The participant leaves for good. Close 4103 follows. */
+    "leave": { data: Leave; result: Done };
+    /** Negotiates the PeerConnection. At most 256 KiB, and 4 may wait. See Negotiation. */
+    "pc.offer": { data: Offering; result: Answering };
+    /** A candidate of the client. Never needed: the server is ICE-lite. */
+    "pc.candidate": { data: TrickledCandidate; result: void };
+    /** Announces a track, or gives one back its m-section after `track.unpublish`. */
+    "track.publish": { data: PublishTrack; result: TrackResult };
+    /** Ends a track. `tid` or `cid`. */
+    "track.unpublish": { data: TrackSelector; result: Unpublished };
+    /** Mutes or unmutes a track. `tid` or `cid`. */
+    "track.mute": { data: MuteTrack; result: TrackResult };
+    /** Switches tracks on and off; declarative and idempotent. A rule is about a `tid`, or a `pid`, all of it or one `source`. At most 512 in one message. */
+    "sub.update": { data: UpdateSubscriptions; result: SubscriptionResults };
+    /** The tiles on the screen; the last one wins. A tile shows a `tid`, or the `source` of a `pid`. At most 512. See Views. */
+    "view.update": { data: UpdateView; result: Done };
+    /** The whole of what the client wants, after it lost its session; declarative and idempotent. The whole of each that is named; what is absent stays as it is. */
+    "sync": { data: Synchronize; result: Synchronized };
+    /** Another token (JWT) of the same user and room, before the stay ends. */
+    "auth.refresh": { data: RefreshToken; result: Refreshed };
+    /** Changes the own name and attributes. `attrs` is merged, null removes a key; 8 KiB in all. */
+    "me.update": { data: UpdateMe; result: ParticipantResult };
+    /** Changes what the room says about itself. `meta` is merged, null removes a key; 8 KiB in all. */
+    "room.update": { data: UpdateRoom; result: RoomResult };
+    /** Raises or lowers the own hand. */
+    "hand": { data: RaiseHand; result: ParticipantResult };
+    /** Shows everybody a reaction for a moment. `emoji` has at most 32 bytes. */
+    "reaction": { data: React; result: Done };
+    /** Reads the roster, a page at a time. `limit` is at most 500. */
+    "roster.page": { data: RosterQuery; result: RosterPage };
+    /** Mutes what others publish. `tid`, or `pid` and perhaps `source`, or `all: true`: microphones unless `source`, of all who do not moderate. */
+    "mod.mute": { data: ForceMute; result: TracksResult };
+    /** Asks somebody to unmute, and allows it where it was not. `tid`, or `pid` and `source`. */
+    "mod.unmuteRequest": { data: AskToUnmute; result: UnmuteRequest };
+    /** Puts somebody out of the room. */
+    "mod.kick": { data: Kick; result: Removal };
+    /** Changes what somebody may do, at once. */
+    "mod.role": { data: ChangeRole; result: RoleResult };
+    /** Locks or unlocks the room. */
+    "mod.lock": { data: LockRoom; result: RoomResult };
+    /** Ends the screen that somebody shares. */
+    "mod.stopShare": { data: StopShare; result: StoppedTracks };
+    /** Says whom everybody should see large. `pid`, or null. */
+    "mod.spotlight": { data: Spotlight; result: RoomResult };
+    /** Lets in who waits, or turns it away. */
+    "mod.admit": { data: Admit; result: Admission };
+    /** Sends a message of the application to others in the room. `payload` is any JSON of at most 15 KiB. See Messages of the application. */
+    "data.send": { data: SendData; result: DataReceipt };
+    /** Why is this not heard or seen? Nothing, or `tid`, or `pid` and `source`. See Diagnosis. */
+    "diag.get": { data: Diagnose; result: Diagnosis };
+    /** What the client found out about itself; counted and logged. */
+    "diag.report": { data: DiagnosisReport; result: void };
+  }
+  /** By type: the `data` that the server sends. */
+  interface ServerMessages {
+    /** The session is open. Carries `v` in its envelope. See Resuming. */
+    "welcome": Welcome;
+    /** The whole room in pages; replaces what the client knew. Whoever is in no page is gone. `slots`, `speakers`, `standing` and `relay` on the first page. */
+    "snapshot": Snapshot;
+    /** What changed since the revision that the client had. Apply `changed`, then `left`, which is on the last page. `slots`, `speakers`, `standing` and `relay` on the first. */
+    "delta": Delta;
+    /** Ends a replay. From here on no number is missing. */
+    "replayed": Replayed;
+    /** Who joined, changed or left. Told together after 50 ms (250 ms above 50 participants, 1 s above 250). */
+    "roster": RosterChange;
+    /** The server wants more receive sections. Please offer that many. */
+    "pc.need": SlotsNeeded;
+    /** The server wants an ICE restart or a new PeerConnection. */
+    "pc.restart": RestartNeeded;
+    /** The stay ends soon: another token is needed. 60 s before; `auth.refresh` answers it. */
+    "auth.expiring": Expiring;
+    /** A track was muted or unmuted. To everybody but the session that did it. */
+    "track.muted": TrackMuted;
+    /** What a track sends at the moment. Of video alone; lowest first. */
+    "track.layers": TrackLayers;
+    /** What a receive section carries, and why no more. One section for each event. */
+    "slots": SlotObject;
+    /** Which encodings of a track of the client anybody wants; the others may be switched off. To the publisher alone; lowest first. */
+    "demand": TrackDemand;
+    /** The dominant speaker and those who speak. Loudest first, level 0–127. */
+    "speakers": Speakers;
+    /** How a participant is connected. */
+    "conn": ConnectionChange;
+    /** Audio levels, at most ten times a second. */
+    "levels": AudioLevels;
+    /** Sign of life when nothing else is sent. After 10 s; a `seq` above the last one seen is a loss. */
+    "hb": Heartbeat;
+    /** Answers a `ping` without id. */
+    "pong": Pong;
+    /** The server closes the socket. See Close codes. */
+    "bye": Bye;
+    /** A message that cannot be answered by its id was refused. */
+    "error": OutgoingError;
+    /** The room was locked, unlocked or described anew. */
+    "room.updated": RoomUpdated;
+    /** Please go to another room. With that token, within 10 s. */
+    "room.move": RoomMove;
+    /** What the client may do has changed. To the one concerned. */
+    "me.permissions": Permissions;
+    /** A moderator muted a track of the client, or changed whether it may unmute. */
+    "mod.muted": ForceMuted;
+    /** A moderator asks the client to unmute. Stays until its next `track.mute` of that source. */
+    "mod.unmuteRequest": UnmuteRequest;
+    /** A moderator ended tracks of the client. */
+    "mod.stopped": TracksStopped;
+    /** Somebody waits to be admitted; to who may admit. */
+    "lobby.waiting": LobbyWaiting;
+    /** Somebody was admitted; to who may admit, and to the one who waited. */
+    "lobby.admitted": LobbyResolved;
+    /** Somebody was turned away; to who may admit, and to the one who waited. */
+    "lobby.denied": LobbyResolved;
+    /** Somebody who waited has gone; to who may admit. */
+    "lobby.left": LobbyResolved;
+    /** A message of the application; one that was sent unreliably is ephemeral and has no `relaySeq`. */
+    "data": RelayedData;
+    /** Somebody shows a reaction. */
+    "reaction": Reaction;
+  }
+}
+// end generated protocol

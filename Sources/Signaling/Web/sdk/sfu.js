@@ -12,11 +12,19 @@ const TICK_MS = 5_000;
 /** A page whose timer comes that late has slept. */
 const SLEPT_MS = 3 * TICK_MS;
 const WINDOW_MS = 60_000;
+/** A server that is restarted is back within moments: for so long it is dialed often enough to be found at once. */
+const EAGER_MS = 30_000;
+/** Trouble that lasts longer is said in other words. */
+const LONG_MS = 10_000;
 const MAX_IN_FLIGHT = 64;
 const MAX_QUEUE = 512;
 const MAX_RULES = 512;
 const MAX_TIMELINE = 256;
 const MAX_SEEN_DATA = 1_024;
+/** Departed participants and ended tracks of which later news is old. */
+const MAX_ENDED = 1_024;
+/** Requests that change nothing, or nothing more when they are made again. */
+const REPEATABLE = new Set(['sync', 'ping', 'view.update', 'diag.get', 'roster.page']);
 /** What a first message may have where the server says nothing else; an offer that makes it longer follows by itself. */
 const HELLO_BYTES = 16 * 1_024;
 /** How long a reloaded page waits for the one before it to be gone. */
@@ -72,7 +80,7 @@ const CLOSES = {
   4104: ['banned', 'You may not join this call.'],
   4111: ['superseded', 'Another connection of yours took over this call.'],
   4400: ['protocol', 'The server did not understand this client. Reloading the page may help.'],
-  4401: ['token_invalid', 'This server asks for an invitation (a token), and there is none or it is not valid.'],
+  4401: ['token_invalid', 'This server asks for an invitation (a token), and there is none or it is not valid. Ask for a new one.'],
   4402: ['token_expired', 'Your invitation has expired. Ask for a new one.'],
   4403: ['forbidden', 'Your invitation is for another room, or does not allow joining.'],
   4404: ['no_such_room', 'There is no such room.'],
@@ -153,7 +161,7 @@ export function afterClose(code, {
   }
   const isOutside = lostMs > windowMs;
   if (isOutside && !isVisible) return { next: 'sleep' };
-  const jitter = backoff(dials, { random, cap: isOutside ? 30_000 : 5_000 });
+  const jitter = backoff(dials, { random, cap: isOutside ? 30_000 : lostMs > EAGER_MS ? 5_000 : 1_500 });
   return { next: 'dial', delay: (bye?.afterMs ?? 0) + (bye?.spreadMs ? Math.floor(random() * bye.spreadMs) : jitter) };
 }
 
@@ -304,11 +312,12 @@ export function describe(info, isLocal = false) {
 }
 
 /** The status of a room as people should see it, out of what its two halves say. */
-export function describeStatus({ isLive, isOpen, isDialing, hasMedia, wasLive, isWaiting, isBlocked, slow }) {
+export function describeStatus({ isLive, isOpen, isDialing, hasMedia, wasLive, isWaiting, isBlocked, isOffline, isLong, slow }) {
   if (isWaiting && isOpen) return { state: 'waiting', text: 'Waiting for somebody to let you in…' };
   if (!wasLive) {
     const text = isBlocked ? 'Sound and picture can’t get through: the server’s media port may be blocked. Still trying…'
-      : isOpen ? 'Connecting sound and picture…' : isDialing ? 'Connecting…' : 'The server doesn’t answer. Trying again…';
+      : isOpen ? 'Connecting sound and picture…' : isOffline ? 'You are offline. Check your network.'
+        : isDialing ? 'Connecting…' : 'The server doesn’t answer. Trying again…';
     return { state: 'connecting', text };
   }
   if (isOpen && hasMedia) {
@@ -317,9 +326,12 @@ export function describeStatus({ isLive, isOpen, isDialing, hasMedia, wasLive, i
     if (slow === 'audio') return { state: 'degraded', what: 'audio', text: 'Your connection loses sound. The others may be hard to understand.' };
     return { state: 'live', text: 'Connected' };
   }
-  if (hasMedia) return { state: 'reconnecting', what: 'signal', text: 'Reconnecting to the server. You can go on talking.' };
-  if (isOpen) return { state: 'reconnecting', what: 'media', text: 'Reconnecting sound and picture…' };
-  return { state: 'reconnecting', what: 'both', text: 'Connection lost. Reconnecting…' };
+  if (isOffline && !isOpen) return { state: 'reconnecting', what: 'both', text: 'You are offline. The call goes on by itself when the network is back.' };
+  const [what, soon, later] = hasMedia
+    ? ['signal', 'Reconnecting to the server. You can go on talking.', 'The server doesn’t answer. You can go on talking. Still trying…']
+    : isOpen ? ['media', 'Reconnecting sound and picture…', 'Sound and picture don’t get through. Check your network. Still trying…']
+      : ['both', 'Connection lost. Reconnecting…', 'The server can’t be reached. The call goes on by itself when it is back.'];
+  return { state: 'reconnecting', what, text: isLong ? later : soon };
 }
 
 /** Packets of all voices, of the receive statistics. */
@@ -356,6 +368,18 @@ const randomId = (length = 12) => {
   return Array.from(bytes, (b) => 'abcdefghijkmnpqrstuvwxyz23456789'[b & 31]).join('');
 };
 
+const randomHex = (bytes) => Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (b) => b.toString(16).padStart(2, '0')).join('');
+
+let pageTrace = null;
+/**
+ * W3C `traceparent`s of a page: one trace as long as it lives, each time another span. Undefined where this page is not among
+ * the `share` that is traced.
+ */
+export function traceparent(share = 1) {
+  pageTrace ??= { id: randomHex(16), dice: parseInt(randomHex(4), 16) / 2 ** 32 };
+  return pageTrace.dice < share ? `00-${pageTrace.id}-${randomHex(8)}-01` : undefined;
+}
+
 /** Calls `tick` every `ms` from a worker, whose timers a hidden page does not slow down. */
 function ticker(ms, tick) {
   let interval = null;
@@ -385,21 +409,21 @@ export class Signal {
   sid = ''; epoch = ''; lastSeq = 0; rev = 0; rttMs = null; resumes = 0; lostAt = 0; lag = 0;
   #ws = null; #dials = 0; #attempt = 0; #resume = null; #welcomed = false; #renewed = false; #isResuming = false; #renew = false;
   #lastId = 0; #pending = new Map(); #queue = []; #inflight = MAX_IN_FLIGHT; #upTo = 0; #isReplaying = false; #isSnapshotDone = false; #nextEpoch = '';
-  #unacked = 0; #unackedBytes = 0; #timers = {}; #heard = 0; #pinged = 0; #ticked = 0; #dialedAt = 0; #stopTicker = null; #bye = null;
+  #traces = true; #unacked = 0; #unackedBytes = 0; #timers = {}; #heard = 0; #pinged = 0; #ticked = 0; #dialedAt = 0; #stopTicker = null; #bye = null;
 
   /**
    * `hello` makes the first message's data, with `resume` in it where there is one; `session` is told what a reloaded
-   * page needs to come back, `saved` is what it was told before the reload.
+   * page needs to come back, `saved` is what it was told before the reload; `trace` gives a `traceparent` for each hello and request.
    * @param {{url: string, hello: (resume: object|null, renew: boolean) => Promise<object>, attempts?: number, saved?: object|null,
-   *   canRenew?: boolean, visible?: () => boolean, WebSocket?: any, random?: () => number, now?: () => number,
+   *   canRenew?: boolean, visible?: () => boolean, trace?: () => string|undefined, WebSocket?: any, random?: () => number, now?: () => number,
    *   on: {welcome: Function, event: Function, state: Function, ended: Function, refused?: Function, needsUser?: Function,
    *   resumed?: Function, session?: Function, note?: Function}}} options
    */
   constructor({
-    url, hello, on, attempts = 4, saved = null, canRenew = false, visible = () => true, WebSocket = globalThis.WebSocket,
-    random = Math.random, now = () => Date.now(),
+    url, hello, on, attempts = 4, saved = null, canRenew = false, visible = () => true, trace = () => undefined,
+    WebSocket = globalThis.WebSocket, random = Math.random, now = () => Date.now(),
   }) {
-    Object.assign(this, { url, hello, on, attempts, canRenew, visible, WebSocket, random, now });
+    Object.assign(this, { url, hello, on, attempts, canRenew, visible, trace, WebSocket, random, now });
     if (!saved?.token) return;
     this.#resume = { token: saved.token, windowMs: saved.windowMs };
     this.#attempt = saved.attempt ?? 0;
@@ -458,9 +482,7 @@ export class Signal {
   async #greet(ws, mine) {
     this.#go('open');
     const attempt = ++this.#attempt;
-    const resume = this.#resume && {
-      token: this.#resume.token, attempt, lastSeq: this.lastSeq, rev: this.rev, ...(this.epoch ? { epoch: this.epoch } : {}),
-    };
+    const resume = this.#resume && { token: this.#resume.token, attempt, lastSeq: this.lastSeq };
     this.#isResuming = !!resume;
     // Before it is sent: a page that is reloaded now must not use the same number again.
     this.#tellSession();
@@ -473,8 +495,10 @@ export class Signal {
     }
     if (!mine() || this.state !== 'greeting') return;
     this.#renew = false;
-    this.#send({ type: 'hello', v: '1.0', data });
+    this.#send({ type: 'hello', v: '1.0', ...this.#traced(this.trace()), data });
   }
+
+  #traced(trace) { return trace ? { trace } : {}; }
 
   #detach(ws, code) {
     for (const name of ['dial', 'probe', 'ack']) { clearTimeout(this.#timers[name]); this.#timers[name] = undefined; }
@@ -594,8 +618,11 @@ export class Signal {
     }
   }
 
-  #sendRequest(id, { type, data }) {
-    this.#send({ id, type, ack: this.lastSeq, data });
+  #sendRequest(id, entry) {
+    const { type, data } = entry;
+    // Sent again it is the same request, and the same span.
+    if (this.#traces) entry.trace ??= this.trace();
+    this.#send({ id, type, ack: this.lastSeq, ...this.#traced(this.#traces && entry.trace), data });
     this.#acked();
   }
 
@@ -634,7 +661,11 @@ export class Signal {
     const data = envelope.data ?? {};
     if (re !== undefined) { this.#answer(envelope); return; }
     switch (type) {
-      case 'welcome': this.#welcome(data); return;
+      case 'welcome':
+        // A server that records nothing of the session names no trace: then there is none to go on with.
+        this.#traces = envelope.trace !== undefined;
+        this.#welcome(data);
+        return;
       case 'pong': if (typeof data.t === 'number') this.rttMs = Math.max(0, this.now() - data.t); return;
       // A hello is refused by `error`, and again by the close code that follows.
       case 'error': this.on.refused?.(data); return;
@@ -1348,14 +1379,18 @@ class Peer {
         for (const waiter of waiters) waiter.resolve();
       } catch (error) {
         if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
-        if (error.retryable && error.code !== 'session_lost' && failures < 5 && !this.over) {
-          await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? backoff(failures + 1)));
+        // A server that cannot now, without its media plane for instance, can later: what is published waits.
+        if (error.retryable && error.code !== 'session_lost' && !this.over) {
+          await new Promise((resolve) => setTimeout(resolve, Math.max(error.retryAfterMs ?? 0, backoff(failures + 1, { cap: 2_000 }))));
           failures += 1;
           this.#dirty = true;
           this.#waiters.unshift(...waiters);
           continue;
         }
-        for (const waiter of waiters) waiter.reject(error);
+        // The server has answered, and what it said is lost: nothing can be built on this connection any more.
+        const isUnknown = error.code === 'already_applied' && !this.over;
+        for (const waiter of waiters) waiter.reject(isUnknown ? replaced() : error);
+        if (isUnknown) { this.room._newPeer(); break; }
         const refused = this.room._pendingPublications();
         if (this.over || !refused.length) continue;
         for (const publication of refused) await this.room._refusePublication(publication, error);
@@ -1406,6 +1441,8 @@ class Peer {
     const named = new Map((answer.tracks ?? []).map((track) => [track.cid, track]));
     for (const publication of sending) {
       const object = named.get(publication.cid);
+      // Ended meanwhile, by us or by the server: an answer does not bring it back.
+      if (room.publications.get(publication.cid) !== publication) continue;
       if (!object?.tid) {
         if (publication.pending) await room._refusePublication(publication, new RequestError('unsupported', 'The server did not take this track.'));
         continue;
@@ -1734,7 +1771,7 @@ export class Room extends EventTarget {
   #stats = null; #statsAt = 0; #statsWork = null; #unlisten = []; #queues = new Set(); #iceFailed = false; #wasLive = false;
   #saved = null; #session = null; #savedCids = {}; #epoch = ''; #outcome = ''; #settle = { ms: 0, timer: null, pids: new Set() };
   #wants = { hand: false, me: {} }; #confirming = new Map(); #seenData = new Set(); #networkChanged = false; #troubleAt = 0;
-  #slow = ''; #heardAudio = null; #gaps = 0; #lostRelay = 0;
+  #slow = ''; #heardAudio = null; #gaps = 0; #lostRelay = 0; #ended = new Map(); #syncing = null;
 
   constructor(options, did) {
     super();
@@ -1797,6 +1834,7 @@ export class Room extends EventTarget {
       this.#signal = new Signal({
         url: this.url, attempts: options.attempts ?? 4, canRenew: !!options.getToken, saved: this.#saved,
         visible: () => !browser || !document.hidden, WebSocket: options.WebSocket ?? globalThis.WebSocket,
+        trace: typeof options.trace === 'function' ? options.trace : () => traceparent(options.trace),
         hello: (resume, renew) => this.#hello(resume, renew),
         on: {
           welcome: (data, how) => this.#welcome(data, how),
@@ -1807,7 +1845,7 @@ export class Room extends EventTarget {
           resumed: (how) => this.#resumed(how),
           session: (session) => { this.#session = session; this.#save(); },
           note: (what, detail) => this._note(what, detail),
-          ended: (ended) => this.#ended(ended),
+          ended: (ended) => this.#end(ended),
         },
       });
       options.signal?.addEventListener('abort', () => {
@@ -1822,12 +1860,11 @@ export class Room extends EventTarget {
 
   async #hello(resume, renew) {
     const { options } = this;
-    const about = {
-      device: { did: this.did, kind: 'web' }, caps: ['batch'],
-      client: { sdk: `js/${VERSION}`, ver: VERSION, ...(browser ? { ua: navigator.userAgent.slice(0, 200), net: navigator.connection?.effectiveType } : {}) },
-    };
+    const caps = ['batch'];
+    const device = { did: this.did, kind: 'web' };
     if (resume) {
-      const hello = { resume, ...about, ...(renew ? { token: await this.#newToken() } : {}) };
+      // The session's token says who we are; a new one beside it may have to make a new session.
+      const hello = { resume, caps, ...(renew ? { token: await this.#newToken(), device } : {}) };
       const pc = await this.#restartOffer();
       if (!pc) return hello;
       const whole = { ...hello, pc };
@@ -1836,9 +1873,10 @@ export class Room extends EventTarget {
       await this.#peer.dismount();
       return hello;
     }
+    const client = { sdk: 'js', ver: VERSION, ...(browser ? { ua: navigator.userAgent.slice(0, 200), net: navigator.connection?.effectiveType } : {}) };
     const token = renew || !options.token ? await this.#newToken() : options.token;
-    if (token) return { token, ...about };
-    return { user: { uid: options.user?.uid ?? this.did, name: options.user?.name }, ...about };
+    const who = token ? { token } : { user: { uid: options.user?.uid ?? this.did, name: options.user?.name } };
+    return { ...who, device, caps, client };
   }
 
   async #newToken() {
@@ -1892,6 +1930,11 @@ export class Room extends EventTarget {
     const probe = () => this._probe();
     const moved = () => { this.#networkChanged = true; this._note('network', { online: navigator.onLine }); probe(); };
     listen(window, 'online', moved);
+    listen(window, 'offline', () => {
+      this._note('network', { online: false });
+      if (this.#signal.open) probe();
+      this.#updateStatus();
+    });
     listen(navigator.connection, 'change', moved);
     listen(window, 'pageshow', probe);
     listen(document, 'resume', probe);
@@ -1908,16 +1951,15 @@ export class Room extends EventTarget {
 
   /**
    * Nobody can tell a reload from the end of a page. A media connection that was up is closed in order: the server sees that, waits a
-   * few seconds for the page to come back, and then the participant has left. Without one we leave at once.
+   * few seconds for the page to come back, and then the participant has left. Without one we leave at once, and come back all the same.
    */
   #pageCloses() {
-    if (!this.#session || !this.#peer?.connected || !this.#signal.open || storage.get(sessionKey(this.did)) === null) {
-      this.leave('pagehide');
-      return;
-    }
+    if (!this.#session || storage.get(sessionKey(this.did)) === null) { this.leave('pagehide'); return; }
     this.#save();
+    if (!this.#peer?.connected) this.#signal.notify('leave', { reason: 'pagehide' });
+    // Some browsers have closed the socket by now; what is saved does not depend on it.
     this.#signal.suspend();
-    this.#peer.close();
+    this.#peer?.close();
   }
 
   /** A window that moves to another screen has as many CSS pixels as before, and other pixels. */
@@ -1934,7 +1976,7 @@ export class Room extends EventTarget {
     if (this.status.state !== 'ended') this.#signal.leave(reason);
   }
 
-  #ended(how) {
+  #end(how) {
     const ended = this.waiting && how.code === 4100 ? { ...how, reason: 'denied', text: 'You were not let in.' } : how;
     for (const off of this.#unlisten.splice(0)) off();
     clearTimeout(this.#view.timer);
@@ -1972,7 +2014,8 @@ export class Room extends EventTarget {
     }
     const status = describeStatus({
       isLive: state === 'live', isOpen: open, isDialing: state !== 'waiting', hasMedia: media, wasLive: this.#wasLive,
-      isWaiting: this.waiting, isBlocked: this.#iceFailed, slow: this.#slow,
+      isWaiting: this.waiting, isBlocked: this.#iceFailed, slow: this.#slow, isOffline: browser && navigator.onLine === false,
+      isLong: this.#troubleAt > 0 && Date.now() - this.#troubleAt >= LONG_MS,
     });
     // Trouble has one beginning, however it changes.
     this.#troubleAt = ['reconnecting', 'syncing'].includes(status.state) ? this.#troubleAt || this.#signal.lostAt || Date.now() : 0;
@@ -2021,6 +2064,7 @@ export class Room extends EventTarget {
   /** Numbers of another epoch cannot be compared. */
   #forgetRevisions(epoch) {
     this.#epoch = epoch;
+    this.#ended.clear();
     for (const one of [this.me, ...this.participants.values()]) {
       one.rev = 0;
       for (const publication of one.publications.values()) publication.rev = 0;
@@ -2038,15 +2082,49 @@ export class Room extends EventTarget {
     };
   }
 
+  /** Tells the server `desired`; what it answers counts by its revisions. Resolves with the cids that need an offer. */
+  async #sync(options) {
+    const { name, attrs, ...rest } = this.desired;
+    // To the server a list of attributes is the whole of them.
+    const all = attrs && Object.fromEntries(Object.entries({ ...this.me.attrs, ...attrs }).filter(([, value]) => value !== null));
+    const desired = { ...rest, ...(all ? { attrs: all } : {}) };
+    const { tracks = [], missing = [] } = await this.request('sync', { desired }, options);
+    for (const object of tracks) {
+      const mine = this.publications.get(object.cid);
+      if (!mine || object.rev < mine.rev) continue;
+      mine._apply(object);
+      // A moderator has muted it meanwhile, for good.
+      if (object.muted && object.locked && !mine.muted) this._quietly(mine.setMuted(true));
+    }
+    if (missing.length) this._note('media', { about: 'to be offered', cids: missing });
+    return missing;
+  }
+
   async #declare() {
     try {
-      const { tracks = [], missing = [] } = await this.#signal.request('sync', { desired: this.desired }, { isFirst: true });
-      for (const object of tracks) this.publications.get(object.cid)?._apply(object);
-      if (missing.length) this._note('media', { about: 'to be offered', cids: missing });
+      await this.#sync({ isFirst: true });
     } catch (error) {
       if (error.code !== 'session_lost') this._warn(error);
     }
     this.#signal.declared();
+  }
+
+  /**
+   * What a request was answered is lost, though not what it did. What only asks is asked again, and what the server knows by
+   * its name is said again; for the rest everything wanted is declared, and the answer is empty. Several share a declaration.
+   */
+  async #applied(type, data, options) {
+    this._note('applied', { type });
+    if (REPEATABLE.has(type) || (type === 'data.send' && data.mid !== undefined)) return this.#signal.request(type, data, options);
+    this.#syncing ??= this.#sync({ isFirst: true }).then(async (missing) => {
+      const { hand } = this.#wants;
+      if (hand !== this.me.hand) this.me.handAt = hand ? Date.now() : null;
+      this._emit('updated', { participant: this.me });
+      const peer = this.#peer;
+      if (missing.length && peer && !peer.isNew) this._quietly(peer.negotiate());
+    }).finally(() => { this.#syncing = null; });
+    await this.#syncing;
+    return {};
   }
 
   /** What a session that the server made anew does not know yet. */
@@ -2145,7 +2223,15 @@ export class Room extends EventTarget {
     this._emit('pending', { key, isPending });
   }
 
-  request(type, data, options) { return this.#signal.request(type, data, options); }
+  async request(type, data, options) {
+    try {
+      return await this.#signal.request(type, data, options);
+    } catch (error) {
+      // Of an offer there is nothing to be declared: who made it makes another connection.
+      if (error.code !== 'already_applied' || type === 'pc.offer') throw error;
+      return this.#applied(type, data, options);
+    }
+  }
 
   // Events of the protocol.
 
@@ -2202,7 +2288,7 @@ export class Room extends EventTarget {
   #snapshot(data) {
     if ((data.page ?? 1) === 1) this.#seen = new Set();
     for (const object of data.participants ?? []) this.#upsert(object);
-    this.#ownState(data);
+    this.#ownState((data.page ?? 1) === 1 ? { ...data, speakers: data.speakers ?? {} } : data);
     if ((data.page ?? 1) < (data.of ?? 1)) return;
     const missing = [...this.participants.keys()].filter((pid) => !this.#seen?.has(pid));
     this.#seen = null;
@@ -2220,7 +2306,10 @@ export class Room extends EventTarget {
   #ownState({ slots, speakers, standing, relay }) {
     if (slots) this.#setSlots(slots);
     if (speakers) this.#speakers(speakers);
-    if (relay?.lost > 0) { this.#lostRelay += relay.lost; this._emit('dataLost', { lost: relay.lost }); }
+    if (relay?.lost > 0 || relay?.unknown) {
+      this.#lostRelay += relay.lost;
+      this._emit('dataLost', { lost: relay.lost, isUnknown: relay.unknown === true });
+    }
     if (!standing) return;
     this.#roomObject(standing.room ?? {});
     if (standing.me) this.#permit(standing.me);
@@ -2250,12 +2339,25 @@ export class Room extends EventTarget {
   #roster({ joined = [], updated = [], left = [] }) {
     for (const object of [...joined, ...updated]) this.#upsert(object);
     for (const one of left) {
-      const known = this.participants.get(one.pid ?? one);
-      if (known && !(one.rev < known.rev)) this.#remove(known.pid, one.reason);
+      const pid = one.pid ?? one;
+      const known = this.participants.get(pid);
+      if (one.rev < known?.rev) continue;
+      this.#bury(pid, one.rev);
+      if (known) this.#remove(pid, one.reason);
     }
   }
 
+  /** Whatever is said of it with no higher revision is old news. */
+  #bury(id, rev) {
+    if (rev === undefined || rev < this.#ended.get(id)) return;
+    this.#ended.delete(id);
+    this.#ended.set(id, rev);
+    if (this.#ended.size > MAX_ENDED) this.#ended.delete(this.#ended.keys().next().value);
+  }
+  #isOver(id, rev) { return this.#ended.has(id) && rev !== undefined && rev <= this.#ended.get(id); }
+
   #upsert(object) {
+    if (this.#isOver(object.pid, object.rev)) return;
     // Also those who come while the pages of a snapshot do.
     this.#seen?.add(object.pid);
     this.#settle.pids.delete(object.pid);
@@ -2278,7 +2380,7 @@ export class Room extends EventTarget {
     participant.handAt = object.hand ?? null;
     this.participants.set(participant.pid, participant);
     this._emit(isNew ? 'joined' : 'updated', { participant });
-    if (object.tracks) this.#tracks(participant, object.tracks);
+    if (object.tracks) this.#tracks(participant, object.tracks.filter((one) => !this.#isOver(one.tid, one.rev ?? object.rev)), object.rev);
   }
 
   #upsertMe(object) {
@@ -2293,9 +2395,9 @@ export class Room extends EventTarget {
     this._emit('updated', { participant: this.me });
   }
 
-  #tracks(participant, objects) {
+  #tracks(participant, objects, rev) {
     const keep = new Set(objects.map((object) => object.tid));
-    for (const [tid, publication] of participant.publications) if (!keep.has(tid)) this.#removePublication(publication);
+    for (const [tid, publication] of participant.publications) if (!keep.has(tid)) this.#removePublication(publication, rev);
     for (const object of objects) {
       let publication = participant.publications.get(object.tid);
       const isNew = !publication;
@@ -2330,7 +2432,9 @@ export class Room extends EventTarget {
     this._refreshTiles();
   }
 
-  #removePublication(publication) {
+  /** `rev`: of the news that it has ended. */
+  #removePublication(publication, rev) {
+    this.#bury(publication.tid, Math.max(publication.rev, rev ?? 0));
     publication.participant.publications.delete(publication.tid);
     this.#byTid.delete(publication.tid);
     this._emit('unpublished', { publication, participant: publication.participant });
@@ -2376,7 +2480,7 @@ export class Room extends EventTarget {
     const own = this.#ownByTid(tid);
     if (own) own.applyDemand(layers);
     // It may come while the answer that names the track is still being applied.
-    else if (this.#demands.size < 64) this.#demands.set(tid, layers);
+    else if (!this.#ended.has(tid) && this.#demands.size < 64) this.#demands.set(tid, layers);
   }
 
   async #refreshToken(inMs) {
@@ -2412,6 +2516,7 @@ export class Room extends EventTarget {
   #endOwn(tid, by) {
     const own = this.#ownByTid(tid);
     if (!own) return;
+    this.#bury(tid, own.rev);
     const { transceiver } = own;
     this.#forgetPublication(own);
     own.refuse(new RequestError('forbidden', 'It may not be published any more.'));
@@ -2517,8 +2622,8 @@ export class Room extends EventTarget {
     if (participant) this.#upsert(participant);
   }
   async stopShare(target) {
-    const { tids = [] } = await this.request('mod.stopShare', { pid: target.pid ?? target });
-    for (const tid of tids) { const known = this.#byTid.get(tid); if (known) this.#removePublication(known); }
+    const { tids = [], rev } = await this.request('mod.stopShare', { pid: target.pid ?? target });
+    for (const tid of tids) { const known = this.#byTid.get(tid); if (known) this.#removePublication(known, rev); }
     this._slotsChanged();
   }
   /** Shows a participant large to everybody; null: nobody. */
@@ -2567,8 +2672,9 @@ export class Room extends EventTarget {
     return found;
   }
 
-  /** Every five seconds: whether what works works well. */
+  /** Every five seconds: whether what works works well, and what has been broken for long. */
   async #quality() {
+    if (this.#troubleAt) this.#updateStatus();
     if (!['live', 'degraded'].includes(this.status.state)) { this.#heardAudio = null; return; }
     const { receive } = await this.stats().catch(() => ({ receive: new Map() }));
     const before = this.#heardAudio;

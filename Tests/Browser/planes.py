@@ -5,10 +5,13 @@ It knows command lines, logs and /readyz, and nothing of rooms or media.
 
 import json
 import os
+import queue
 import re
 import signal
+import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -116,6 +119,23 @@ class Planes:
                 return error.code, body
         except OSError:
             return None, ""
+
+    def heard_of(self, timeout=20):
+        """When somebody listens on the HTTP port, seconds since 1970; call it before the gateway is started."""
+        heard = queue.Queue()
+
+        def knock():
+            deadline = time.monotonic() + timeout
+            while time.monotonic() < deadline:
+                try:
+                    with socket.create_connection((self.addresses[0], self.http_port), timeout=1):
+                        heard.put(time.time())
+                        return
+                except OSError:
+                    time.sleep(0.005)
+            heard.put(None)
+        threading.Thread(target=knock, daemon=True).start()
+        return heard
 
     def wait_until_ready(self):
         eventually(lambda: self.readiness()[0] == 200, what=f"readiness, now {self.readiness()}")
