@@ -238,13 +238,13 @@ def connector(host, port, tls=None):
     return connect
 
 
-async def join_all(members, at_once=100):
+async def join_all(members, at_once=100, timeout=60):
     """So many at a time, as a machine with one page for each of them could not do better."""
     gate = asyncio.Semaphore(at_once)
 
     async def one(member):
         async with gate:
-            await member.join()
+            await member.join(timeout)
     await asyncio.gather(*(one(member) for member in members))
 
 

@@ -28,7 +28,8 @@ ended = threading.Event()
 
 def say(*words):
     try:
-        print(*words, flush=True)
+        # One write, so that the threads' lines do not mix.
+        os.write(1, (" ".join(map(str, words)) + "\n").encode())
     except OSError:
         # Whoever listened has gone.
         os._exit(0)

@@ -54,7 +54,7 @@ class Crowd:
         offer = OFFER.read_text() if order.get("offer") else None
         self.members = [Receiver(room, user, self.connect, offer) for room, user in order["members"]]
         started = time.perf_counter()
-        await join_all(self.members, order.get("atOnce", 50))
+        await join_all(self.members, order.get("atOnce", 50), timeout=300)
         asyncio.ensure_future(acknowledge_always(self.members))
         return {"seconds": time.perf_counter() - started}
 
@@ -64,7 +64,7 @@ class Crowd:
         tries = 0
         while True:
             try:
-                await member.join(timeout=60)
+                await member.join(timeout=300)
                 break
             except (OSError, ConnectionError):
                 tries += 1
