@@ -4,6 +4,8 @@ import { beforeEach, test } from 'node:test';
 import { Signal } from '../../Sources/Signaling/Web/sdk/sfu.js';
 import { FakeSocket, settle, snapshot, welcome } from './fakes.mjs';
 
+FakeSocket.isChecked = false;
+
 beforeEach(() => { FakeSocket.all = []; });
 
 function machine(t, more = {}) {

@@ -192,6 +192,9 @@ private struct ContractComparison {
         let now = resolve(schemas.new, new)
         if let values = was["enum"]?.elements, let others = now["enum"]?.elements {
             let isOpen = was["x-open"]?.isTrue == true
+            if !isOpen, position == .event, now["x-open"]?.isTrue == true {
+                breaking(place, "may grow now, and clients were not told to expect unknown values")
+            }
             return compare(values: values, others, isOpen: isOpen, position, place)
         }
         guard compareKinds(was, now, position, place) else { return }

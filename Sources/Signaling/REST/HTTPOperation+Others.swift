@@ -117,6 +117,7 @@ extension HTTPOperation {
                 ],
                 answers: serverFailures().merging([
                     200: Answer(text: "Events, perhaps none.", body: .json(EventPage.self)),
+                    404: .problem("This server keeps no log."),
                     409: .problem("The log cannot be read at the moment.", headers: retryAfter),
                     503: .problem("Too many requests wait.", headers: retryAfter),
                 ]) { $1 }
@@ -189,6 +190,7 @@ extension HTTPOperation {
                 101: Answer(text: "It is a WebSocket now.", headers: ["Sec-WebSocket-Protocol"]),
                 400: .problem("The handshake, the name or the subprotocol is wrong."),
                 403: .problem("Pages of this origin may not open sockets here."),
+                408: .problem("The request took too long to arrive."),
                 426: .problem("No upgrade was asked for, or not first.", headers: ["Upgrade"]),
                 503: .problem("The server is restarting.", headers: retryAfter),
             ]
@@ -205,11 +207,17 @@ extension HTTPOperation {
             400: .problem("Body, name or offer cannot be read or accepted."),
             401: .problem("The token is missing, wrong or expired.", headers: ["WWW-Authenticate"]),
             403: .problem("Another user, another room or no grant."),
+            404: .problem("The session ended before it was answered."),
+            409: .problem(
+                "The media plane did not answer in time, or answers a newer offer.",
+                headers: retryAfter
+            ),
             413: .problem("The offer is too large."),
             415: .problem("The body is no application/sdp.", headers: ["Accept-Post"]),
             422: .problem(wrong),
             423: .problem("The room is locked, or the user would have to wait to be admitted."),
             429: .problem("Too many requests.", headers: retryAfter),
+            500: failed,
             503: .problem("Full or restarting.", headers: retryAfter),
         ]
     }
@@ -253,7 +261,10 @@ extension HTTPOperation {
     }
 
     private static var whep: [HTTPOperation] {
-        let absent = Answer.problem("The participant does not publish now.", headers: retryAfter)
+        let absent = Answer.problem(
+            "The participant does not publish now, or the media plane did not answer in time.",
+            headers: retryAfter
+        )
         let (participant, room) = ("/whep/{room}/{participant}", "/whep/{room}")
         return [
             HTTPOperation(
@@ -296,7 +307,9 @@ extension HTTPOperation {
             401: .problem("The token is missing or wrong.", headers: ["WWW-Authenticate"]),
             403: .problem("The session belongs to somebody else."),
             404: .problem("There is no such session."),
+            409: .problem("The media plane did not answer in time.", headers: retryAfter),
             429: .problem("Too many requests.", headers: retryAfter),
+            500: failed,
             503: .problem("The server is restarting.", headers: retryAfter),
         ]
         return [
@@ -326,6 +339,7 @@ extension HTTPOperation {
                     412: .problem("`If-Match` names another ICE session."),
                     413: .problem("The fragment is too large."),
                     415: .problem("The body is no fragment.", headers: ["Accept-Patch"]),
+                    422: .problem("This session cannot do that."),
                     428: .problem("`If-Match` is missing."),
                 ]) { $1 }
             ),

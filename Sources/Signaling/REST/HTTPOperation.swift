@@ -51,6 +51,7 @@ struct HTTPOperation: Sendable {
     }
 
     static let retryAfter = ["Retry-After"]
+    static let failed = Answer.problem("The server failed.")
 
     /// Of every operation that a chat server may ask for.
     static func serverFailures() -> [Int: Answer] {
@@ -59,6 +60,7 @@ struct HTTPOperation: Sendable {
             401: .problem("The token is missing, wrong or expired.", headers: ["WWW-Authenticate"]),
             403: .problem("The token's scope or room does not allow it."),
             429: .problem("Too many requests.", headers: retryAfter),
+            500: failed,
         ]
     }
 }

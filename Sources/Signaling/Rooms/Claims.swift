@@ -2,7 +2,7 @@
 import RTP
 import Seam
 
-public enum Role: String, Codable, Sendable, CaseIterable {
+public enum Role: String, Codable, Sendable, CaseIterable, OpenEnumeration {
     case viewer, speaker, moderator, recorder, agent
 }
 

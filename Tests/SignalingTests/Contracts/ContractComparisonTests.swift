@@ -148,6 +148,9 @@ import Testing
         )
         let grown: JSONValue = ["type": "string", "enum": ["x", "y", "z"], "x-open": true]
         #expect(changes { $0.types["Reason"] = grown } == ["+ server did data.reason"])
+        let opened: JSONValue = ["type": "string", "enum": ["a", "b"], "x-open": true]
+        #expect(changes { $0.types["Kind"] = opened } == ["! server did data.kind"])
+        #expect(changes { $0.types["Reason"] = ["type": "string", "enum": ["x", "y"]] } == [])
     }
 
     @Test func textsAndValues() {

@@ -17,7 +17,8 @@ enum HTTPContract {
     }
 
     private static let document: Document? = {
-        guard let text = try? ContractFiles.read("docs/openapi.json"), let json = try? JSONReader.read(text) else {
+        guard let text = try? ContractFiles.read("docs/openapi.json"), let json = try? JSONReader.read(text)
+        else {
             return nil
         }
         let operations = (json["paths"]?.members ?? [:]).flatMap { path, methods in
@@ -42,25 +43,33 @@ enum HTTPContract {
         path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
     }
 
-    /// nil: as documented, or not documented at all.
-    static func fault(method: String, target: String, status: Int, type: String?, body: String) -> String? {
+    /// nil: as documented, or not documented at all. `body`: nil where it is an invention of the test's.
+    static func fault(method: String, target: String, status: Int, type: String?, body: String?) -> String? {
         guard let document else { return "docs/openapi.json cannot be read" }
         let path = segments(String(target.prefix { $0 != "?" }))
         let verb = method == "HEAD" ? "GET" : method
-        let known = document.operations.filter { [method, verb].contains($0.method) && matches($0.path, path) }
+        let known = document.operations.filter {
+            [method, verb].contains($0.method) && matches($0.path, path)
+        }
         // Of "/v1/rooms/{room}" and a path that stands for itself the latter is meant.
         guard let operation = known.min(by: { wildcards($0) < wildcards($1) }) else { return nil }
         guard let response = operation.responses["\(status)"] else {
             return "\(method) \(target) answered \(status), which is not documented"
         }
-        guard method != "HEAD", !body.isEmpty, let type = type?.split(separator: ";").first.map(String.init) else {
+        guard method != "HEAD", body?.isEmpty != true,
+            let type = type?.split(separator: ";").first.map(String.init)
+        else {
             return nil
         }
         guard let content = response["content"]?[type] else {
             return "\(method) \(target) answered \(status) with \(type), which is not documented"
         }
-        guard type.hasSuffix("json"), let schema = content["schema"]?["$ref"]?.text else { return nil }
-        guard let value = try? JSONReader.read(body) else { return "\(method) \(target) answered what is no JSON" }
+        guard let body, type.hasSuffix("json"), let schema = content["schema"]?["$ref"]?.text else {
+            return nil
+        }
+        guard let value = try? JSONReader.read(body) else {
+            return "\(method) \(target) answered what is no JSON"
+        }
         let name = Contract.name(local(schema))
         return document.schemas.fault(value, as: name, isClosed: true).map { "\(method) \(target): \($0)" }
     }

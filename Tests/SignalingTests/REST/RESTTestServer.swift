@@ -136,6 +136,14 @@ struct RESTTestServer: Sendable {
         let client = try await RawClient.connect(address)
         defer { client.close() }
         let response = try await client.request(method, path, all, body: body)
+        let fault = HTTPContract.fault(
+            method: method,
+            target: path,
+            status: response.status,
+            type: response.headers["content-type"],
+            body: response.body
+        )
+        #expect(fault == nil)
         let json = try? JSONSerialization.jsonObject(with: Data(response.body.utf8)) as? [String: Any]
         return Answer(
             status: response.status,
