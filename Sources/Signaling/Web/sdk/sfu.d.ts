@@ -1110,7 +1110,7 @@ export declare namespace Protocol {
    * `new`: The server has forgotten the PeerConnection: a new one, with another `gen`.
    */
   type RestartNeededMode = "ice" | "new";
-  type Role = "viewer" | "speaker" | "moderator" | "recorder" | "agent";
+  type Role = "viewer" | "speaker" | "moderator" | "recorder" | "agent" | (string & {});
   interface RoleResult {
     /** Absent where nobody sees the participant. */
     participant?: ParticipantObject;
