@@ -22,15 +22,16 @@ struct EventBody: Sendable, Equatable {
 
     /// nil where the payload cannot be written as JSON, that is, holds a number that is not finite.
     ///
-    /// `trace`: `traceparent` of what caused it.
+    /// `trace`: `traceparent` of what caused it. `lists`: what the payload leaves empty.
     init?(
         _ type: ServerMessage,
         revision: UInt64? = nil,
         timestamp: UInt64? = nil,
         trace: String? = nil,
-        _ payload: some Encodable
+        _ payload: some Encodable,
+        filling lists: [Filling] = []
     ) {
-        guard let data = OutboundText.json(payload) else { return nil }
+        guard let data = OutboundText.json(payload, filling: lists) else { return nil }
         var tail = ByteBufferAllocator().buffer(capacity: data.readableBytes + 144)
         if let revision { tail.writeString("\"rev\":\(revision),") }
         tail.writeString("\"type\":\"\(type.rawValue)\"")

@@ -153,11 +153,12 @@ extension Gateway {
         let fanOut = startFanOut(.roster, cause: room.cause.take(at: batch.revision), at: now)
         var receivers = 0
         defer { endFanOut(fanOut, receivers: receivers, at: now) }
-        let shared = change.bodies(revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
+        // Those who joined together know part of it each: what is left for them is put together, not written anew.
+        let shared = SharedRoster(change, revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
         for member in room.members.values where member.hears {
             let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
             let isMeant = batch.updated[member.id] == false
-            var bodies = shared
+            var bodies = shared.bodies
             if knowsOwn || isMeant || member.snapshotRevision >= change.oldestRevision {
                 var rest = change.without(
                     knownThrough: member.snapshotRevision,
@@ -169,9 +170,7 @@ extension Gateway {
                 {
                     rest.updated[index] = own.object(for: member.id)
                 }
-                bodies =
-                    rest.isEmpty
-                    ? [] : rest.bodies(revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
+                bodies = shared.bodies(of: rest, own: isMeant ? member.id : nil)
             }
             for body in bodies { member.session.queue(critical: body, at: now) }
             if !bodies.isEmpty {
@@ -195,15 +194,16 @@ extension Gateway {
         let revision = room.state.revision
         let pages = Pages.make(
             .snapshot,
-            participants: member.isWaiting ? [] : room.state.visible.map { $0.object(for: member.id) },
+            participants: member.isWaiting ? [] : texts(of: room.state.visible, for: member),
+            in: "participants",
             revision: revision,
             timestamp: wallClock()
-        ) { page, of, participants in
+        ) { page, of in
             Snapshot(
                 page: page,
                 of: of,
                 rev: revision,
-                participants: participants,
+                participants: [],
                 slots: page == 1 ? slots : nil,
                 speakers: page == 1 ? speakers : nil,
                 standing: page == 1 ? standing : nil,
@@ -231,16 +231,17 @@ extension Gateway {
         member.snapshotRevision = newest
         let pages = Pages.make(
             .delta,
-            participants: changes.changed.map { $0.object(for: member.id) },
+            participants: texts(of: changes.changed, for: member),
+            in: "changed",
             revision: newest,
             timestamp: wallClock()
-        ) { page, of, participants in
+        ) { page, of in
             Delta(
                 page: page,
                 of: of,
                 fromRev: revision,
                 rev: newest,
-                changed: participants,
+                changed: [],
                 left: page == of ? left : [],
                 slots: page == 1 ? slots : nil,
                 speakers: page == 1 ? room.speakers : nil,
@@ -249,6 +250,12 @@ extension Gateway {
             )
         }
         queue(pages, missed?.messages ?? [], to: member, at: now)
+    }
+
+    private func texts(of participants: [Participant], for member: Member) -> [ByteBuffer] {
+        let room = member.room
+        room.people.forget(allBut: room.state.participants)
+        return room.people.texts(of: participants, for: member.id)
     }
 
     private func slots(of member: Member) -> [SlotObject] {
@@ -271,27 +278,39 @@ enum Pages {
     /// A track or participant takes well below a kilobyte unless its names are as long as they may be.
     static let participantsPerPage = 100
 
-    /// - Parameter page: makes one of the pages from its number, how many there are, and its participants.
+    /// - Parameters:
+    ///   - participants: as JSON.
+    ///   - field: where they go.
+    ///   - page: makes one of the pages, with that list empty, from its number and how many there are.
     static func make(
         _ type: ServerMessage,
-        participants: [ParticipantObject],
+        participants: [ByteBuffer],
+        in field: String,
         revision: UInt64,
         timestamp: UInt64,
         perPage: Int = participantsPerPage,
-        page: (Int, Int, [ParticipantObject]) -> some Encodable
+        page: (Int, Int) -> some Encodable
     ) -> [EventBody] {
         let count = max(1, (participants.count + perPage - 1) / perPage)
         var pages: [EventBody] = []
         for index in 0..<count {
             let part = Array(participants.dropFirst(index * perPage).prefix(perPage))
-            let content = page(index + 1, count, part)
-            guard let body = EventBody(type, revision: revision, timestamp: timestamp, content) else {
-                continue
-            }
+            let lists = [Filling(field: field, elements: part)]
+            let content = page(index + 1, count)
+            guard
+                let body = EventBody(
+                    type,
+                    revision: revision,
+                    timestamp: timestamp,
+                    content,
+                    filling: lists
+                )
+            else { continue }
             guard body.count <= Limits.Signaling.serverMessageBytes || perPage == 1 else {
                 return make(
                     type,
                     participants: participants,
+                    in: field,
                     revision: revision,
                     timestamp: timestamp,
                     perPage: max(1, perPage / 4),
@@ -317,37 +336,6 @@ extension RosterChange {
 
     var isEmpty: Bool { joined.isEmpty && updated.isEmpty && left.isEmpty }
     var oldestRevision: UInt64 { (joined.map(\.rev) + updated.map(\.rev) + left.map(\.rev)).min() ?? .max }
-
-    /// One event, or several where one would be too large.
-    func bodies(revision: UInt64, timestamp: UInt64, trace: String? = nil) -> [EventBody] {
-        guard
-            let whole = EventBody(.roster, revision: revision, timestamp: timestamp, trace: trace, self)
-        else {
-            return []
-        }
-        let count = joined.count + updated.count + left.count
-        guard whole.count > Limits.Signaling.serverMessageBytes, count > 1 else { return [whole] }
-        func half<Element>(_ list: [Element], _ isFirst: Bool) -> [Element] {
-            isFirst ? Array(list.prefix((list.count + 1) / 2)) : Array(list.dropFirst((list.count + 1) / 2))
-        }
-        let halves = [true, false].map { isFirst in
-            RosterChange(
-                joined: half(joined, isFirst),
-                updated: half(updated, isFirst),
-                left: half(left, isFirst)
-            )
-        }
-        // Three lists of one element each have an empty second half.
-        guard halves.allSatisfy({ !$0.isEmpty }) else {
-            return [
-                RosterChange(joined: joined, updated: [], left: []),
-                RosterChange(joined: [], updated: updated, left: []),
-                RosterChange(joined: [], updated: [], left: left),
-            ].filter { !$0.isEmpty }
-                .flatMap { $0.bodies(revision: revision, timestamp: timestamp, trace: trace) }
-        }
-        return halves.flatMap { $0.bodies(revision: revision, timestamp: timestamp, trace: trace) }
-    }
 
     /// What a member does not know yet from its snapshot or from the response to its own request.
     func without(knownThrough revision: UInt64, own: ParticipantID?) -> RosterChange {

@@ -191,6 +191,7 @@ final class Room {
     var levelsSentAt: Instant?
     var waitingLevels: AudioLevels?
     var relay = RelayLog()
+    var people = EncodedPeople()
     /// Users that were admitted, or came without waiting: they need not wait again.
     var admitted: Set<UserID> = []
     /// Sessions that were put out of it, oldest first.

@@ -34,15 +34,19 @@ import Testing
     @Test(arguments: [(0, 0), (1, 0), (100, 0), (101, 0), (1000, 0), (300, 8000), (3, 300_000)])
     func snapshotsArePaged(_ count: Int, _ bytes: Int) throws {
         let all = participants(count, attribute: bytes)
-        let pages = try Pages.make(.snapshot, participants: all, revision: 9, timestamp: 1) {
-            page,
-            of,
-            part in
+        let texts = all.compactMap { OutboundText.json($0) }
+        let pages = try Pages.make(
+            .snapshot,
+            participants: texts,
+            in: "participants",
+            revision: 9,
+            timestamp: 1
+        ) { page, of in
             Snapshot(
                 page: page,
                 of: of,
                 rev: 9,
-                participants: part,
+                participants: [],
                 slots: page == 1 ? [] : nil,
                 speakers: nil
             )
@@ -67,7 +71,7 @@ import Testing
             updated: all,
             left: all.map { .init(pid: $0.pid, reason: .left, rev: $0.rev) }
         )
-        let parts = try change.bodies(revision: 1, timestamp: 1).map { body in
+        let parts = try SharedRoster(change, revision: 1, timestamp: 1).bodies.map { body in
             #expect(
                 body.count <= Limits.Signaling.serverMessageBytes
                     || bytes > Limits.Signaling.serverMessageBytes

@@ -1,0 +1,129 @@
+import Foundation
+import NIOCore
+import RTP
+import Seam
+import Testing
+
+@testable import Signaling
+
+@Suite("Participants that are written once")
+struct EncodedPeopleTests {
+    private func participant(_ name: String, tracks: Int = 0) -> Participant {
+        var participant = Participant(
+            id: ParticipantID("pa_\(name)"),
+            user: UserID(name),
+            device: nil,
+            name: "\"participants\":[] \(name) 🎥",
+            role: .speaker,
+            kind: "web",
+            attributes: ["participants": "[]"],
+            grants: .development,
+            connection: .active,
+            joinedAt: 7,
+            order: 1,
+            revision: 3
+        )
+        for number in 0..<tracks {
+            participant.publications.append(
+                Publication(
+                    id: PublicationID("tr_\(name)\(number)"),
+                    cid: "c\(number)",
+                    mid: "\(number)",
+                    kind: .audio,
+                    source: .mic,
+                    muted: false,
+                    revision: 2
+                )
+            )
+        }
+        return participant
+    }
+
+    private func decoded(_ text: ByteBuffer?) throws -> ParticipantObject {
+        let text = try #require(text)
+        return try JSONDecoder().decode(ParticipantObject.self, from: Data(text.readableBytesView))
+    }
+
+    @Test func theTextIsTheObject() throws {
+        var people = EncodedPeople()
+        for tracks in 0...2 {
+            let one = participant("ada", tracks: tracks)
+            for _ in 0..<2 { #expect(try decoded(people.text(of: one, for: nil)) == one.object()) }
+        }
+        #expect(people.count == 1)
+    }
+
+    @Test func whatChangesIsWrittenAnew() throws {
+        var people = EncodedPeople()
+        var one = participant("ada", tracks: 1)
+        _ = people.text(of: one, for: nil)
+        // No revision grows where the codec becomes known.
+        one.publications[0].codec = .opus
+        #expect(try decoded(people.text(of: one, for: nil)) == one.object())
+        one.connection = .reconnecting
+        one.revision = 4
+        #expect(try decoded(people.text(of: one, for: nil)) == one.object())
+    }
+
+    @Test func ownTracksHaveTheirSection() throws {
+        var people = EncodedPeople()
+        let one = participant("ada", tracks: 1)
+        #expect(try decoded(people.text(of: one, for: one.id)).tracks[0].mid == "0")
+        #expect(try decoded(people.text(of: one, for: ParticipantID("pa_other"))).tracks[0].mid == nil)
+        #expect(try decoded(people.text(of: one, for: one.id)).tracks[0].mid == "0")
+    }
+
+    @Test func whoLeftIsForgotten() {
+        var people = EncodedPeople()
+        let all = (0..<100).map { participant("p\($0)") }
+        _ = people.texts(of: all, for: nil)
+        #expect(people.count == 100)
+        people.forget(allBut: Dictionary(uniqueKeysWithValues: all.prefix(60).map { ($0.id, $0) }))
+        #expect(people.count == 100)
+        people.forget(allBut: Dictionary(uniqueKeysWithValues: all.prefix(3).map { ($0.id, $0) }))
+        #expect(people.count == 3)
+    }
+
+    @Test(arguments: [(0, 0), (1, 0), (0, 1), (3, 2)])
+    func listsAreFilled(_ joined: Int, _ updated: Int) throws {
+        let all = (0..<(joined + updated)).map { participant("p\($0)", tracks: 1).object() }
+        let texts = all.compactMap { OutboundText.json($0) }
+        let whole = RosterChange(
+            joined: Array(all.prefix(joined)),
+            updated: Array(all.dropFirst(joined)),
+            left: [.init(pid: "pa_gone", reason: .left, rev: 1)]
+        )
+        let text = try #require(
+            OutboundText.json(
+                RosterChange(joined: [], updated: [], left: whole.left),
+                filling: [
+                    Filling(field: "updated", elements: Array(texts.dropFirst(joined))),
+                    Filling(field: "joined", elements: Array(texts.prefix(joined))),
+                ]
+            )
+        )
+        #expect(try JSONDecoder().decode(RosterChange.self, from: Data(text.readableBytesView)) == whole)
+    }
+
+    @Test func aListThatIsNotThereIsAnError() {
+        let lists = [Filling(field: "people", elements: [ByteBuffer(string: "{}")])]
+        #expect(OutboundText.json(Done(), filling: lists) == nil)
+    }
+
+    @Test func partsOfARosterAreTheirOwnOnes() throws {
+        let all = (0..<4).map { participant("p\($0)", tracks: 1).object() }
+        let change = RosterChange(joined: Array(all.prefix(2)), updated: Array(all.dropFirst(2)), left: [])
+        let shared = SharedRoster(change, revision: 5, timestamp: 1)
+        struct Envelope: Decodable { var data: RosterChange }
+        func decoded(_ body: EventBody) throws -> RosterChange {
+            try JSONDecoder().decode(Envelope.self, from: Data(body.text(sequence: 1).readableBytesView)).data
+        }
+        #expect(try shared.bodies.map(decoded) == [change])
+        var rest = change
+        rest.joined.removeFirst()
+        rest.updated[0].name = "as it sees itself"
+        let own = ParticipantID(rest.updated[0].pid)
+        #expect(try shared.bodies(of: rest, own: own).map(decoded) == [rest])
+        #expect(shared.bodies(of: RosterChange(joined: [], updated: [], left: []), own: nil).isEmpty)
+    }
+}
