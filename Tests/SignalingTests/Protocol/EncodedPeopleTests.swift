@@ -8,6 +8,10 @@ import Testing
 
 @Suite("Participants that are written once")
 struct EncodedPeopleTests {
+    private struct RosterEnvelope: Decodable {
+        let data: RosterChange
+    }
+
     private func participant(_ name: String, tracks: Int = 0) -> Participant {
         var participant = Participant(
             id: ParticipantID("pa_\(name)"),
@@ -114,9 +118,10 @@ struct EncodedPeopleTests {
         let all = (0..<4).map { participant("p\($0)", tracks: 1).object() }
         let change = RosterChange(joined: Array(all.prefix(2)), updated: Array(all.dropFirst(2)), left: [])
         let shared = SharedRoster(change, revision: 5, timestamp: 1)
-        struct Envelope: Decodable { var data: RosterChange }
         func decoded(_ body: EventBody) throws -> RosterChange {
-            try JSONDecoder().decode(Envelope.self, from: Data(body.text(sequence: 1).readableBytesView)).data
+            let bytes = Data(body.text(sequence: 1).readableBytesView)
+            let envelope = try JSONDecoder().decode(RosterEnvelope.self, from: bytes)
+            return envelope.data
         }
         #expect(try shared.bodies.map(decoded) == [change])
         var rest = change
