@@ -61,7 +61,7 @@ def about(given):
                    f"Linux {os.uname().release.split('-')[0]}",
         "commit": said("git", "rev-parse", "--short=10", "HEAD"), "changed": bool(said("git", "status", "--porcelain", "Sources")),
         "date": datetime.date.today().isoformat(), "build": "debug" if "debug" in given.sfu.parts else "release",
-        "load": os.getloadavg()[0], "command": "bench/signaling " + " ".join(sys.argv[1:])}
+        "load": os.getloadavg()[0], "command": " ".join(["bench/signaling"] + [typed.rsplit("/", 1)[-1] for typed in sys.argv[1:]])}
 
 
 def allow(count):
