@@ -37,7 +37,8 @@ class Namespace:
         return self
 
     def __exit__(self, *_):
-        # The other end of the pair goes with it.
+        # A process that is still in it keeps it, and the pair with it.
+        subprocess.run(["ip", "link", "delete", self.link], stderr=subprocess.DEVNULL)
         subprocess.run(["ip", "netns", "delete", self.name], stderr=subprocess.DEVNULL)
 
     def inside(self, *command):

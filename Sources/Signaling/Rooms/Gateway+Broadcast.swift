@@ -155,7 +155,8 @@ extension Gateway {
         defer { endFanOut(fanOut, receivers: receivers, at: now) }
         // Those who joined together know part of it each: what is left for them is put together, not written anew.
         let shared = SharedRoster(change, revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
-        for member in room.members.values where member.hears {
+        // The snapshot that is due will contain it.
+        for member in room.members.values where member.hears && !member.session.needsSnapshot {
             let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
             let isMeant = batch.updated[member.id] == false
             var bodies = shared.bodies

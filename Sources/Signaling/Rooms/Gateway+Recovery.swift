@@ -260,6 +260,7 @@ extension Gateway {
         links[session.open.session] = member
         room.members[member.id] = member
         if member.front == .socket {
+            member.session.awaitSnapshot(at: now)
             sessions[member.sid] = member
             for former in member.formerSessions { sessions[former] = member }
             detached[member.id] = member

@@ -185,6 +185,9 @@ struct SignalSession: Sendable {
         overflowed(at: now)
     }
 
+    /// Its client knows nothing that this session could go on from: nothing is queued before its snapshot.
+    mutating func awaitSnapshot(at now: Instant) { needsSnapshotSince = needsSnapshotSince ?? now }
+
     // MARK: Outwards
 
     mutating func queue(control body: EventBody) { line.append(.control(body)) }
