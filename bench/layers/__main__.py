@@ -15,12 +15,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "Tests/Browser"), str(ROOT / "Tests/Stacks")]
+sys.path[:0] = [str(ROOT / one) for one in ("bench", "Tests/Browser", "Tests/Stacks")]
 
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 import firefox  # noqa: E402
 import measure  # noqa: E402
+import documents  # noqa: E402
 import report  # noqa: E402
 import switching  # noqa: E402
 from sfuserver import SFUServer, environment, own_address  # noqa: E402
@@ -124,7 +125,7 @@ def main():
     tables = report.tables(outcome)
     print(tables)
     if given.write_docs:
-        report.write(ROOT / "docs/layers.md", tables)
+        documents.write(ROOT / "docs/layers.md", report.BEGIN, report.END, tables)
 
 
 if __name__ == "__main__":

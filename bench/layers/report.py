@@ -1,6 +1,5 @@
 """Runs as tables. Knows no browser and no server."""
 
-import re
 import statistics
 
 BEGIN, END = "<!-- layers: written by bench/layers --write-docs -->", "<!-- /layers -->"
@@ -101,12 +100,3 @@ def tables(outcome):
     if failed:
         parts.append("Not measured:\n\n" + "\n".join(failed))
     return "\n\n".join(parts)
-
-
-def write(document, text):
-    """Replaces what is between the markers."""
-    before = document.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.S)
-    if not pattern.search(before):
-        raise SystemExit(f"{document} has no {BEGIN} … {END}")
-    document.write_text(pattern.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", before, count=1), encoding="utf-8")

@@ -17,8 +17,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "Tests/Browser"), str(ROOT / "Tests/Stacks")]
+sys.path[:0] = [str(ROOT / one) for one in ("bench", "Tests/Browser", "Tests/Stacks")]
 
+import documents  # noqa: E402
 import report  # noqa: E402
 import scenarios  # noqa: E402
 
@@ -98,7 +99,7 @@ def main():
     tables = report.tables(outcome)
     print(tables)
     if given.write_docs:
-        report.write(ROOT / "docs/signaling.md", tables)
+        documents.write(ROOT / "docs/signaling.md", report.BEGIN, report.END, tables)
 
 
 if __name__ == "__main__":

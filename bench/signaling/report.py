@@ -1,6 +1,5 @@
 """Figures as tables. Knows no server."""
 
-import re
 
 BEGIN, END = "<!-- signaling: written by bench/signaling --write-docs -->", "<!-- /signaling -->"
 
@@ -86,12 +85,3 @@ def tables(outcome):
         if make.__name__ in parts:
             told += make(parts[make.__name__])
     return "\n\n".join(told)
-
-
-def write(document, text):
-    """Replaces what is between the markers."""
-    before = document.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.S)
-    if not pattern.search(before):
-        raise SystemExit(f"{document} has no {BEGIN} … {END}")
-    document.write_text(pattern.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", before, count=1), encoding="utf-8")

@@ -108,12 +108,14 @@ extension Gateway {
             attach(whole, MemberRecord.key, to: link.session, revision)
             && attach(publications, MemberRecord.publicationsKey, to: link.session, revision)
             && attach(attributes, MemberRecord.attributesKey, to: link.session, revision)
-            && attach(RoomRecord(member.room.state), MemberRecord.roomKey, to: link.session, revision)
-            && attachConduct(of: member.room, to: link.session, revision)
+            && (state.last == member.recorded.last || attach(member.room, to: link.session, revision))
         if isKept { member.recorded = state }
     }
 
-    private func attachConduct(of room: Room, to session: SessionID, _ revision: UInt64) -> Bool {
+    private func attach(_ room: Room, to session: SessionID, _ revision: UInt64) -> Bool {
+        guard attach(RoomRecord(room.state), MemberRecord.roomKey, to: session, revision) else {
+            return false
+        }
         let now = clock()
         let record = ConductRecord(
             bans: bans.bans(in: room.id, at: now).sorted { $0.until > $1.until }.map {
