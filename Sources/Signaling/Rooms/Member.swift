@@ -192,6 +192,7 @@ final class Room {
     var waitingLevels: AudioLevels?
     var relay = RelayLog()
     var people = EncodedPeople()
+    var snapshot = SharedSnapshot()
     /// Users that were admitted, or came without waiting: they need not wait again.
     var admitted: Set<UserID> = []
     /// Sessions that were put out of it, oldest first.
