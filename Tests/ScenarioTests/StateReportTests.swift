@@ -19,21 +19,27 @@ import Testing
         init(_ events: some Sequence<Event>) {
             for event in events {
                 switch event {
-                case .publication(var state):
-                    // Rates change all the time and are no reason to tell.
-                    for i in state.layers.indices {
-                        state.layers[i].bitsPerSecond = 0
-                        state.layers[i].framesPerSecond = 0
-                    }
-                    publications[state.publication] = state
+                case .publication(let state): note(state)
                 case .slots(let session, let changed):
                     for slot in changed { slots[session, default: [:]][slot.mid] = slot }
                 case .demand(let demand): demands[demand.publication] = demand
                 case .speakers(let report): speakers[report.room] = report
-                case .state(let state): states.append(state)
+                case .state(let state):
+                    states.append(state)
+                    for publication in state.sessions.flatMap(\.publications) { note(publication) }
                 default: break
                 }
             }
+        }
+
+        /// Rates change all the time and are no reason to tell.
+        private mutating func note(_ publication: PublicationState) {
+            var publication = publication
+            for i in publication.layers.indices {
+                publication.layers[i].bitsPerSecond = 0
+                publication.layers[i].framesPerSecond = 0
+            }
+            publications[publication.publication] = publication
         }
     }
 

@@ -16,7 +16,18 @@ struct EncodedPeople {
     /// By the stamp of their page.
     private var pages: [UInt64: [ByteBuffer]] = [:]
 
+    private var isUsed = false
+
     var count: Int { texts.count }
+
+    /// Everything, where nothing was asked for since the last call.
+    mutating func forgetUnused() {
+        if !isUsed {
+            texts = [:]
+            pages = [:]
+        }
+        isUsed = false
+    }
 
     /// The visible participants of a room as `viewer` sees them.
     mutating func lists(of room: RoomState, for viewer: ParticipantID) -> [List] {
@@ -70,6 +81,7 @@ struct EncodedPeople {
     private static let roomForOthers = 1024
 
     mutating func text(of participant: Participant, for viewer: ParticipantID?) -> ByteBuffer? {
+        isUsed = true
         // Of its own tracks it sees more.
         if participant.id == viewer, !participant.publications.isEmpty {
             return OutboundText.json(participant.object(for: viewer))

@@ -51,6 +51,10 @@ extension Gateway {
     func flush(at now: Instant) {
         while let member = dirty.popLast() {
             member.isDirty = false
+            defer {
+                account(member)
+                if !member.session.isCalm { member.nextLook = .zero }
+            }
             guard let connection = member.connection, member.isWelcomed else { continue }
             drain(member, into: connection, at: now)
         }

@@ -156,6 +156,7 @@ extension Gateway {
         sessions[member.sid] = nil
         for former in member.formerSessions { sessions[former] = nil }
         statistics.count(shedBy: member.session)
+        account(member)
         if let link = member.link {
             endLink(member, GatewayError(.notFound, "the session has ended"))
             order(.close(link.session))

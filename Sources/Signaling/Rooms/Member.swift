@@ -89,7 +89,7 @@ final class Member {
     /// Milliseconds since 1970.
     let joinedAtWall: UInt64
     /// Until then it may stay.
-    var leavesAt: Instant
+    var leavesAt: Instant { didSet { nextLook = .zero } }
     var logger: Logger
 
     var connection: Connection?
@@ -111,7 +111,7 @@ final class Member {
     /// The client was told that its stay ends.
     var isExpiryTold = false
     /// When its media session ended without its doing, and that its page closed it.
-    var mediaLostAt: Instant?
+    var mediaLostAt: Instant? { didSet { nextLook = .zero } }
     var isPageClosed = false
     /// What of it the media plane has been given to keep: revision of its participant, generations of its link.
     var recorded: [UInt64] = []
@@ -121,6 +121,10 @@ final class Member {
     var snapshotRevision: UInt64 = 0
     var detachedAt: Instant?
     var isDirty = false
+    /// Before that nothing of it is due.
+    var nextLook = Instant.zero
+    /// What its session held when it was last accounted for.
+    var heldBytes = 0
 
     var link: MediaLink?
     var links: UInt32 = 0
@@ -130,7 +134,7 @@ final class Member {
     var sentWishes: Wishes?
     /// Video slots that `pc.need` asked for since the last offer.
     var askedSlots = 0
-    var conduct = MemberConduct()
+    var conduct = MemberConduct() { didSet { nextLook = .zero } }
     var trace = MemberTrace()
     var timeline = Timeline()
 
@@ -210,6 +214,12 @@ final class Room {
     init(_ state: RoomState) { self.state = state }
 
     var id: RoomID { state.id }
+
+    /// Those that nobody was told since the last time.
+    func forgetTexts() {
+        people.forgetUnused()
+        snapshot = SharedSnapshot()
+    }
 
     func noteExpelled(_ session: SessionID) {
         expelled.append(session)
