@@ -10,7 +10,7 @@ extension Gateway {
     /// Of one that has nothing due; no deadline is shorter than this after what it counts from.
     private static let longestCalm = Interval.seconds(5)
     /// Texts of people that nobody was told for so long are written anew when somebody is.
-    private static let textAge = Interval.seconds(10)
+    private static let textAge = Interval.seconds(5)
 
     /// Whatever is due at `now`. Called every `tickInterval`.
     func tick(at now: Instant) {

@@ -90,7 +90,18 @@ final class Member {
     let joinedAtWall: UInt64
     /// Until then it may stay.
     var leavesAt: Instant { didSet { nextLook = .zero } }
-    var logger: Logger
+    /// Says who it is, at the price of a dictionary: made when there is something to say.
+    var logger: Logger {
+        var logger = plainLogger
+        logger[metadataKey: "room"] = "\(room.id)"
+        logger[metadataKey: "user"] = "\(claims.user)"
+        logger[metadataKey: "sid"] = "\(sid)"
+        if let address { logger[metadataKey: "address"] = "\(address)" }
+        return logger
+    }
+    private let plainLogger: Logger
+    /// Of a client without a socket, for logs.
+    var address: String?
 
     var connection: Connection?
     var session: SignalSession
@@ -162,7 +173,7 @@ final class Member {
         self.joinedAt = joinedAt
         self.joinedAtWall = joinedAtWall
         self.leavesAt = leavesAt
-        self.logger = logger
+        plainLogger = logger
         session = SignalSession(at: joinedAt, criticalEvents: criticalEvents)
     }
 
