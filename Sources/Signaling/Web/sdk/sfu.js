@@ -121,23 +121,22 @@ export function closeRule(code) {
   return code >= 4400 && code < 4500 ? 'fix' : 'resume';
 }
 
-const MACHINE = {
-  idle: { connect: 'dialing' },
-  dialing: { open: 'greeting', fail: 'waiting', fix: 'needsUser' },
-  greeting: { welcome: 'syncing', rejoin: 'rejoining', fail: 'waiting', fix: 'needsUser' },
+/** The machine of `Signal`: by state, what each event leads to. */
+export const MACHINE = {
+  idle: { connect: 'dialing', end: 'ended' },
+  // Before the socket is open no server has said what to mend.
+  dialing: { open: 'greeting', fail: 'waiting', end: 'ended' },
+  greeting: { welcome: 'syncing', rejoin: 'rejoining', fail: 'waiting', fix: 'needsUser', end: 'ended' },
   // A new session after a lost one: what the application wants is declared before anything else.
-  rejoining: { declared: 'syncing', fail: 'waiting', fix: 'needsUser' },
-  syncing: { synced: 'live', fail: 'waiting', fix: 'needsUser' },
-  live: { fail: 'waiting', fix: 'needsUser' },
-  waiting: { connect: 'dialing' },
-  needsUser: { connect: 'dialing' },
+  rejoining: { declared: 'syncing', fail: 'waiting', fix: 'needsUser', end: 'ended' },
+  syncing: { synced: 'live', fail: 'waiting', fix: 'needsUser', end: 'ended' },
+  live: { fail: 'waiting', fix: 'needsUser', end: 'ended' },
+  waiting: { connect: 'dialing', end: 'ended' },
+  needsUser: { connect: 'dialing', end: 'ended' },
   ended: {},
 };
 /** The state after an event; an event that means nothing in a state changes nothing. */
-export function nextState(state, event) {
-  if (event === 'end') return 'ended';
-  return MACHINE[state]?.[event] ?? state;
-}
+export function nextState(state, event) { return MACHINE[state]?.[event] ?? state; }
 
 /**
  * What a closed socket leads to. `next`: `dial` after `delay` ms, `sleep` until the page is looked at, `renew` with another
@@ -443,10 +442,11 @@ export class Signal {
   #note(what, detail) { this.on.note?.(what, detail); }
 
   #go(event, info) {
-    const state = nextState(this.state, event);
-    if (state === this.state) return;
+    const from = this.state;
+    const state = nextState(from, event);
+    if (state === from) return;
     this.state = state;
-    this.on.state(state, info);
+    this.on.state(state, { from, event, ...info });
   }
 
   // One socket after another.
@@ -473,6 +473,7 @@ export class Signal {
     ws.onclose = (event) => {
       if (!mine()) return;
       this.#detach(ws);
+      if (this.state === 'dialing') { this.#failed(1006, event.reason); return; }
       const isMute = !event.code || [1000, 1005, 1006].includes(event.code);
       this.#failed((isMute && this.#bye?.code) || (event.code === 1005 ? 1006 : event.code || 1006), event.reason || this.#bye?.reason);
     };
@@ -1840,7 +1841,7 @@ export class Room extends EventTarget {
           welcome: (data, how) => this.#welcome(data, how),
           event: (type, data, envelope) => this.#event(type, data, envelope),
           refused: ({ error }) => { if (error) this._warn(new RequestError(error.code, error.message, error)); },
-          state: (state) => this.#signalChanged(state),
+          state: (state, how) => this._signalChanged(state, how),
           needsUser: (ended) => this.#emitNeedsUser(ended),
           resumed: (how) => this.#resumed(how),
           session: (session) => { this.#session = session; this.#save(); },
@@ -1892,7 +1893,7 @@ export class Room extends EventTarget {
     return peer.restartOffer();
   }
 
-  #signalChanged(state) {
+  _signalChanged(state) {
     if (state === 'waiting' || state === 'needsUser') this.#peer?.dismount();
     this.#updateStatus();
     if (state !== 'live') return;
