@@ -434,6 +434,7 @@ export class Signal {
   get waiting() { return [...this.#pending.values(), ...this.#queue].filter((one) => !one.isOver).map((one) => one.type); }
 
   start() {
+    if (this.state !== 'idle') return;
     this.#ticked = this.now();
     this.#stopTicker = ticker(TICK_MS, () => this.tick());
     this.#dial();
@@ -532,7 +533,7 @@ export class Signal {
       case 'end': this.#end(verdict.ended ?? endedBy(code, reason)); return;
       case 'ask':
         this.#go('fix', { code, reason });
-        this.on.needsUser?.(endedBy(code, reason));
+        if (this.state === 'needsUser') this.on.needsUser?.(endedBy(code, reason));
         return;
       case 'renew':
         this.#renewed = this.#renew = true;
@@ -542,12 +543,15 @@ export class Signal {
       default:
         this.#dials += 1;
         this.#go('fail', { code, reason, delay: verdict.delay });
+        // Whoever hears of it may have left.
+        if (this.state !== 'waiting') return;
         // A hidden page that lost its session long ago sleeps until somebody looks at it.
         if (verdict.next === 'dial') this.#timers.retry = setTimeout(() => this.#dial(), verdict.delay);
     }
   }
 
   #end(ended) {
+    if (this.state === 'ended') return;
     clearTimeout(this.#timers.retry);
     this.#stopTicker?.();
     const ws = this.#ws;
@@ -737,6 +741,7 @@ export class Signal {
     // A waiting room is no room yet: there is nothing to declare, and no snapshot.
     const declares = isAgain && !isSame && !data.waiting;
     this.#go(declares ? 'rejoin' : 'welcome');
+    if (!this.open) return;
     if (isSame) {
       // The session may have been another page's before a reload: it goes on counting where the server is.
       this.#lastId = Math.max(this.#lastId, data.ackedId ?? 0);
@@ -1282,7 +1287,7 @@ function offerExtension(transceiver, uri) {
 class Peer {
   offerId = 0; closed = false; retired = false; connected = false; byMid = new Map();
   #dirty = false; #restart = false; #running = false; #waiters = []; #timer = null; #restarts = 0; #spare = []; #audio = new Map();
-  #abort = new AbortController(); #held = null; #isMounted = false; #riding = null; #isAnswered = false; needsRestart = false;
+  #abort = new AbortController(); #held = null; #pause = null; #isMounted = false; #riding = null; #isAnswered = false; needsRestart = false;
 
   constructor(room, gen) {
     Object.assign(this, { room, gen });
@@ -1353,6 +1358,7 @@ class Peer {
 
   /** Resolves when an offer that contains everything wanted so far has been answered. */
   negotiate({ iceRestart = false } = {}) {
+    if (this.over) return Promise.reject(replaced());
     this.#dirty = true;
     this.#restart ||= iceRestart;
     const result = new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
@@ -1382,10 +1388,10 @@ class Peer {
         if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
         // A server that cannot now, without its media plane for instance, can later: what is published waits.
         if (error.retryable && error.code !== 'session_lost' && !this.over) {
-          await new Promise((resolve) => setTimeout(resolve, Math.max(error.retryAfterMs ?? 0, backoff(failures + 1, { cap: 2_000 }))));
+          this.#waiters.unshift(...waiters);
+          await this.#wait(Math.max(error.retryAfterMs ?? 0, backoff(failures + 1, { cap: 2_000 })));
           failures += 1;
           this.#dirty = true;
-          this.#waiters.unshift(...waiters);
           continue;
         }
         // The server has answered, and what it said is lost: nothing can be built on this connection any more.
@@ -1399,6 +1405,11 @@ class Peer {
       }
     }
     this.#running = false;
+  }
+
+  /** No longer than the connection is of use. */
+  #wait(ms) {
+    return new Promise((resolve) => { this.#pause = { resolve, timer: setTimeout(resolve, ms) }; });
   }
 
   async #offer() {
@@ -1431,6 +1442,7 @@ class Peer {
       }
     }
     await pc.setRemoteDescription({ type: 'answer', sdp: withOpusOptions(answer.answer, opus) });
+    if (this.over) throw replaced();
     this.#isAnswered = true;
     for (const slot of this.slots) {
       if (slot.mid === undefined && slot.transceiver.mid !== null) {
@@ -1509,6 +1521,8 @@ class Peer {
     }
     if (state === 'disconnected') {
       this.room._probe();
+      // Whoever heard of a lost socket may have left.
+      if (this.closed) return;
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#recover(), ICE_GRACE_MS);
     } else if (state === 'failed') {
@@ -1562,7 +1576,9 @@ class Peer {
     this.#abort.abort();
     clearTimeout(this.#timer);
     clearTimeout(this.#held);
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(new SFUError('session_lost', 'The connection was replaced.', { retryable: true }));
+    clearTimeout(this.#pause?.timer);
+    this.#pause?.resolve();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(replaced());
   }
 
   close() {
@@ -1849,11 +1865,14 @@ export class Room extends EventTarget {
           ended: (ended) => this.#end(ended),
         },
       });
-      options.signal?.addEventListener('abort', () => {
-        if (!this.#joined) return;
-        this.#joined.reject(new SFUError('cancelled', 'Joining was given up: the server did not let us in in time.', { retryable: true }));
+      const giveUp = () => {
+        reject(new SFUError('cancelled', 'Joining was given up: the server did not let us in in time.', { retryable: true }));
         this.leave('aborted');
-      }, { once: true });
+      };
+      this.#joined.over = () => options.signal?.removeEventListener('abort', giveUp);
+      // It may have been given up while the device was looked for.
+      if (options.signal?.aborted) { giveUp(); return; }
+      options.signal?.addEventListener('abort', giveUp, { once: true });
       this.#listen();
       this.#signal.start();
     });
@@ -1904,6 +1923,10 @@ export class Room extends EventTarget {
   #emitNeedsUser(ended) {
     this.#updateStatus(ended);
     this._emit('needsUser', ended);
+    if (!this.#joined) return;
+    // Nobody has the room yet who could bring another token.
+    this.#joined.reject(new EndedError(ended.code, ended.reason, ended.text));
+    this.leave(ended.reason);
   }
 
   /** After the status `needsUser`: comes back with another token, from `getToken` where none is given. */
@@ -1994,6 +2017,7 @@ export class Room extends EventTarget {
       : new ConnectionError(ended.reason, ended.text, { retryable: true });
     for (const publication of this.publications.values()) publication.refuse(error);
     this.#joined?.reject(error);
+    this.#joined?.over();
     this.#joined = null;
   }
 
@@ -2038,6 +2062,8 @@ export class Room extends EventTarget {
     const wasWaiting = this.waiting;
     this.waiting = data.waiting ?? false;
     if (this.waiting) { this.#arrive(); return; }
+    // Whoever heard of the above may have left.
+    if (!this.#signal.open) return;
     this.#connectMedia(isAnew, data.pc);
     if (wasWaiting) this._emit('admitted', {});
     if (declares) this.#declare();
@@ -2060,6 +2086,8 @@ export class Room extends EventTarget {
     if (!this.#peer) { this._newPeer(); this.#subscribeAsWanted(); }
     this._emit('admitted', {});
     this.#updateStatus();
+    // What was wanted before could not be told.
+    this.#reconcile();
   }
 
   /** Numbers of another epoch cannot be compared. */
@@ -2157,6 +2185,7 @@ export class Room extends EventTarget {
 
   /** A new connection with everything wanted; the old one plays until the new one does. */
   _newPeer() {
+    if (this.status.state === 'ended') return;
     const before = this.#peer;
     before?.retire();
     if (before?.connected && !this.#old) this.#old = before;
@@ -2323,6 +2352,7 @@ export class Room extends EventTarget {
 
   /** Members in no page are gone; after a restart of the server they may still be on their way back. */
   #missing(pids) {
+    if (this.status.state === 'ended') return;
     const settle = this.#settle;
     clearTimeout(settle.timer);
     settle.pids = new Set(settle.ms > 0 ? pids : []);
@@ -2334,6 +2364,7 @@ export class Room extends EventTarget {
 
   #arrive() {
     this.#joined?.resolve(this);
+    this.#joined?.over();
     this.#joined = null;
   }
 
@@ -2733,7 +2764,10 @@ export class Room extends EventTarget {
   }
 
   async publish(track, options = {}) {
-    if (this.status.state === 'ended') throw new EndedError(0, 'ended', 'The call has ended.');
+    if (this.status.state === 'ended') {
+      if (options.stopTrack) track?.stop();
+      throw new EndedError(0, 'ended', 'The call has ended.');
+    }
     const source = options.source ?? (track.kind === 'audio' ? 'mic' : 'camera');
     if (Array.isArray(this.grants.publish) && !this.grants.publish.includes(source)) {
       if (options.stopTrack) track?.stop();
