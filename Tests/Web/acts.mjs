@@ -82,9 +82,9 @@ export const acts = {
     if (room.publications.size > 2) return false;
     call.track('publish', room.publish(new FakeTrack('video'), { source: 'camera' }));
   }),
-  capture: onRoom((room, life, { call }) => { call.track('capture', room.publishMicrophone()); }),
+  capture: onRoom((room, life, { call }) => { call.track('capture', life.chance(0.5) ? room.publishMicrophone() : room.publishCamera()); }),
   mute: onRoom((room, life, { call }) => {
-    const [one] = room.publications.values();
+    const one = life.pick([...room.publications.values()]);
     if (!one) return false;
     call.track('mute', one.setMuted(life.chance(0.5)));
   }),

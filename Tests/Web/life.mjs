@@ -92,6 +92,9 @@ export class Person {
     room.on('data', ({ mid }) => { call.data.push(mid); this.heard.add(mid); });
     room.on('dataLost', ({ lost }) => { call.lost += lost; });
     room.on('ended', (ended) => { call.ended = ended; });
+    for (const type of ['status', 'resumed', 'needsUser', 'admitted']) {
+      room.on(type, () => assert.equal(call.ended, null, `${this.life.name}: ${type} after the end`));
+    }
     for (const type of EVENTS) {
       room.on(type, () => {
         if (call.leavesOn !== type) return;
@@ -111,6 +114,7 @@ export class Person {
     assert.deepEqual(page.left().filter((what) => !what.includes('capture')), [], where());
     assert.equal(getEventListeners(call.stop.signal, 'abort').length, 0, `${where()}: the signal is listened to`);
     const sockets = page.wires.length;
+    this.goOn();
     await life.clock.pass(1_000);
     assert.deepEqual(page.left(), [], where());
     assert.deepEqual(call.promises.filter((one) => !one.isSettled).map((one) => one.what), [], where());
@@ -123,6 +127,22 @@ export class Person {
     this.checkData();
     this.page.peers = this.page.peers.filter((one) => !one.closed);
     this.page.wires = [];
+  }
+
+  /** Applications may not have noticed yet. */
+  goOn() {
+    const { call } = this;
+    if (!call.isJoined) return;
+    const { room } = call;
+    call.track('a capture after the end', room.publishCamera());
+    call.track('a hand after the end', room.raiseHand());
+    call.track('data after the end', room.sendData('late'));
+    for (const one of room.publications.values()) {
+      call.track('a mute after the end', one.setMuted(!one.muted));
+      call.track('the end of what was published', room.unpublish(one));
+    }
+    room.react('👋');
+    room.authenticate();
   }
 
   checkData() {

@@ -40,6 +40,7 @@ export class Clock {
       await settle();
     }
     this.now = end;
+    await settle();
   }
 }
 
@@ -112,7 +113,17 @@ export class Page {
     const set = (more) => (run, ms) => clock.set(page, run, ms, more(ms));
     const clear = (timer) => clock.clear(timer);
     class PageDate extends Date { static now() { return clock.now; } }
-    class PagePeer extends FakePeer { constructor() { super(); page.peers.push(this); } }
+    // A browser takes a while for each description; where the connection is closed meanwhile it never answers (WebRTC §4.4.1.5).
+    const slowly = (peer, work) => new Promise((resolve, reject) => {
+      if (peer.closed) { reject(new DOMException('closed', 'InvalidStateError')); return; }
+      const run = () => { if (!peer.closed) work().then(resolve, reject); };
+      clock.set(page, run, random() < 0.5 ? 0 : Math.floor(random() * 300), { isInner: true });
+    });
+    class PagePeer extends FakePeer {
+      constructor() { super(); page.peers.push(this); }
+      setLocalDescription(description) { return slowly(this, () => super.setLocalDescription(description)); }
+      setRemoteDescription(description) { return slowly(this, () => super.setRemoteDescription(description)); }
+    }
     const storage = {
       getItem: (key) => this.stored.get(key) ?? null, 
       setItem: (key, value) => { if (!this.isClosed) this.stored.set(key, value); }, removeItem: (key) => { if (!this.isClosed) this.stored.delete(key); },

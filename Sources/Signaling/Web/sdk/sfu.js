@@ -741,7 +741,6 @@ export class Signal {
     // A waiting room is no room yet: there is nothing to declare, and no snapshot.
     const declares = isAgain && !isSame && !data.waiting;
     this.#go(declares ? 'rejoin' : 'welcome');
-    if (!this.open) return;
     if (isSame) {
       // The session may have been another page's before a reload: it goes on counting where the server is.
       this.#lastId = Math.max(this.#lastId, data.ackedId ?? 0);
@@ -784,7 +783,7 @@ export class Signal {
     this.lostAt = 0;
     this.#renewed = false;
     this.#go('synced');
-    if (wasLost) this.on.resumed?.({ ms, sid: this.sid, lastSeq: this.lastSeq });
+    if (wasLost && this.state === 'live') this.on.resumed?.({ ms, sid: this.sid, lastSeq: this.lastSeq });
   }
 
   #answer({ re, data, error }) {
@@ -1286,7 +1285,7 @@ function offerExtension(transceiver, uri) {
 /** One RTCPeerConnection: the slots, the senders, and offers one at a time. */
 class Peer {
   offerId = 0; closed = false; retired = false; connected = false; byMid = new Map();
-  #dirty = false; #restart = false; #running = false; #waiters = []; #timer = null; #restarts = 0; #spare = []; #audio = new Map();
+  #dirty = false; #restart = false; #running = false; #waiters = []; #offered = []; #timer = null; #restarts = 0; #spare = []; #audio = new Map();
   #abort = new AbortController(); #held = null; #pause = null; #isMounted = false; #riding = null; #isAnswered = false; needsRestart = false;
 
   constructor(room, gen) {
@@ -1379,7 +1378,7 @@ class Peer {
     this.#running = true;
     for (let failures = 0; this.#dirty && !this.over;) {
       this.#dirty = false;
-      const waiters = this.#waiters.splice(0);
+      const waiters = this.#offered = this.#waiters.splice(0);
       try {
         await this.#offer();
         failures = 0;
@@ -1578,7 +1577,8 @@ class Peer {
     clearTimeout(this.#held);
     clearTimeout(this.#pause?.timer);
     this.#pause?.resolve();
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(replaced());
+    // A browser never answers for a connection that was closed meanwhile.
+    for (const waiter of [...this.#offered, ...this.#waiters.splice(0)]) waiter.reject(replaced());
   }
 
   close() {
@@ -2185,7 +2185,6 @@ export class Room extends EventTarget {
 
   /** A new connection with everything wanted; the old one plays until the new one does. */
   _newPeer() {
-    if (this.status.state === 'ended') return;
     const before = this.#peer;
     before?.retire();
     if (before?.connected && !this.#old) this.#old = before;
@@ -2587,18 +2586,28 @@ export class Room extends EventTarget {
 
   // What people do.
 
-  #own(promise) { return promise.then(({ participant }) => { if (participant) this.#upsert(participant); }); }
+  /** What is refused for good is wanted no more: said again with each session, it would be refused with each. */
+  #wish(promise, takeBack) {
+    return promise.then(({ participant }) => { if (participant) this.#upsert(participant); }, (error) => {
+      if (error instanceof RequestError && !error.retryable) takeBack();
+      throw error;
+    });
+  }
 
   raiseHand(raised = true) {
     this.#wants.hand = raised;
-    return this.#own(this._confirm('hand', 'hand', { raised }));
+    return this.#wish(this._confirm('hand', 'hand', { raised }), () => { if (this.#wants.hand === raised) this.#wants.hand = this.me.hand; });
   }
 
   /** Attributes that are null are removed. */
   updateMe({ name, attrs }) {
     const { me } = this.#wants;
     this.#wants.me = { ...me, ...(name === undefined ? {} : { name }), ...(attrs ? { attrs: { ...me.attrs, ...attrs } } : {}) };
-    return this.#own(this._confirm('me', 'me.update', this.#wants.me));
+    return this.#wish(this._confirm('me', 'me.update', this.#wants.me), () => {
+      const wanted = this.#wants.me;
+      if (wanted.name === name) delete wanted.name;
+      for (const [key, value] of Object.entries(attrs ?? {})) if (wanted.attrs[key] === value) delete wanted.attrs[key];
+    });
   }
   setName(name) { return this.updateMe({ name }); }
 
