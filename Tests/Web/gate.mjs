@@ -302,7 +302,8 @@ export class Gate extends Server {
       return { stayMs, role: 'speaker', grants: { publish: ['camera', 'mic'], moderate: false } };
     }
     if (type === 'me.update') {
-      this.rename(session.pid, data.name);
+      if (data.name !== undefined) this.rename(session.pid, data.name);
+      me.attrs = { ...me.attrs, ...data.attrs };
       return { participant: this.seen(session.pid) };
     }
     if (type === 'data.send') return this.relays(session, data);

@@ -457,3 +457,12 @@ test('leaving says so and closes', async (t) => {
   assert.equal(FakeSocket.last.closedWith, 1000);
   assert.equal(seen.ended[0].code, 4103);
 });
+
+test('a machine that has ended does not start, and ends once', (t) => {
+  const { signal, seen } = machine(t);
+  const intervals = t.mock.method(globalThis, 'setInterval');
+  signal.leave();
+  signal.leave();
+  signal.start();
+  assert.deepEqual([seen.states, seen.ended.length, FakeSocket.all.length, intervals.mock.callCount()], [['ended'], 1, 0, 0]);
+});
