@@ -1,5 +1,6 @@
 // What may happen in a life: to the network, the server, the page, and what a person does. Each is tried at any time, and says false where
 // there was nothing to do.
+import { EVENTS } from './life.mjs';
 import { FakeTrack } from './stage.mjs';
 
 /** Something on the road to somebody's session. */
@@ -26,7 +27,7 @@ export const acts = {
     if (at < 0) return false;
     wire.down.splice(at, 1);
   },
-  offline: onPage((page, life) => { page.setOnline(false); }),
+  offline: onPage((page) => { page.setOnline(false); }),
   online: onPage((page) => { if (page.navigator.onLine) return false; page.setOnline(true); }),
   moveNetwork: onPage((page) => { page.moveNetwork(); }),
 
@@ -37,7 +38,7 @@ export const acts = {
   minutes: async (life) => { for (let n = 0; n < 12; n++) { await life.clock.pass(10_000); await life.deliver(1); } life.server.reap(); },
 
   // The page.
-  hide: onPage((page, life) => { page.hide(true); }),
+  hide: onPage((page) => { page.hide(true); }),
   show: onPage((page) => { if (!page.document.hidden) return false; page.hide(false); }),
   freeze: onPage((page) => { page.freeze(); }),
   thaw: (life, { page }) => { if (!page.isFrozen) return false; page.thaw(life.pick(['resume', 'pageshow', null])); },
@@ -64,7 +65,7 @@ export const acts = {
   join: onPage((page, life, person) => { if (!person.isOver) return false; person.join({ isHurried: life.chance(0.05) }); }),
   leave: onRoom((room) => { room.leave(); }),
   leaveOn: onRoom((room, life, { call }) => {
-    call.leavesOn = life.pick(['status', 'joined', 'left', 'updated', 'permissions', 'room', 'resumed', 'pending', 'message', 'published', 'warning', 'admitted', 'muted', 'needsUser']);
+    call.leavesOn = life.pick(EVENTS);
   }),
   giveUp: onPage((page, life, { call }) => { if (!call || call.isJoined || call.stop.signal.aborted) return false; call.stop.abort(); }),
   authenticate: onRoom((room, life, person) => { if (person.state !== 'needsUser') return false; room.authenticate(person.token); }),
@@ -124,14 +125,20 @@ export const acts = {
   refuse: ({ server }) => { server.refuses = server.refuses ? null : 'add'; },
   forget: ({ server }) => { server.forget(); },
   reap: ({ server }) => { server.reap(); },
-  kill: (life) => { life.kills += 1; life.server.kill({ media: life.chance(0.6) }); },
+  kill: (life) => { life.server.kill({ media: life.chance(0.6) }); },
   down: ({ server }) => { server.isDown = true; },
   up: ({ server }) => { if (!server.isDown) return false; server.isDown = false; },
   drain: (life) => { if (life.server.isDraining) return false; life.server.drain(life.pick([0, 2_000])); },
-  restart: (life) => { if (!life.server.isDraining) return false; life.kills += 1; life.server.restart(life.chance(0.5)); },
+  restart: (life) => { if (!life.server.isDraining) return false; life.server.restart(life.chance(0.5)); },
   crowd: ({ server }) => { server.isCrowded = !server.isCrowded; },
   slow: onWire((wire) => { wire.finish(4008, 'events cannot be delivered'); }),
-  badFrame: onWire((wire) => { wire.finish(4002, 'the message cannot be read'); }),
+  /** The second time it is no accident. */
+  badFrame: onWire((wire) => {
+    const { session } = wire;
+    if (!session) return false;
+    wire.finish(session.isBad ? 4400 : 4002, 'the message cannot be read');
+    session.isBad = true;
+  }),
   silent: onWire((wire) => { wire.finish(4010, 'nothing was heard of the client'); }),
   upgrade: ({ server }) => { server.isOther = !server.isOther; },
   expire: onSession(({ server }, session) => { server.expire(session); }),

@@ -14,7 +14,7 @@ const refusal = (close, code, message, retryAfterMs) =>
 export class Gate extends Server {
   /** What tokens say, by token. */
   claims = new Map();
-  banned = new Set(); expelled = new Set(); admitted = new Set(); relay = []; relaySeq = 0; sent = new Set(); relayed = [];
+  banned = new Set(); expelled = new Set(); admitted = new Set(); relay = []; relaySeq = 0; sent = new Set();
   isDown = false; isDraining = false; isCrowded = false; isLocked = false; hasLobby = false; isOther = false; isMediaAway = false;
   capacity = Infinity; startedAt = -Infinity;
   /** Requests of this type are refused for a while. */
@@ -322,7 +322,7 @@ export class Gate extends Server {
   relays(session, { mid }) {
     const key = `${session.claims.uid} ${session.did} ${mid}`;
     const isNew = !this.sent.has(key);
-    if (isNew) { this.sent.add(key); this.relayed.push(mid); }
+    this.sent.add(key);
     return { mid, accepted: true, deliveredTo: 0, ...(isNew ? {} : { duplicate: true }) };
   }
 

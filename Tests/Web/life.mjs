@@ -8,7 +8,8 @@ import { Clock, Locks, Page } from './page.mjs';
 import { randomFrom } from './server.mjs';
 
 const URL = 'ws://test/room';
-const EVENTS = ['status', 'joined', 'left', 'updated', 'permissions', 'room', 'resumed', 'pending', 'message', 'published', 'warning', 'admitted', 'muted', 'needsUser'];
+/** On hearing of any of them somebody may leave. */
+export const EVENTS = ['status', 'joined', 'left', 'updated', 'permissions', 'room', 'resumed', 'pending', 'message', 'published', 'warning', 'admitted', 'muted', 'needsUser'];
 
 /** How often what was lived, in all lives that share it. */
 export class Lived {
@@ -188,7 +189,7 @@ class Remembering extends Gate {
 }
 
 export class Life {
-  persons = []; trail = []; asked = []; kills = 0; locks = new Locks(); clock = new Clock();
+  persons = []; trail = []; asked = []; locks = new Locks(); clock = new Clock();
 
   constructor(seed, lived, { log = [3, 8, 24][seed % 3], hasLocks = true } = {}) {
     const random = randomFrom(seed);
