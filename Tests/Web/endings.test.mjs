@@ -164,6 +164,28 @@ test('a camera that is allowed after the end is switched off again', async () =>
   assert.deepEqual([publishing.is, page.tracks.map((one) => one.readyState)], ['ended', ['ended']]);
 });
 
+test('a camera that is switched on, or changed, while the call ends is switched off again', async () => {
+  const { page, pass, join } = stage();
+  const room = await join();
+  const publishing = fate(room.publishCamera());
+  await pass(1_000);
+  assert.equal(publishing.is, 'resolved');
+  await room.me.camera.mute();
+  const unmuting = fate(room.me.camera.unmute());
+  const { camera } = room.me;
+  const asking = fate(room.publishMicrophone());
+  await pass(1_000);
+  assert.deepEqual([unmuting.is, asking.is], ['resolved', 'resolved']);
+  await camera.mute();
+  const again = fate(camera.unmute());
+  const other = fate(room.setDevice('microphone', 'm2'));
+  await settle();
+  room.leave();
+  await pass(1_000);
+  assert.deepEqual([again.is, other.is, page.tracks.map((one) => one.readyState)], ['cancelled', 'resolved', Array(4).fill('ended')]);
+  assert.deepEqual(page.left(), []);
+});
+
 test('an offer that waits to be made again waits no longer than the call', async () => {
   const { server, page, pass, join } = stage();
   const room = await join();

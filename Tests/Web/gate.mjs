@@ -182,6 +182,9 @@ export class Gate extends Server {
     for (const wire of this.wires) this.lost(wire);
     const former = [...this.sessions.values()];
     super.kill({ media });
+    // Revisions of another epoch may well be lower.
+    this.rev = Math.floor(this.random() * 3);
+    for (const one of this.members.values()) { this.touch(one); for (const track of one.tracks) track.rev = one.rev; }
     this.startedAt = this.now();
     Object.assign(this, { relay: [], relaySeq: 0, sent: new Set() });
     this.admitted.clear();

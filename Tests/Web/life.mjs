@@ -115,10 +115,12 @@ export class Person {
     assert.deepEqual(page.left().filter((what) => !what.includes('capture')), [], where());
     assert.equal(getEventListeners(call.stop.signal, 'abort').length, 0, `${where()}: the signal is listened to`);
     const sockets = page.wires.length;
-    this.goOn();
-    await life.clock.pass(1_000);
-    assert.deepEqual(page.left(), [], where());
-    assert.deepEqual(call.promises.filter((one) => !one.isSettled).map((one) => one.what), [], where());
+    for (const goesOn of [false, true]) {
+      if (goesOn) this.goOn();
+      await life.clock.pass(3_000);
+      assert.deepEqual(page.left(), [], where());
+      assert.deepEqual(call.promises.filter((one) => !one.isSettled).map((one) => one.what), [], where());
+    }
     assert.equal(page.wires.length, sockets, `${where()}: dialed after the end`);
     if (call.isJoined) {
       assert.equal(call.room.status.state, 'ended', where());

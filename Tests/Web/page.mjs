@@ -30,6 +30,7 @@ export class Clock {
   forget(page) { for (const one of [...this.#timers]) if (one.page === page) this.#timers.delete(one); }
   /** What is due in a page that is frozen waits. */
   async pass(ms) {
+    await settle();
     const end = this.now + ms;
     for (;;) {
       const [next] = [...this.#timers].filter((one) => one.at <= end && !one.page.isFrozen).sort((a, b) => a.at - b.at);

@@ -1056,7 +1056,7 @@ export class Publication {
 /** A stream of ours: what the application wants, and the sender that carries it. */
 export class LocalPublication extends Publication {
   transceiver = null; pending = true; demand = null;
-  #tail = Promise.resolve(); #track = null; #hold = null; #wantsMuted = false;
+  #tail = Promise.resolve(); #track = null; #hold = null; #wantsMuted = false; #isReleased = false;
 
   constructor(participant, track, options) {
     super(participant);
@@ -1124,6 +1124,10 @@ export class LocalPublication extends Publication {
       if (this.#wantsMuted !== muted) return;
       if (!muted && !this.#track && this.options.recapture) {
         const track = await this.options.recapture();
+        if (this.#isReleased) {
+          track.stop();
+          throw new SFUError('cancelled', 'It was unpublished meanwhile.');
+        }
         this.#use(track);
         await this.sender?.replaceTrack(track);
         await this.#startAnew();
@@ -1163,6 +1167,10 @@ export class LocalPublication extends Publication {
 
   replaceTrack(track) {
     return this.#serial(async () => {
+      if (this.#isReleased) {
+        if (this.options.stopTrack) track?.stop();
+        return;
+      }
       const old = this.#track;
       this.#use(track);
       await this.sender?.replaceTrack(track);
@@ -1217,6 +1225,7 @@ export class LocalPublication extends Publication {
 
   unpublish() { return this.participant.room.unpublish(this); }
   release() {
+    this.#isReleased = true;
     this.forgetDemand();
     const track = this.#track;
     this.#use(null);
