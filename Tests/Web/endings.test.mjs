@@ -259,6 +259,23 @@ test('what was wanted in the waiting room is told to the room', async () => {
   room.leave();
 });
 
+test('the refusal of the waiting room does not outlive it, however late it comes', async () => {
+  const { server, page, pass, calm, join } = stage({ claims: { lobby: true } });
+  const room = await join();
+  const [session] = server.sessions.values();
+  const named = fate(room.setName('Ada'));
+  const wire = page.wires.at(-1);
+  while (wire.up.length) server.hear(wire);
+  // The answer is lost with the socket, and said again on the next one.
+  wire.cut();
+  server.admit(session);
+  await pass(300);
+  await calm();
+  assert.equal(named.is, 'not_ready');
+  assert.deepEqual([server.members.get(session.pid).name, room.me.name], ['Ada', 'Ada']);
+  room.leave();
+});
+
 test('a name that is refused for good is not said again with the next change', async () => {
   const { server, pass, join } = stage();
   const room = await join();

@@ -2597,8 +2597,11 @@ export class Room extends EventTarget {
 
   /** What is refused for good is wanted no more: said again with each session, it would be refused with each. */
   #wish(promise, takeBack) {
+    const { waiting } = this;
     return promise.then(({ participant }) => { if (participant) this.#upsert(participant); }, (error) => {
       if (error instanceof RequestError && !error.retryable) takeBack();
+      // The answer of the waiting room, which comes after the admission.
+      if (error.code === 'not_ready' && waiting && !this.waiting) this.#reconcile();
       throw error;
     });
   }
