@@ -85,7 +85,8 @@ extension Gateway {
         let participant = member.room.state.participants[member.id]
         let state: [UInt64] = [
             participant?.revision ?? 0, UInt64(link.generation), UInt64(link.iceGeneration), link.sdpVersion,
-            UInt64(member.links), member.ticketNumber, member.room.state.recordRevision,
+            UInt64(member.links), member.ticketNumber, UInt64(max(0, member.leavesAt.microseconds)),
+            member.room.state.recordRevision,
         ]
         guard state != member.recorded else { return }
         var ticket = ticket(of: member)
