@@ -17,9 +17,7 @@ let mediaTargets: Set<String> = [
 ]
 
 let products: [Product] = [
-    .executable(name: "sfu", targets: ["CLI"]),
-    // for bench/
-    .library(name: "MediaFloors", targets: ["RTP", "PeerTransport", "Seam", "SDP", "CLinux"]),
+    .executable(name: "sfu", targets: ["CLI"])
 ]
 
 let dependencies: [Package.Dependency] = [
@@ -127,11 +125,21 @@ let targets: [Target] = [
         ],
         swiftSettings: settings
     ),
+    // clients for `sfu bench`: of the server they know what is on the wire
+    .target(
+        name: "Load",
+        dependencies: [
+            "PeerTransport", "SDP", "RTP", "CLinux",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: settings
+    ),
     // floor 5: the binary
     .executableTarget(
         name: "CLI",
         dependencies: [
-            "Signaling", "MediaIO", "SeamLink", "EventLog", "Telemetry", "PeerTransport", "Seam", "RTP",
+            "Signaling", "MediaIO", "SeamLink", "EventLog", "Telemetry", "Load", "PeerTransport", "Seam",
+            "RTP",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOFoundationCompat", package: "swift-nio"),
@@ -261,6 +269,14 @@ let targets: [Target] = [
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
+        ],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "LoadTests",
+        dependencies: [
+            "Load", "PeerTransport", "SDP", "RTP", "CLinux",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings
     ),

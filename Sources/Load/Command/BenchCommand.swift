@@ -1,11 +1,10 @@
-// The command line of the load client.
+// The command line of the load client, `sfu bench`.
 import ArgumentParser
 import Glibc
 
-@main
-struct LoadCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "load",
+public struct BenchCommand: ParsableCommand {
+    public static let configuration = CommandConfiguration(
+        commandName: "bench",
         abstract: "Loads a server with many sessions: real ICE, DTLS and SRTP.",
         discussion: """
             fanout: joins POST /whip/{room}/load as publisher and POST /whep/{room}/load for each subscriber, \
@@ -62,7 +61,9 @@ struct LoadCommand: ParsableCommand {
     @Flag(help: "Allows targets other than loopback.")
     var allowRemote = false
 
-    func validate() throws {
+    public init() {}
+
+    public func validate() throws {
         try check("subscribers", subscribers, 1...2000)
         try check("seconds", seconds, 1...3600)
         try check("warm-up", warmUp, 0...60)
@@ -77,7 +78,7 @@ struct LoadCommand: ParsableCommand {
         guard isName else { throw ValidationError("--room: letters, digits, - and _, at most 64") }
     }
 
-    func run() throws {
+    public func run() throws {
         raiseDescriptorLimit()
         let report = try makeReport()
         print(json ? try report.json() : report.table, terminator: json ? "\n" : "")
