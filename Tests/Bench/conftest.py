@@ -2,10 +2,13 @@
 
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
-FLOOR = pathlib.Path(__file__).resolve().parents[2] / "bench" / "floor"
+BENCH = pathlib.Path(__file__).resolve().parents[2] / "bench"
+FLOOR = BENCH / "floor"
+sys.path[:0] = [str(BENCH), str(BENCH / "peers")]
 
 
 @pytest.fixture(scope="session")
