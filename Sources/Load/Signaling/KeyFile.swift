@@ -74,7 +74,8 @@ struct KeyFile {
     /// - Throws: `LoadError` that names the line.
     init(parsing text: String) throws {
         var records: [(line: Int, fields: [Substring])] = []
-        for (place, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        for (place, line) in lines.enumerated() {
             guard line.utf8.count <= Self.lineBytes else {
                 throw LoadError("line \(place + 1): longer than \(Self.lineBytes) bytes")
             }
