@@ -1,5 +1,6 @@
 // Offers that the server's own reader takes, and answers as servers write them.
 import CLinux
+import PeerTransport
 import RTP
 import SDP
 import Testing
@@ -7,22 +8,84 @@ import Testing
 @testable import Load
 
 @Suite struct DescriptionsTests {
-    private let template = OfferTemplate(
-        ice: ICECredentials(usernameFragment: "abcd", password: "0123456789012345678901"),
-        fingerprint: Fingerprint(algorithm: "sha-256", digest: (0..<32).map { UInt8($0) }),
-        hasVideo: true
-    )
+    private func description(_ sections: [LocalDescription.Section], hasFeedback: Bool = true)
+        -> LocalDescription
+    {
+        LocalDescription(
+            ice: ICECredentials(usernameFragment: "abcd", password: "0123456789012345678901"),
+            fingerprint: Fingerprint(algorithm: "sha-256", digest: (0..<32).map { UInt8($0) }),
+            hasFeedback: hasFeedback,
+            sections: sections
+        )
+    }
 
-    @Test func offersCanBeRead() throws {
-        let publishing = try Offer(parsing: template.publishing(audio: 11, video: 22))
-        #expect(publishing.sections.map(\.mid) == ["0", "1"])
-        #expect(publishing.sections.allSatisfy { $0.direction == .sendonly && $0.bundled && $0.rtcpMux })
-        #expect(publishing.sections.map(\.announcedSSRCs) == [[11], [22]])
-        #expect(publishing.remote.fingerprints == [template.fingerprint])
-        #expect(publishing.sections[0].codecs.map(\.name) == [.opus])
-        #expect(publishing.sections[1].codecs.map(\.name) == [.vp8])
-        let receiving = try Offer(parsing: template.receiving)
-        #expect(receiving.sections.allSatisfy { $0.direction == .recvonly && $0.announcedSSRCs.isEmpty })
+    private func sources(_ codec: VideoCodec, layers: [Int]) -> [any MediaSource] {
+        let audio = AudioFormat(bitsPerSecond: 32_000, isConstant: true, talkPercent: 100, hasDTX: false)
+        let video = VideoFormat(codec: codec, layers: layers, framesPerSecond: 30, keyFrameSeconds: 0)
+        return [AudioSource(audio, source: 1)]
+            + layers.indices.map { VideoSource(video, layer: $0, source: 1) as any MediaSource }
+    }
+
+    @Test(arguments: VideoCodec.allCases)
+    func publishersOffersCanBeRead(codec: VideoCodec) throws {
+        let sources = sources(codec, layers: [500_000])
+        let description = description(LocalDescription.publishing(sources, codec: codec))
+        let offer = try Offer(parsing: description.offer)
+        #expect(offer.sections.map(\.mid) == ["0", "1"])
+        #expect(offer.sections.allSatisfy { $0.direction == .sendonly && $0.bundled && $0.rtcpMux })
+        #expect(offer.sections.map(\.announcedSSRCs) == sources.map { [$0.stream.ssrc] })
+        #expect(offer.remote.fingerprints == [description.fingerprint])
+        #expect(offer.sections[0].codecs.map(\.name) == [.opus])
+        #expect(offer.sections[1].codecs.map(\.name) == [codec == .vp8 ? .vp8 : .h264])
+        #expect(offer.sections[1].rids.isEmpty)
+    }
+
+    @Test func simulcastIsOfferedByRid() throws {
+        let sources = sources(.vp8, layers: [150_000, 450_000, 1_700_000])
+        let offer = try Offer(parsing: description(LocalDescription.publishing(sources, codec: .vp8)).offer)
+        #expect(offer.sections[1].rids.map(\.id) == ["l", "m", "h"])
+        #expect(offer.sections[1].announcedSSRCs.isEmpty)
+    }
+
+    @Test(arguments: [true, false])
+    func subscribersOfferFeedbackWhereItIsWanted(hasFeedback: Bool) throws {
+        let sections = LocalDescription.receiving(audio: 1, video: 2, codec: .h264, first: 3)
+        let offer = try Offer(parsing: description(sections, hasFeedback: hasFeedback).offer)
+        #expect(offer.sections.map(\.mid) == ["3", "4", "5"])
+        #expect(offer.sections.allSatisfy { $0.direction == .recvonly && $0.announcedSSRCs.isEmpty })
+        let video = try #require(offer.sections[2].codecs.first)
+        #expect(video.rtxPayloadType == (hasFeedback ? 103 : nil))
+        #expect(video.feedback.contains(.nack) == hasFeedback)
+        #expect(video.feedback.contains(.transportCC) == hasFeedback)
+        #expect(video.feedback.contains(.pli))
+    }
+
+    @Test func everybodyInARoomDoesBoth() throws {
+        let sent = LocalDescription.publishing(sources(.vp8, layers: []), codec: .vp8)
+        let received = LocalDescription.receiving(audio: 4, video: 0, codec: .vp8, first: sent.count)
+        let offer = try Offer(parsing: description(sent + received).offer)
+        #expect(offer.sections.map(\.mid) == ["0", "1", "2", "3", "4"])
+        #expect(offer.sections.map(\.direction) == [.sendonly, .recvonly, .recvonly, .recvonly, .recvonly])
+    }
+
+    @Test func anOfferOfTheServerIsAnswered() throws {
+        let offer = text(
+            Self.answer.map { $0 == "a=setup:passive" ? "a=setup:actpass" : $0 } + [
+                "a=rtcp-fb:96 nack", "m=application 0 UDP/DTLS/SCTP webrtc-datachannel", "a=mid:2",
+            ]
+        )
+        #expect(try RemoteDescription(offer).role == .client)
+        let answer = try SessionDescription(parsing: try description([]).answer(to: offer))
+        #expect(answer.attributes.contains(Attribute("group", "BUNDLE 0 1", line: 5)))
+        #expect(answer.media.map(\.port) == [9, 9, 0])
+        #expect(answer.media[1].formats == ["96"])
+        let attributes = answer.media[1].attributes.map { Attribute($0.name, $0.value) }
+        for expected in [
+            Attribute("setup", "active"), Attribute("recvonly"), Attribute("rtpmap", "96 VP8/90000"),
+            Attribute("rtcp-fb", "96 nack"), Attribute("ice-ufrag", "abcd"),
+        ] {
+            #expect(attributes.contains(expected), "\(expected)")
+        }
     }
 
     private static let answer = [
@@ -39,26 +102,45 @@ import Testing
     private func text(_ lines: [String]) -> String { lines.map { $0 + "\r\n" }.joined() }
 
     @Test func readsWhatItNeeds() throws {
-        let answer = try Answer(text(Self.answer))
+        let answer = try RemoteDescription(text(Self.answer))
         #expect(answer.ice.usernameFragment == "AAxyzxyzxy")
         #expect(answer.fingerprints == [Fingerprint(algorithm: "sha-256", digest: [0, 10, 255])])
         #expect(answer.candidate.port == 7882 && answer.candidate.isLoopback)
         #expect(answer.audioType == 111 && answer.videoType == 96 && answer.videoTypes == [96])
+        #expect(answer.role == .client && answer.repairs.isEmpty && answer.transportSequenceID == 0)
+    }
+
+    @Test func readsRetransmissionsAndFeedback() throws {
+        let more = [
+            "a=fmtp:97 apt=96", "a=ssrc-group:FID 1001 2002",
+            "a=extmap:3 \(HeaderExtension.transportSequence.uri)",
+        ]
+        var lines = Self.answer.map { $0 == "a=setup:passive" ? "a=setup:active" : $0 }
+        lines = lines.map {
+            $0 == "m=video 9 UDP/TLS/RTP/SAVPF 96" ? "m=video 9 UDP/TLS/RTP/SAVPF 96 97" : $0
+        }
+        let answer = try RemoteDescription(text(lines + more))
+        #expect(answer.role == .server && answer.repairs == [97: 96] && answer.videoTypes == [96])
+        #expect(answer.repairedStreams == [2002: 1001] && answer.transportSequenceID == 3)
     }
 
     @Test(arguments: ["a=ice-pwd", "a=candidate:1", "a=setup"])
     func saysWhatIsMissing(prefix: String) {
-        #expect(throws: LoadError.self) { try Answer(text(Self.answer.filter { !$0.hasPrefix(prefix) })) }
+        #expect(throws: LoadError.self) {
+            try RemoteDescription(text(Self.answer.filter { !$0.hasPrefix(prefix) }))
+        }
     }
 
     @Test func stampsAreFoundBehindDescriptors() {
         var payload = [UInt8](repeating: 0x55, count: 64)
+        let stamp = Stamp(sentAt: 1_234_567_890_123, source: 517, layer: 2, number: 70_000)
         payload.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             #expect(Stamp.read(base, length: 64) == nil)
-            Stamp.write(sentAt: 1_234_567_890_123, to: base + 16)
-            #expect(Stamp.read(base, length: 64) == 1_234_567_890_123)
-            #expect(Stamp.read(base, length: 27) == nil)
+            stamp.write(to: base + 16)
+            #expect(Stamp.read(base, length: 64) == stamp)
+            #expect(Stamp.read(base, length: 16 + Stamp.bytes) == stamp)
+            #expect(Stamp.read(base, length: 15 + Stamp.bytes) == nil)
         }
     }
 

@@ -57,10 +57,4 @@ import Testing
     func refusesGarbage(text: String) {
         #expect(read(text) == .malformed)
     }
-
-    @Test func locationMayBeAPathOrAURL() {
-        #expect(Joining.path(of: "/whip/a/b/c") == "/whip/a/b/c")
-        #expect(Joining.path(of: "http://127.0.0.1:8080/whip/a/b/c") == "/whip/a/b/c")
-        #expect(Joining.path(of: "http://127.0.0.1:8080") == "/")
-    }
 }

@@ -31,4 +31,21 @@ import Testing
         #expect(coarse.cpu == coarse.user + coarse.system)
         #expect(ProcessUsage.Thread(stat: "77 broken", schedule: nil) == nil)
     }
+
+    @Test func mergesOthers() {
+        var all = Samples()
+        for part in 0..<4 {
+            var samples = Samples()
+            for value in 1...25 { samples.add(Int64(part * 25 + value)) }
+            all.merge(samples)
+        }
+        #expect(all.count == 100 && all.maximum == 100 && all.percentiles([0.5, 0.99]) == [50, 99])
+    }
+
+    @Test func readsSoftInterrupts() throws {
+        let stat = "cpu  1 2 3 4 5 6 700 8 9 10\ncpu0 1 2 3 4 5 6 350 8\nintr 1"
+        let usage = try #require(MachineUsage(stat: stat))
+        #expect(usage.softirq == 7_000_000_000)
+        #expect(MachineUsage(stat: "cpu 1 2") == nil && MachineUsage(stat: "") == nil)
+    }
 }

@@ -1,122 +1,159 @@
-// The command line of the load client, `sfu bench`.
+// The command line of the load client, `sfu bench`: options become plans.
 import ArgumentParser
 import Glibc
+import RTP
 
 public struct BenchCommand: ParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Loads a server with many sessions: real ICE, DTLS and SRTP.",
+        abstract: "Loads a server with many real sessions, and says what they got and what it cost.",
         discussion: """
-            fanout: joins POST /whip/{room}/load as publisher and POST /whep/{room}/load for each subscriber, \
-            measures for a while, and leaves with DELETE. Every subscriber follows the sequence numbers of all \
-            packets; one packet in 16 is decrypted and says how long it was on its way.
+            Every session has a UDP socket, ICE, DTLS and SRTP of its own. Packets carry stamps, so that loss, \
+            latency (to the kernel's receipt) and the forwarded layer are known, not guessed.
 
-            voices: everybody joins by WebSocket (GET /v1/rooms/{room}/signal), publishes a microphone and receives \
-            on a few audio sections; a few take turns speaking. Some listeners decrypt everything and say what \
-            they missed of each turn and when they were told who speaks.
+            SCENARIOS
+              broadcast  one publisher, many subscribers, by WHIP and WHEP: any server that speaks them
+              rooms      rooms of 10, everybody hears (and with --video sees) everybody
+              meeting    25 people with cameras in three layers, each sees --last-n of them
+              voices     a room of 1000 microphones, a few people take turns speaking
+              storm      sessions come and go while the others' media is measured
+              soak       a long run: memory of the server and gaps, interval by interval
+              All but broadcast, storm and soak need a server of this project.
+
+            EXAMPLES
+              sfu bench                                        50 listeners on a server with --dev
+              sfu bench --subscribers 400 --server-pid $(pgrep -x sfu)
+              sfu bench --audio-kbps 0 --video vp8 --layers 1000 --subscribers 100
+              sfu bench --scenario rooms --rooms fit --server-pid $(pgrep -x sfu)
+              sfu bench --scenario meeting --video h264 --last-n 24
+              sfu bench --scenario storm --rate 500
+              sfu bench --scenario soak --seconds 86400 --interval 600 --json > soak.json
+              sfu bench --whip /rtc/publish/{room} --whep /rtc/play/{room} --token-file jwt
 
             HTTP/1.1 without TLS only. Targets other than loopback are refused without --allow-remote: load only \
-            servers that are yours.
+            servers that are yours. The exit status is 0 where everybody joined and was heard.
             """
     )
 
-    @Option(help: ArgumentHelp("What is simulated.", valueName: "fanout|voices"))
-    var scenario = Scenario.fanout
-    @Option(help: ArgumentHelp("The server.", valueName: "http://host:port"))
-    var url = "http://127.0.0.1:8080"
-    @Option(help: ArgumentHelp("Room to meet in.", valueName: "name"))
-    var room = "load"
-    @Option(
-        help: ArgumentHelp("Bearer token for all sessions; none: a development server.", valueName: "jwt")
-    )
-    var token: String?
-    @Option(help: ArgumentHelp("Subscribers, 1 to 2000.", valueName: "count"))
-    var subscribers = 50
-    @Option(help: ArgumentHelp("Length of the measurement, 1 to 3600.", valueName: "seconds"))
-    var seconds = 15
-    @Option(
-        help: ArgumentHelp("Wait between the last join and the measurement, 0 to 60.", valueName: "seconds")
-    )
-    var warmUp = 2
-    @Option(help: ArgumentHelp("Joins at the same time, 1 to 200.", valueName: "count"))
-    var joins = 4
-    @Option(help: ArgumentHelp("Opus packets per second, 10 to 1000.", valueName: "count"))
-    var packetsPerSecond = 50
-    @Option(help: ArgumentHelp("Payload of an Opus packet, 20 to 1200.", valueName: "bytes"))
-    var payloadBytes = 80
-    @Option(help: ArgumentHelp("Adds video shaped like VP8 of this rate, 0 to 20000.", valueName: "kbit/s"))
-    var videoKbps = 0
-    @Option(help: ArgumentHelp("Video frames per second, 1 to 120.", valueName: "count"))
-    var framesPerSecond = 30
-    @Option(
-        help: ArgumentHelp(
-            "Process of the server on this machine: reports its CPU and memory.",
-            valueName: "pid"
-        )
-    )
-    var serverPid: Int?
-    @OptionGroup var voices: VoicesOptions
-    @Flag(help: "Prints JSON.")
-    var json = false
-    @Flag(help: "Allows targets other than loopback.")
-    var allowRemote = false
+    @Option(help: ArgumentHelp("What is simulated.", valueName: "name"))
+    var scenario = Scenario.broadcast
+    @OptionGroup(title: "Target") var target: TargetOptions
+    @OptionGroup(title: "Who takes part") var size: SizeOptions
+    @OptionGroup(title: "Media") var media: MediaOptions
+    @OptionGroup(title: "Run") var running: RunOptions
+    @OptionGroup(title: "Voices") var voices: VoicesOptions
+    @OptionGroup(title: "Without signaling") var keys: KeyOptions
 
     public init() {}
 
     public func validate() throws {
-        try check("subscribers", subscribers, 1...2000)
-        try check("seconds", seconds, 1...3600)
-        try check("warm-up", warmUp, 0...60)
-        try check("joins", joins, 1...200)
-        try check("packets-per-second", packetsPerSecond, 10...1000)
-        try check("payload-bytes", payloadBytes, 20...1200)
-        try check("video-kbps", videoKbps, 0...20_000)
-        try check("frames-per-second", framesPerSecond, 1...120)
-        let isName =
-            !room.isEmpty && room.utf8.count <= 64
-            && room.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
-        guard isName else { throw ValidationError("--room: letters, digits, - and _, at most 64") }
-    }
-
-    public func run() throws {
-        raiseDescriptorLimit()
-        let report = try makeReport()
-        print(json ? try report.json() : report.table, terminator: json ? "\n" : "")
-        guard report.isGood else { throw ExitCode.failure }
-    }
-
-    private func makeReport() throws -> any PrintableReport {
-        switch scenario {
-        case .fanout: try LoadRun(try fanoutPlan()).run()
-        case .voices: try VoicesRun(try voicesPlan()).run()
+        guard media.audioKbps > 0 || hasVideo else {
+            throw ValidationError("--audio-kbps 0 without --video: no media")
+        }
+        guard keys.keys == nil || scenario == .broadcast else {
+            throw ValidationError("--keys is for the scenario broadcast")
+        }
+        guard scenario != .voices || media.audioKbps > 0 else {
+            throw ValidationError("voices need --audio-kbps")
         }
     }
 
-    private func fanoutPlan() throws -> LoadPlan {
-        LoadPlan(
-            url: try ServerURL(url),
-            room: room,
-            token: token,
-            subscribers: subscribers,
-            seconds: seconds,
-            warmUp: warmUp,
-            joinsAtOnce: joins,
-            format: MediaFormat(
-                packetsPerSecond: packetsPerSecond,
-                payloadBytes: payloadBytes,
-                videoBitsPerSecond: videoKbps * 1000,
-                framesPerSecond: framesPerSecond
-            ),
-            serverPID: serverPid,
-            allowsRemote: allowRemote
+    private var hasVideo: Bool { media.video != nil || scenario == .meeting }
+
+    public func run() throws {
+        do {
+            if keys.writeKeys != nil { return try keys.write(subscribers: size.subscribers ?? 50) }
+            raiseDescriptorLimit()
+            let report = try makeReport()
+            print(running.json ? try report.json() : report.table, terminator: running.json ? "\n" : "")
+            guard report.isGood else { throw ExitCode.failure }
+        } catch let error as LoadError {
+            throw ValidationError(error.description)
+        }
+    }
+
+    private func makeReport() throws -> any PrintableReport {
+        guard scenario != .voices else { return try VoicesRun(try voicesPlan()).run() }
+        return try CallRun(try callPlan(), progress: Progress(isWanted: !running.quiet)).run()
+    }
+
+    // MARK: Plans
+
+    func callPlan() throws -> CallPlan {
+        let keyFile = try keys.read()
+        var plan = CallPlan(
+            scenario: scenario,
+            signaling: keyFile == nil ? try signaling() : nil,
+            keys: keyFile,
+            cast: [],
+            audio: media.audio(talkPercent: scenario == .meeting ? max(1, 200 / people) : 100),
+            video: media.video(scenario == .meeting ? .vp8 : nil),
+            hasFeedback: running.feedback,
+            sampling: .oneIn(UInt16(running.verify)),
+            mergesDatagrams: running.gro,
+            readsMedia: !keys.noReceive,
+            seconds: running.seconds ?? (scenario == .soak ? 600 : 15),
+            warmUp: running.warmUp,
+            joinsAtOnce: running.joins,
+            serverPID: running.serverPid,
+            mediaThreads: running.mediaThreads
         )
+        arrange(&plan)
+        return plan
+    }
+
+    private var people: Int { size.people ?? (scenario == .meeting ? 25 : 10) }
+
+    private func arrange(_ plan: inout CallPlan) {
+        let hasAudio = plan.audio.bitsPerSecond > 0
+        let hasVideo = !plan.video.layers.isEmpty
+        switch scenario {
+        case .broadcast, .voices, .storm, .soak:
+            let standard = scenario == .storm ? 200 : 50
+            plan.cast = CallPlan.broadcast(
+                subscribers: plan.keys?.subscribers.count ?? size.subscribers ?? standard,
+                room: target.room,
+                hasAudio: hasAudio,
+                hasVideo: hasVideo
+            )
+        case .rooms:
+            let count = Int(size.rooms)
+            plan.cast = CallPlan.rooms(
+                0..<(count ?? 1),
+                people: people,
+                prefix: target.room,
+                hasAudio: hasAudio,
+                hasVideo: hasVideo
+            )
+            if count == nil { plan.growth = Growth(roomsPerStep: 1, roomsAtMost: 500, people: people) }
+        case .meeting:
+            plan.cast = CallPlan.meeting(
+                people: people,
+                room: target.room,
+                audioSlots: hasAudio ? 3 : 0,
+                lastN: min(size.lastN, people - 1)
+            )
+            plan.hasViews = true
+        }
+        if scenario == .storm { plan.churn = Churn(perSecond: size.rate ?? 100, stay: size.stay ?? 2) }
+        if scenario == .soak {
+            plan.churn = Churn(perSecond: size.rate ?? 1, stay: size.stay ?? 10)
+            plan.interval = size.interval
+        }
+    }
+
+    private func signaling() throws -> SignalingPlan {
+        switch scenario {
+        case .rooms, .meeting, .voices: try target.signaling { _ in .room }
+        case .broadcast, .storm, .soak: try target.signaling { _ in .whip(target.endpoints) }
+        }
     }
 
     private func voicesPlan() throws -> VoicesPlan {
         VoicesPlan(
-            url: try ServerURL(url),
-            room: room,
-            token: token,
+            url: try ServerURL(target.url),
+            room: target.room,
+            token: try target.bearer(),
             participants: voices.participants,
             speakers: voices.speakers,
             overlap: voices.overlap,
@@ -125,16 +162,16 @@ public struct BenchCommand: ParsableCommand {
             silentLevel: UInt8(voices.silentLevel),
             listeners: voices.listeners,
             seed: voices.seed,
-            seconds: seconds,
-            warmUp: warmUp,
-            joinsAtOnce: joins,
-            payloadBytes: payloadBytes,
-            serverPID: serverPid,
-            allowsRemote: allowRemote
+            seconds: running.seconds ?? 15,
+            warmUp: running.warmUp,
+            joinsAtOnce: running.joins,
+            payloadBytes: media.audio().payloadBytes,
+            serverPID: running.serverPid,
+            allowsRemote: target.allowRemote
         )
     }
 
-    /// A socket for each session, and one for its HTTP.
+    /// A socket for each session, and one for its signaling.
     private func raiseDescriptorLimit() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }

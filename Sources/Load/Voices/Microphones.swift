@@ -67,7 +67,7 @@ struct Microphones {
             guard person.client.speak(content, frame: frame) else { continue }
             sent += 1
             if case .voice(_, let stamp, _) = content {
-                tally.sent(Int(stamp.speaker), frame: frame, at: stamp.sentAt)
+                tally.sent(Int(stamp.source), frame: frame, at: stamp.sentAt)
             }
         }
     }
@@ -79,10 +79,10 @@ struct Microphones {
         if let speaker = person.speaker, conversation?.isSpeaking(speaker, in: frame) == true,
             let level = conversation?.level()
         {
-            let stamp = Stamp.Voice(
+            let stamp = Stamp(
                 sentAt: clock(),
-                speaker: UInt16(truncatingIfNeeded: speaker),
-                frame: UInt32(truncatingIfNeeded: frame)
+                source: UInt16(truncatingIfNeeded: speaker),
+                number: UInt32(truncatingIfNeeded: frame)
             )
             return .voice(level: level, stamp: stamp, bytes: plan.payloadBytes)
         }
@@ -91,7 +91,7 @@ struct Microphones {
             return .noise(level: plan.silentLevel, bytes: plan.payloadBytes)
         case .dtx:
             // Spread over the 400 ms.
-            let isDue = (frame + Int64(person.index)) % VoiceSource.silenceEvery == 0
+            let isDue = (frame + Int64(person.index)) % AudioSource.silenceEvery == 0
             return isDue ? .silence(level: plan.silentLevel) : nil
         }
     }

@@ -31,7 +31,7 @@ final class Participant {
         self.speaker = speaker
         self.listener = listener
         client = Client(index: index, resources: resources)
-        client.voice = VoiceSource(payloadType: OfferTemplate.audioType)
+        client.voice = VoiceSource()
         client.sampling = listener == nil ? .none : .all
     }
 
@@ -41,14 +41,25 @@ final class Participant {
     func start(_ plan: VoicesPlan, fingerprint: Fingerprint, at now: Int64) {
         deadline = now + Self.joinWithin
         guard let voice = client.voice else { return }
-        let template = OfferTemplate(ice: client.credentials, fingerprint: fingerprint, hasVideo: false)
+        let microphone = LocalDescription.Section(
+            mid: LocalDescription.audioMid,
+            sends: LocalDescription.Sending(ssrc: voice.stream.ssrc)
+        )
+        let slots = LocalDescription.receiving(audio: plan.slots, video: 0, codec: .vp8, first: 1)
+        let description = LocalDescription(
+            ice: client.credentials,
+            fingerprint: fingerprint,
+            hasFeedback: false,
+            sections: [microphone] + slots
+        )
         do {
             let socket = try SignalSocket(
                 to: plan.url,
                 room: plan.room,
                 user: "load-\(index)",
                 token: plan.token,
-                offer: template.conference(audio: voice.ssrc, slots: plan.slots)
+                offer: description.offer,
+                tracks: [SignalSocket.Track(mid: microphone.mid, cid: "mic", kind: "audio", source: "mic")]
             )
             socket.isWatching = listener != nil
             signal = socket
@@ -62,11 +73,11 @@ final class Participant {
         self.pid = pid
         askedAt = signal?.startedAt
         do {
-            let answer = try Answer(text)
+            let answer = try RemoteDescription(text)
             guard allowsRemote || answer.candidate.isLoopback else {
-                throw LoadError("the server's candidate is not loopback; --allow-remote if that is meant")
+                throw LoadError.remote("the server's candidate \(answer.candidate.text)")
             }
-            guard answer.audioType == OfferTemplate.audioType else {
+            guard answer.audioType == LocalDescription.audioType else {
                 throw LoadError("the server does not take Opus")
             }
             try client.open(answer, at: Instant(microseconds: now / 1000))

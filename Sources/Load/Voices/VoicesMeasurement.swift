@@ -48,7 +48,7 @@ struct VoicesMeasurement {
             counts: counts,
             at: now,
             server: serverUsage,
-            own: Measurement.ownCPU,
+            own: ownCPU(),
             drops: SocketDrops.read()
         )
     }
@@ -132,16 +132,7 @@ struct VoicesMeasurement {
                 failures[person.failure ?? "unknown", default: 0] += 1
             }
         }
-        let times = joins.percentiles([0.5, 0.95]).map { Double($0) / 1e6 }
-        return Report.Joins(
-            succeeded: joins.count,
-            failed: failures.values.reduce(0, +),
-            p50: times[0],
-            p95: times[1],
-            maximum: Double(joins.maximum) / 1e6,
-            perSecond: Double(joins.count) / max(1e-3, Double(joinsEnded - joinsBegan) / 1e9),
-            failures: failures
-        )
+        return Report.Joins(joins, failures: failures, took: joinsEnded - joinsBegan)
     }
 
     private func inbound(_ sentPerSecond: Double, _ drops: Int) -> VoicesReport.Inbound {
@@ -180,7 +171,8 @@ struct VoicesMeasurement {
             baseline: baseline,
             packets: received,
             wall: wall,
-            sessions: sessions
+            sessions: sessions,
+            mediaThreads: ProcessUsage.mediaThreads
         )
     }
 

@@ -128,8 +128,7 @@ struct VoicesReport: Codable, PrintableReport {
             ),
             (
                 "join",
-                "p50 \(number(joins.p50)) ms, p95 \(number(joins.p95)) ms, max \(number(joins.maximum)) ms; "
-                    + "\(joins.succeeded) joined at \(number(joins.perSecond))/s, \(joins.failed) failed"
+                joins.text
             ),
             (
                 "inbound",
@@ -160,7 +159,7 @@ struct VoicesReport: Codable, PrintableReport {
             ("told dominant", changes.dominant.text),
             ("slot change", changes.slot.text),
         ]
-        if let server { rows += server.rows(per: "participant") }
+        if let server { rows += server.rows }
         rows.append(
             (
                 "this client",

@@ -56,7 +56,7 @@ final class VoicesRun {
     /// - Throws: `LoadError`, or what OpenSSL refuses.
     init(_ plan: VoicesPlan) throws {
         guard plan.allowsRemote || plan.url.address.isLoopback else {
-            throw LoadError("\(plan.url.authority) is not loopback; --allow-remote if that is meant")
+            throw LoadError.remote(plan.url.authority)
         }
         let poll = clinux_poll_new()
         guard poll >= 0, let batch = clinux_receive_batch_new(Self.receiveSlots, Self.receiveBytes) else {
@@ -66,7 +66,7 @@ final class VoicesRun {
         self.poll = poll
         self.batch = batch
         buffer = .allocate(capacity: Self.readBytes)
-        let resources = try ClientResources()
+        let resources = try ClientResources(mergesDatagrams: false)
         fingerprint = resources.certificate.fingerprint
         let roles = Self.roles(
             people: plan.participants,
@@ -166,10 +166,10 @@ final class VoicesRun {
                 arrival: datagram.arrival > 0 ? datagram.arrival - clockOffset : nanoseconds,
                 at: now
             )
-            guard let sample, let voice = sample.voice, let listener = person.listener else { continue }
+            guard let sample, let listener = person.listener else { continue }
             tally.heard(
-                Int(voice.speaker),
-                frame: Int64(voice.frame),
+                Int(sample.stamp.source),
+                frame: Int64(sample.stamp.number),
                 by: listener,
                 at: sample.arrival
             )
@@ -190,7 +190,7 @@ final class VoicesRun {
                     dominant: dominant.flatMap { speakers[$0] },
                     at: now
                 )
-            case .slot(let mid, let pid):
+            case .slot(let mid, _, let pid):
                 guard let listener = person.listener else { return }
                 tally.shown(pid.flatMap { speakers[$0] }, in: mid, to: listener, at: now)
             }
@@ -204,7 +204,7 @@ final class VoicesRun {
         if let speaker = person.speaker { speakers[pid] = speaker }
         guard person.client.socket >= 0 else { return }
         clinux_poll_add(poll, person.client.socket, UInt32(CLINUX_READABLE), Self.token(person))
-        serverPort = serverPort ?? (try? Answer(answer))?.candidate.port
+        serverPort = serverPort ?? (try? RemoteDescription(answer))?.candidate.port
         var name = clinux_address()
         if clinux_socket_name(person.client.socket, &name) == 0 { ownPorts.insert(name.port) }
     }

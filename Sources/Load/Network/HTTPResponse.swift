@@ -1,4 +1,5 @@
 // A response of HTTP/1.1 (RFC 9112), read from the bytes that have come so far. Must not know sockets.
+import RTP
 
 struct HTTPResponse: Equatable {
     var status: Int
@@ -12,12 +13,9 @@ struct HTTPResponse: Equatable {
         case malformed
     }
 
-    /// Largest response that is taken, bytes.
-    static let maximumBytes = 1 << 20
-
     /// - Parameter isEnd: the server has closed the connection.
     static func read(_ bytes: [UInt8], isEnd: Bool) -> Reading {
-        guard bytes.count <= maximumBytes else { return .malformed }
+        guard bytes.count <= Limits.Load.responseBytes else { return .malformed }
         guard let headEnd = find([13, 10, 13, 10], in: bytes, from: 0) else {
             return isEnd ? .malformed : .incomplete
         }
@@ -52,7 +50,7 @@ struct HTTPResponse: Equatable {
         var offset = start
         while let lineEnd = Self.find([13, 10], in: bytes, from: offset) {
             let line = String(decoding: bytes[offset..<lineEnd], as: UTF8.self).prefix { $0 != ";" }
-            guard let size = Int(line, radix: 16), size >= 0, size <= Self.maximumBytes else {
+            guard let size = Int(line, radix: 16), size >= 0, size <= Limits.Load.responseBytes else {
                 return .malformed
             }
             if size == 0 { return .complete(self) }

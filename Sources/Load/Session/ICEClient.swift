@@ -1,5 +1,6 @@
-// The controlling, full agent of one session towards an ICE-lite server (RFC 8445): checks with USE-CANDIDATE, and
-// consent (RFC 7675), which is the same check again. Must not know sockets.
+// The controlling agent of one session (RFC 8445): checks with USE-CANDIDATE, consent (RFC 7675), which is the same check
+// again, and answers to a server that is no ICE-lite agent and checks, too. Must not know sockets.
+import CLinux
 import PeerTransport
 import RTP
 
@@ -62,5 +63,30 @@ struct ICEClient {
         lastAnswer = now
         nextCheck = now + Self.consentEvery
         return true
+    }
+
+    /// The answer to a check of the server's; nil: this is none, or not from who it says.
+    func answer(_ datagram: UnsafeBufferPointer<UInt8>, from remote: clinux_address) -> [UInt8]? {
+        guard let base = datagram.baseAddress, let request = STUNMessage(base, length: datagram.count),
+            request.kind == .request,
+            request.isAuthentic(key: Array(local.password.utf8), integrity: integrity)
+        else { return nil }
+        let address =
+            remote.is_ipv6 == 0
+            ? IPAddress(v4: UInt32(truncatingIfNeeded: remote.low))
+            : IPAddress(v6High: remote.high, low: remote.low)
+        return [UInt8](unsafeUninitializedCapacity: Self.checkBytes) { buffer, count in
+            guard let base = buffer.baseAddress else { return }
+            var message = STUNWriter(
+                base,
+                capacity: Self.checkBytes,
+                kind: .bindingSuccess,
+                transaction: request.transaction
+            )
+            message.addXORMappedAddress(address, port: remote.port)
+            message.seal(key: Array(local.password.utf8), integrity: integrity)
+            message.addFingerprint()
+            count = message.length
+        }
     }
 }

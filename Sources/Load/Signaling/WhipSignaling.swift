@@ -1,12 +1,10 @@
-// Joins and leaves over WHIP and WHEP: one exchange of each session after the other, a few at a time. Must not know
-// media.
+// Joins over WHIP (RFC 9725) or WHEP with POST, leaves with DELETE: one exchange after the other. Must not know media.
 import CLinux
 import Foundation
 import Glibc
 
-/// Where a session stands with the server's HTTP.
-final class Joining {
-    enum State {
+final class WhipSignaling: Signaling {
+    private enum State {
         case waiting
         case asking(HTTPExchange)
         /// Answered; the session's URL by its path.
@@ -15,56 +13,54 @@ final class Joining {
         case ended
     }
 
-    enum Outcome {
-        case answer(Answer)
-        case failed(String)
-        case left
-    }
-
     private static let retryAfter: Int64 = 200_000_000
 
-    let endpoint: String
-    private(set) var state = State.waiting
-    /// First byte of the request that was answered with 201, nanoseconds.
     private(set) var askedAt: Int64?
-    /// Not before this; nanoseconds.
     private(set) var notBefore: Int64 = 0
-    private let url: ServerURL
+    private var state = State.waiting
+    private let endpoint: ServerURL
     private let token: String?
 
-    init(_ url: ServerURL, endpoint: String, token: String?) {
-        self.url = url
+    /// - Parameter endpoint: where to POST.
+    init(_ endpoint: ServerURL, token: String?) {
         self.endpoint = endpoint
         self.token = token
     }
 
-    var exchange: HTTPExchange? {
+    private var exchange: HTTPExchange? {
         switch state {
         case .asking(let exchange), .leaving(let exchange): exchange
         case .waiting, .joined, .ended: nil
         }
     }
 
-    func ask(offer: String) throws {
+    var socket: Int32 { exchange?.socket ?? -1 }
+    var interest: UInt32 { exchange?.interest ?? 0 }
+
+    func begin(_ description: LocalDescription) throws {
         state = .asking(
-            try HTTPExchange(to: url, "POST", path: url.path + endpoint, token: token, body: offer)
+            try HTTPExchange(
+                to: endpoint,
+                "POST",
+                path: endpoint.path,
+                token: token,
+                body: description.offer
+            )
         )
     }
 
-    /// False: there is nothing to end.
-    func leave() throws -> Bool {
-        guard case .joined(let path?) = state else {
+    func leave() -> Bool {
+        guard case .joined(let path?) = state,
+            let exchange = try? HTTPExchange(to: endpoint, "DELETE", path: path, token: token, body: nil)
+        else {
             state = .ended
             return false
         }
-        state = .leaving(try HTTPExchange(to: url, "DELETE", path: path, token: token, body: nil))
+        state = .leaving(exchange)
         return true
     }
 
-    func abandon() { state = .ended }
-
-    /// The exchange's socket is ready. nil: not done yet.
-    func advance(at now: Int64) -> Outcome? {
+    func advance(at now: Int64) -> SignalingOutcome? {
         guard let exchange else { return nil }
         let isLeaving = if case .leaving = state { true } else { false }
         switch exchange.advance() {
@@ -81,12 +77,13 @@ final class Joining {
         }
     }
 
-    private func joined(_ response: HTTPResponse, _ exchange: HTTPExchange, at now: Int64) -> Outcome? {
+    private func joined(_ response: HTTPResponse, _ exchange: HTTPExchange, at now: Int64) -> SignalingOutcome
+    {
         // Not live yet, or too many at once: the server asks us to come again.
         if [409, 429, 503].contains(response.status) {
             state = .waiting
             notBefore = now + Self.retryAfter
-            return nil
+            return .postponed
         }
         let text = String(decoding: response.body, as: UTF8.self)
         guard response.status == 201 else {
@@ -94,18 +91,20 @@ final class Joining {
             return .failed("POST was answered \(response.status): \(text.prefix(200))")
         }
         askedAt = exchange.startedAt
-        state = .joined(path: response.headers["location"].map(Self.path))
+        state = .joined(path: response.headers["location"].map { Self.path(of: $0, under: endpoint.path) })
         do {
-            return .answer(try Answer(text))
+            return .described(try RemoteDescription(text))
         } catch {
             return .failed("\(error)")
         }
     }
 
-    /// `Location` may be a whole URL; this client stays with the server it was told.
-    static func path(of location: String) -> String {
+    /// `Location` may be a whole URL, or relative to the endpoint; this client stays with the server it was told.
+    static func path(of location: String, under endpoint: String) -> String {
         guard let scheme = location.range(of: "://") else {
-            return location.hasPrefix("/") ? location : "/" + location
+            if location.hasPrefix("/") { return location }
+            let folder = endpoint.lastIndex(of: "/").map { endpoint[...$0] } ?? "/"
+            return folder + location
         }
         let rest = location[scheme.upperBound...]
         return rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? "/"

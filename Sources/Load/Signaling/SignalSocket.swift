@@ -3,18 +3,27 @@
 import CLinux
 import Foundation
 import Glibc
+import RTP
 
 final class SignalSocket {
     /// What the server said, as far as it matters here.
     enum Message {
         case welcome(pid: String, answer: String)
         case speakers(dominant: String?, active: [String])
-        case slot(mid: String, pid: String?)
+        case slot(mid: String, tid: String?, pid: String?)
     }
 
     enum State: Equatable {
         case upgrading, open
         case failed(String)
+    }
+
+    /// What a section of the offer is to the room.
+    struct Track: Encodable {
+        var mid: String
+        var cid: String
+        var kind: String
+        var source: String
     }
 
     private struct Greeting: Encodable {
@@ -24,17 +33,11 @@ final class SignalSocket {
                 var did: String
                 var kind = "load"
             }
-            struct Track: Encodable {
-                var mid = OfferTemplate.audioMid
-                var cid = "mic"
-                var kind = "audio"
-                var source = "mic"
-            }
             struct Offer: Encodable {
                 var gen = 1
                 var offerId = 1
                 var sdp: String
-                var tracks = [Track()]
+                var tracks: [Track]
             }
             var token: String?
             var user: User?
@@ -60,6 +63,7 @@ final class SignalSocket {
     }
     private struct Slot: Decodable {
         var mid: String
+        var tid: String?
         var pid: String?
     }
 
@@ -85,7 +89,14 @@ final class SignalSocket {
     private var nextAcknowledge: Int64 = 0
 
     /// - Throws: `LoadError` where the system gives no socket.
-    init(to url: ServerURL, room: String, user: String, token: String?, offer: String) throws {
+    init(
+        to url: ServerURL,
+        room: String,
+        user: String,
+        token: String?,
+        offer: String,
+        tracks: [Track]
+    ) throws {
         let key = Data((0..<16).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString()
         output = Array(
             """
@@ -104,7 +115,7 @@ final class SignalSocket {
             token: token,
             user: token == nil ? Greeting.Content.User(uid: user) : nil,
             device: Greeting.Content.Device(did: user),
-            pc: Greeting.Content.Offer(sdp: offer)
+            pc: Greeting.Content.Offer(sdp: offer, tracks: tracks)
         )
         greeting = Self.frame(.text, Array(try JSONEncoder().encode(Greeting(data: content))))
         socket = try HTTPExchange.connect(to: url)
@@ -145,6 +156,11 @@ final class SignalSocket {
         nextAcknowledge = now + Self.acknowledgeEvery
         acknowledged = sequence
         say(#"{"type":"ack","ack":\#(sequence)}"#)
+    }
+
+    /// One message, if the session is open.
+    func send(_ text: String) {
+        if state == .open { say(text) }
     }
 
     /// Tells the server; it closes.
@@ -242,7 +258,7 @@ final class SignalSocket {
         case .text where frame.isFinal: receive(payload, take)
         case .text, .continuation:
             fragments.append(contentsOf: payload)
-            guard fragments.count <= WebSocketFrames.maximumBytes else {
+            guard fragments.count <= Limits.Load.messageBytes else {
                 return fail("a WebSocket message has no end")
             }
             guard frame.isFinal else { return }
@@ -276,7 +292,7 @@ final class SignalSocket {
             take(.speakers(dominant: speakers.dominant, active: speakers.active.map(\.pid)))
         case "slots":
             guard let slot: Slot = decode(text) else { return }
-            take(.slot(mid: slot.mid, pid: slot.pid))
+            take(.slot(mid: slot.mid, tid: slot.tid, pid: slot.pid))
         case "error" where !isWelcome:
             fail("the greeting was refused: \(String(decoding: text.prefix(200), as: UTF8.self))")
         default: break

@@ -5,6 +5,10 @@ import Glibc
 struct LoadError: Error, CustomStringConvertible {
     var description: String
     init(_ description: String) { self.description = description }
+
+    static func remote(_ authority: String) -> LoadError {
+        LoadError("\(authority) is not loopback; --allow-remote if that is meant")
+    }
 }
 
 /// `http://host:port`, resolved.
@@ -25,6 +29,21 @@ struct ServerURL {
         self.authority = String(authority)
         self.path = path.hasSuffix("/") ? String(path.dropLast()) : String(path)
         address = try Self.resolve(host, port: port)
+    }
+
+    private init(authority: String, path: String, address: clinux_address) {
+        self.authority = authority
+        self.path = path
+        self.address = address
+    }
+
+    /// Another path of the same server, below this one.
+    func appending(_ suffix: String) -> ServerURL {
+        ServerURL(
+            authority: authority,
+            path: path + (suffix.hasPrefix("/") ? "" : "/") + suffix,
+            address: address
+        )
     }
 
     private static func split(_ authority: Substring) throws -> (String, UInt16) {
@@ -78,6 +97,28 @@ extension clinux_address {
         self.init()
         guard clinux_address_parse(text, &self) == 0 else { return nil }
         self.port = port
+    }
+
+    /// `address:port`, IPv6 in brackets. nil: no such thing.
+    init?(text: some StringProtocol) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
+            port > 0
+        else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        self.init(numeric: String(host), port: port)
+    }
+
+    var text: String {
+        var address = self
+        var text = [CChar](repeating: 0, count: 64)
+        clinux_address_format(&address, &text, text.count)
+        let host = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return is_ipv6 == 0 ? "\(host):\(port)" : "[\(host)]:\(port)"
     }
 
     var isLoopback: Bool {

@@ -1,8 +1,9 @@
 // Numbers that percentiles are read from. Bounded: when the room is used up, every second sample is dropped, and
 // from then on every second one taken.
 
+import RTP
+
 struct Samples {
-    private static let capacity = 1 << 20
     private var values: [Int64] = []
     private var stride = 1
     private var skipped = 0
@@ -15,11 +16,20 @@ struct Samples {
         skipped += 1
         guard skipped >= stride else { return }
         skipped = 0
-        if values.count == Self.capacity {
+        if values.count == Limits.Load.samples {
             values = Swift.stride(from: 0, to: values.count, by: 2).map { values[$0] }
             stride *= 2
         }
         values.append(value)
+    }
+
+    /// Adds what is kept of others; their count and maximum stay true.
+    mutating func merge(_ others: Samples) {
+        let total = count + others.count
+        let most = max(maximum, others.maximum)
+        for value in others.values { add(value) }
+        count = total
+        maximum = most
     }
 
     /// Nearest rank, `fractions` of 0…1; zeros without samples.

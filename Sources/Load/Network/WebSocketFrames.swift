@@ -1,5 +1,7 @@
 // Frames of RFC 6455 as a client writes and reads them. Must not know sockets or what the text says.
 
+import RTP
+
 enum WebSocketFrames {
     enum Opcode: UInt8 {
         case continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10
@@ -19,9 +21,6 @@ enum WebSocketFrames {
         case malformed
     }
 
-    /// Largest frame that is taken, bytes.
-    static let maximumBytes = 8 << 20
-
     /// The frame that begins at `start`; frames of servers are not masked (§5.1).
     static func read(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Reading {
         guard bytes.count - start >= 2 else { return .incomplete }
@@ -35,7 +34,7 @@ enum WebSocketFrames {
             guard bytes.count - body >= extra else { return .incomplete }
             var value: UInt64 = 0
             for i in 0..<extra { value = value << 8 | UInt64(bytes[body + i]) }
-            guard value <= UInt64(maximumBytes) else { return .malformed }
+            guard value <= UInt64(Limits.Load.messageBytes) else { return .malformed }
             length = Int(value)
             body += extra
         }

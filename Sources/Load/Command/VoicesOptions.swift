@@ -1,13 +1,6 @@
 // The options of the voices scenario, and the plan that comes of them.
 import ArgumentParser
 
-enum Scenario: String, ExpressibleByArgument, CaseIterable {
-    /// One publisher, many subscribers.
-    case fanout
-    /// Everybody publishes, a few speak.
-    case voices
-}
-
 enum Silence: String, ExpressibleByArgument, CaseIterable, Codable {
     /// One packet in 400 ms while nobody speaks.
     case dtx
@@ -16,31 +9,31 @@ enum Silence: String, ExpressibleByArgument, CaseIterable, Codable {
 }
 
 struct VoicesOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("voices: people in the room, 2 to 2000.", valueName: "count"))
+    @Option(help: ArgumentHelp("People in the room, 2 to 2000.", valueName: "count"))
     var participants = 1000
-    @Option(help: ArgumentHelp("voices: those who take turns speaking, 1 to 100.", valueName: "count"))
+    @Option(help: ArgumentHelp("Those who take turns speaking, 1 to 100.", valueName: "count"))
     var speakers = 5
-    @Option(help: ArgumentHelp("voices: how many speak at once at most, 1 to 10.", valueName: "count"))
+    @Option(help: ArgumentHelp("How many speak at once at most, 1 to 10.", valueName: "count"))
     var overlap = 2
-    @Option(help: ArgumentHelp("voices: audio sections that each receives on, 1 to 16.", valueName: "count"))
+    @Option(help: ArgumentHelp("Audio sections that each receives on, 1 to 16.", valueName: "count"))
     var slots = 4
     @Option(
         help: ArgumentHelp(
-            "voices: what microphones send while nobody speaks, a packet in 400 ms or all.",
+            "What microphones send while nobody speaks, a packet in 400 ms or all.",
             valueName: "dtx|full"
         )
     )
     var silence = Silence.dtx
-    @Option(help: ArgumentHelp("voices: audio level of silence, 0 to 127.", valueName: "-dBov"))
+    @Option(help: ArgumentHelp("Audio level of silence, 0 to 127.", valueName: "-dBov"))
     var silentLevel = 127
     @Option(
         help: ArgumentHelp(
-            "voices: people whose every packet is decrypted and whose messages are read, 1 to 100.",
+            "People whose every packet is decrypted and whose messages are read, 1 to 100.",
             valueName: "count"
         )
     )
     var listeners = 20
-    @Option(help: ArgumentHelp("voices: seed of the conversation.", valueName: "number"))
+    @Option(help: ArgumentHelp("Seed of the conversation.", valueName: "number"))
     var seed: UInt64 = 1
 
     func validate() throws {
@@ -53,12 +46,6 @@ struct VoicesOptions: ParsableArguments {
         guard speakers + listeners <= participants else {
             throw ValidationError("--participants \(participants): fewer than speakers and listeners")
         }
-    }
-}
-
-func check(_ option: String, _ value: Int, _ range: ClosedRange<Int>) throws {
-    guard range.contains(value) else {
-        throw ValidationError("--\(option) \(value): \(range.lowerBound) to \(range.upperBound)")
     }
 }
 
