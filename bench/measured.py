@@ -148,6 +148,20 @@ class Server(_Program):
             time.sleep(0.05)
         return now
 
+    def settled(self):
+        """Counters that hold everything that has happened: the media plane tells them anew about once a second, and each
+        time it has woken up."""
+        seen, deadline = [], time.monotonic() + PATIENCE
+        while len(seen) < 3:
+            now = self.counters()
+            if now.get("worker_wakeups") and (not seen or now["worker_wakeups"] != seen[-1]["worker_wakeups"]):
+                seen.append(now)
+            elif time.monotonic() > deadline:
+                raise Failure("the server tells no counters")
+            else:
+                time.sleep(0.05)
+        return seen[-1]
+
     def target(self):
         return ["--url", self.url, "--media-threads", self.threads]
 
@@ -172,7 +186,9 @@ class Floor(_Program):
         self.keys = self.folder / "keys.txt"
         server = f"{address}:{free_port(socket.SOCK_DGRAM, address)}"
         write = ["bench", "--write-keys", self.keys, "--subscribers", str(subscribers), "--server", server]
-        subprocess.run([client, *write], check=True)
+        done = subprocess.run([client, *write], capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(f"the load client writes no keys: {done.stderr[-2000:]}")
         environment = self._environment() if gated else None
         self._start([FLOOR / "floor", *options, self.keys], stdout=subprocess.PIPE, text=True, env=environment)
         # Its first line: it has read the keys and listens.
