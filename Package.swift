@@ -12,7 +12,8 @@ let settings: [SwiftSetting] =
 let isMediaOnly = Context.environment["SFU_MEDIA_ONLY"] != nil
 let mediaTargets: Set<String> = [
     "COpenSSL", "COpus", "CSRTP", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
-    "Simulation", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests", "PeerTransportTests", "SFUTests",
+    "Simulation", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests", "PeerTransportTests",
+    "SFUTests",
     "ScenarioTests", "AllocationTests", "MediaIOTests", "FuzzTargets", "FuzzTests",
 ]
 

@@ -84,10 +84,14 @@ struct ForwardingCost {
         let numbers = arguments.dropFirst().compactMap { Int($0) }.filter { 1...10_000 ~= $0 }
         if arguments.first == "state", arguments.count == 2, numbers.count == 1 {
             try state(numbers[0])
-        } else if let media = arguments.first.flatMap(Stretch.Media.init), arguments.count == 3, numbers.count == 2 {
+        } else if let media = arguments.first.flatMap(Stretch.Media.init), arguments.count == 3,
+            numbers.count == 2
+        {
             try forward(try Stretch(media, viewers: numbers[0], frames: numbers[1]))
         } else {
-            print("usage: ForwardingCost audio|video|room VIEWERS FRAMES\n       ForwardingCost state VIEWERS")
+            print(
+                "usage: ForwardingCost audio|video|room VIEWERS FRAMES\n       ForwardingCost state VIEWERS"
+            )
             exit(2)
         }
     }
