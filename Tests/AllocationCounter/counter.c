@@ -11,8 +11,15 @@ static __thread uint64_t allocations;
 
 uint64_t sfu_allocation_count(void) { return allocations; }
 
+// glibc 2.33 is the first with mallinfo2.
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33)
+#define SFU_HAS_MALLINFO 1
+#endif
+#endif
+
 uint64_t sfu_heap_bytes(void) {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#ifdef SFU_HAS_MALLINFO
     struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
 #else
