@@ -85,7 +85,7 @@ def table(head, rows):
 
 
 def cpu_table(rounds):
-    head = ["", "CPU µs per packet", "rounds", "user", "system", "without sends", "× floor", "× Janus", "packets/s per core"]
+    head = ["", "CPU µs per packet", "rounds", "user", "system", "softirq %", "without sends", "× floor", "× Janus", "packets/s per core"]
     rows = []
     for name in subjects(rounds):
         cpu, user, system = (median(rounds, name, key) for key in ("cpu_us", "media_user_us", "media_system_us"))
@@ -99,6 +99,7 @@ def cpu_table(rounds):
                 f"{min(every):.2f} to {max(every):.2f}",
                 cell(user),
                 cell(system),
+                cell(median(rounds, name, "softirq_percent"), 1),
                 cell(median(rounds, name, "cpu_us_unsent")),
                 cell(ratio(rounds, name, "floor")) if name != "floor" else "",
                 cell(ratio(rounds, name, "janus")) if name != "janus" else "",
