@@ -11,10 +11,12 @@ ROW = 26
 BAR = 16
 STYLE = """
   .page { fill: #ffffff; } .text { fill: #1f2328; } .faint { fill: #59636e; } .line { stroke: #d1d9e0; }
-  .k0 { fill: #57606a; } .k1 { fill: #0969da; } .k2 { fill: #bc4c00; } .k3 { fill: #8250df; } .mark { stroke: #ffffff; }
+  .k0 { fill: #57606a; } .k1 { fill: #0969da; } .k2 { fill: #bc4c00; } .k3 { fill: #8250df; }
+  .range { stroke: #1f2328; stroke-width: 1.5; }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117; } .text { fill: #f0f6fc; } .faint { fill: #9198a1; } .line { stroke: #3d444d; }
-    .k0 { fill: #9198a1; } .k1 { fill: #4493f8; } .k2 { fill: #f0883e; } .k3 { fill: #ab7df8; } .mark { stroke: #0d1117; }
+    .k0 { fill: #9198a1; } .k1 { fill: #4493f8; } .k2 { fill: #f0883e; } .k3 { fill: #ab7df8; }
+    .range { stroke: #f0f6fc; }
   }
   text { font: 13px system-ui, sans-serif; } .title { font-size: 15px; font-weight: 600; } .small { font-size: 11px; }
 """
@@ -112,7 +114,7 @@ def draw(bar, x, y):
         middle = y + BAR / 2
         end = max(end, x(bar.high))
         yield (
-            f'<line class="text" stroke="currentColor" stroke-width="1.5" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" '
+            f'<line class="range" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" '
             f'y1="{middle}" y2="{middle}"/>'
         )
     yield text(end + 6, y + 13, number(bar.value), "text")

@@ -153,7 +153,8 @@ def text(results):
         client = statistics.median(value for name in rounds[0] for value in values(rounds, name, "client_percent"))
         parts += [
             f"### {scenario['title']}",
-            f"`{scenario['load']}`, {scenario['subscribers']} subscribers, {len(rounds)} rounds of {results['seconds']} s; "
+            f"`{scenario['load']}`, {scenario['subscribers']} subscribers, {len(rounds)} round{'s' if len(rounds) > 1 else ''} of "
+            f"{results['seconds']} s; "
             f"the load client took {client:.0f} % of a core.",
             cpu_table(rounds) + unsent_ratio(rounds),
             delivery_table(rounds),

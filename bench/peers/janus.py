@@ -1,6 +1,7 @@
 """A Janus of this machine with its VideoRoom alone, and WHIP and WHEP in front of it, so that the load client loads it
 as it loads any other server. Nothing stands between them once media flows."""
 
+import http.client
 import http.server
 import itertools
 import json
@@ -170,7 +171,7 @@ class Janus:
             try:
                 with urllib.request.urlopen(f"{self._url}/{self._session}?maxev=20", timeout=60) as response:
                     events = json.load(response)
-            except (OSError, ValueError):
+            except (OSError, ValueError, http.client.HTTPException):
                 self._ended.wait(0.2)
                 continue
             for event in events if isinstance(events, list) else [events]:
