@@ -21,14 +21,12 @@ final class VoicesRun {
     private static let leaveWithin: Int64 = 5_000_000_000
     private static let leavesPerTick = 20
     private static let eventSlots = 128
-    private static let receiveSlots: UInt32 = 32
-    private static let receiveBytes: UInt32 = 2048
     private static let readBytes = 1 << 16
     private static let scrapeToken = UInt64.max
 
     private let plan: VoicesPlan
     private let poll: Int32
-    private let batch: OpaquePointer
+    private let reader: MediaReader
     private let buffer: UnsafeMutableBufferPointer<UInt8>
     private let fingerprint: Fingerprint
     private let people: [Participant]
@@ -50,23 +48,18 @@ final class VoicesRun {
     private var lastFrame: Int64 = 0
     private var serverPort: UInt16?
     private var ownPorts: Set<UInt16> = []
-    /// Kernel receipts are of the wall clock: what is taken off to get the monotonic one.
-    private var clockOffset: Int64 = 0
 
     /// - Throws: `LoadError`, or what OpenSSL refuses.
     init(_ plan: VoicesPlan) throws {
         guard plan.allowsRemote || plan.url.address.isLoopback else {
             throw LoadError.remote(plan.url.authority)
         }
-        let poll = clinux_poll_new()
-        guard poll >= 0, let batch = clinux_receive_batch_new(Self.receiveSlots, Self.receiveBytes) else {
-            throw LoadError("no memory for the poll loop")
-        }
+        reader = try MediaReader()
+        poll = clinux_poll_new()
+        guard poll >= 0 else { throw LoadError("no poll: \(String(cString: clinux_error_text(-poll)))") }
         self.plan = plan
-        self.poll = poll
-        self.batch = batch
         buffer = .allocate(capacity: Self.readBytes)
-        let resources = try ClientResources(mergesDatagrams: false)
+        let resources = try ClientResources()
         fingerprint = resources.certificate.fingerprint
         let roles = Self.roles(
             people: plan.participants,
@@ -85,7 +78,6 @@ final class VoicesRun {
 
     deinit {
         buffer.deallocate()
-        clinux_receive_batch_free(batch)
         clinux_close(poll)
     }
 
@@ -110,6 +102,7 @@ final class VoicesRun {
                 nextSend = now + Self.sendEvery
                 microphones.speak(people, tally: &tally, clock: clinux_monotonic_ns)
             }
+            readSlices(at: now)
             if now >= nextTick {
                 nextTick = now + Self.tick
                 advance(to: now)
@@ -121,7 +114,7 @@ final class VoicesRun {
                 poll,
                 &events,
                 Int32(events.count),
-                max(0, min(nextTick, nextSend) - now)
+                max(0, min(nextTick, nextSend, reader.nextDue) - now)
             )
             guard count >= 0 else {
                 throw LoadError("polling: \(String(cString: clinux_error_text(-count)))")
@@ -151,22 +144,18 @@ final class VoicesRun {
         if event.token % 2 == 0 { receive(people[index]) } else { advanceSignal(of: people[index]) }
     }
 
+    private func readSlices(at now: Int64) {
+        reader.advance(to: now) { slice in
+            for index in stride(from: slice, to: people.count, by: MediaReader.slices)
+            where people[index].isJoined {
+                receive(people[index])
+            }
+        }
+    }
+
     private func receive(_ person: Participant) {
-        let client = person.client
-        guard client.socket >= 0 else { return }
-        let count = clinux_receive(client.socket, batch, 0, Self.receiveSlots)
-        guard count > 0, let datagrams = clinux_receive_batch_datagrams(batch) else { return }
-        let nanoseconds = clinux_monotonic_ns()
-        let now = Instant(microseconds: nanoseconds / 1000)
-        for i in 0..<Int(count) {
-            let datagram = datagrams[i]
-            guard let bytes = datagram.bytes, datagram.truncated == 0 else { continue }
-            let sample = client.receive(
-                UnsafeMutableBufferPointer(start: bytes, count: Int(datagram.length)),
-                arrival: datagram.arrival > 0 ? datagram.arrival - clockOffset : nanoseconds,
-                at: now
-            )
-            guard let sample, let listener = person.listener else { continue }
+        reader.read(person.client) { sample in
+            guard let listener = person.listener else { return }
             tally.heard(
                 Int(sample.stamp.source),
                 frame: Int64(sample.stamp.number),
@@ -225,10 +214,13 @@ final class VoicesRun {
     // MARK: Time
 
     private func advance(to now: Int64) {
-        clockOffset = clinux_realtime_ns() - clinux_monotonic_ns()
+        reader.compareClocks()
         ticks += 1
         for index in stride(from: ticks % Self.shares, to: people.count, by: Self.shares) {
+            let wasJoined = people[index].isJoined
             people[index].advance(to: now)
+            // From here on it is read at its interval.
+            if !wasJoined, people[index].isJoined { clinux_poll_remove(poll, people[index].client.socket) }
             watch(people[index])
         }
         if isMeasuring, scrape == nil, now >= nextScrape { beginScrape(at: now) }
