@@ -64,4 +64,31 @@ struct SRTPSamplerTests {
         let own = try #require(SRTPSampler(of: pair.near))
         #expect(opened(own, bytes, header: 12, ssrc: 9, index: 500) == nil)
     }
+
+    private func openedReport(_ sampler: SRTPSampler, _ bytes: [UInt8]) -> [UInt8]? {
+        bytes.withUnsafeBufferPointer { buffer in
+            buffer.baseAddress.flatMap { sampler.openRTCP($0, length: buffer.count) }.map(Array.init)
+        }
+    }
+
+    @Test(arguments: SRTPProfile.allCases)
+    func opensReportsOfLibsrtp(profile: SRTPProfile) throws {
+        var random = SRTPTestRandom(state: 24)
+        let pair = try SRTPPair(profile, random: &random)
+        let oracle = SRTPOracle(profile, key: pair.nearKey, salt: pair.nearSalt)
+        let sampler = try #require(SRTPSampler(of: pair.far))
+        let ssrc = random.bytes(4)
+        for _ in 0..<100 {
+            let words = Int.random(in: 0...200, using: &random)
+            let report = [0x80, 201, UInt8(words >> 8), UInt8(words & 255)] + ssrc + random.bytes(4 * words)
+            let bytes = oracle.protected(rtcp: report)
+            try #require(openedReport(sampler, bytes) == report)
+            for place in [1, bytes.count - 1, bytes.count - 13] {
+                var changed = bytes
+                changed[place] ^= 1
+                try #require(openedReport(sampler, changed) == nil)
+            }
+            #expect(openedReport(sampler, Array(bytes.prefix(11))) == nil)
+        }
+    }
 }

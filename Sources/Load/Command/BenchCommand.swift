@@ -54,6 +54,9 @@ public struct BenchCommand: ParsableCommand {
         guard keys.keys == nil || scenario == .broadcast else {
             throw ValidationError("--keys is for the scenario broadcast")
         }
+        guard scenario != .rooms || (Int(size.rooms) ?? 1) * people <= Limits.Load.sessions else {
+            throw ValidationError("--rooms times --people: at most \(Limits.Load.sessions)")
+        }
         guard scenario != .voices || media.audioKbps > 0 else {
             throw ValidationError("voices need --audio-kbps")
         }
@@ -75,7 +78,9 @@ public struct BenchCommand: ParsableCommand {
     }
 
     private func makeReport() throws -> any PrintableReport {
-        guard scenario != .voices else { return try VoicesRun(try voicesPlan()).run() }
+        guard scenario != .voices else {
+            return try VoicesRun(try voicesPlan(), progress: Progress(isWanted: !running.quiet)).run()
+        }
         return try CallRun(try callPlan(), progress: Progress(isWanted: !running.quiet)).run()
     }
 
@@ -127,7 +132,13 @@ public struct BenchCommand: ParsableCommand {
                 hasAudio: hasAudio,
                 hasVideo: hasVideo
             )
-            if count == nil { plan.growth = Growth(roomsPerStep: 1, roomsAtMost: 500, people: people) }
+            if count == nil {
+                plan.growth = Growth(
+                    roomsPerStep: 1,
+                    roomsAtMost: min(500, Limits.Load.sessions / people),
+                    people: people
+                )
+            }
         case .meeting:
             plan.cast = CallPlan.meeting(
                 people: people,

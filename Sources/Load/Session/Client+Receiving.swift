@@ -42,17 +42,29 @@ extension Client {
         length: Int,
         header: RTPHeader
     ) {
-        guard let srtp, case .ok(let plain) = srtp.unprotectRTP(packet, length: length) else {
+        guard let sampler, let place = repairedStream(of: header.ssrc),
+            repairNumbers[header.ssrc] != nil || repairNumbers.count < Limits.Load.streamsPerSession
+        else { return }
+        // Its own numbers, far from those of what it repairs; unwrapped like them.
+        let index = repairNumbers[header.ssrc, default: SequenceUnwrapper()].unwrap(header.sequenceNumber)
+        let plain = sampler.open(
+            packet,
+            headerLength: header.headerLength,
+            length: length,
+            ssrc: header.ssrc,
+            index: UInt64(max(0, index))
+        )
+        guard let plain, let base = plain.baseAddress else {
             undecryptable += 1
             return
         }
         authenticated += 1
-        let padding = header.paddingLength(in: packet, length: plain) ?? 0
+        let padding = header.paddingLength(in: base, length: plain.count) ?? 0
         let original = RTXPayload.originalSequence(
-            packet + header.headerLength,
-            length: plain - header.headerLength - padding
+            base + header.headerLength,
+            length: plain.count - header.headerLength - padding
         )
-        guard let original, let place = repairedStream(of: header.ssrc) else { return }
+        guard let original else { return }
         streams[place].recover(sequence: original)
     }
 
@@ -141,12 +153,12 @@ extension Client {
         return nil
     }
 
-    func receiveRTCP(_ packet: UnsafeMutablePointer<UInt8>, length: Int, at now: Instant) {
-        guard let srtp, case .ok(let plain) = srtp.unprotectRTCP(packet, length: length) else {
+    func receiveRTCP(_ packet: UnsafePointer<UInt8>, length: Int, at now: Instant) {
+        guard let plain = sampler?.openRTCP(packet, length: length), let base = plain.baseAddress else {
             undecryptable += 1
             return
         }
-        var walker = RTCPWalker(packet, length: plain)
+        var walker = RTCPWalker(base, length: plain.count)
         while let block = walker.next() {
             if let report = SenderReport(block),
                 let place = streams.firstIndex(where: { $0.ssrc == report.ssrc })

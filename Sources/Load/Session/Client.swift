@@ -52,6 +52,8 @@ final class Client {
     private(set) var socket: Int32 = -1
     var streams: [ReceivedStream] = []
     var lastStream = 0
+    /// Of retransmissions, by SSRC.
+    var repairNumbers: [UInt32: SequenceUnwrapper] = [:]
     var undecryptable = 0
     var authenticated = 0
     var foreignPackets = 0

@@ -24,7 +24,10 @@ final class VoicesRun {
     private static let readBytes = 1 << 16
     private static let scrapeToken = UInt64.max
 
+    private static let progressEvery: Int64 = 250_000_000
     private let plan: VoicesPlan
+    private let progress: Progress
+    private var nextProgress: Int64 = 0
     private let poll: Int32
     private let reader: MediaReader
     private let buffer: UnsafeMutableBufferPointer<UInt8>
@@ -50,7 +53,7 @@ final class VoicesRun {
     private var ownPorts: Set<UInt16> = []
 
     /// - Throws: `LoadError`, or what OpenSSL refuses.
-    init(_ plan: VoicesPlan) throws {
+    init(_ plan: VoicesPlan, progress: Progress) throws {
         guard plan.allowsRemote || plan.url.address.isLoopback else {
             throw LoadError.remote(plan.url.authority)
         }
@@ -58,6 +61,7 @@ final class VoicesRun {
         poll = clinux_poll_new()
         guard poll >= 0 else { throw LoadError("no poll: \(String(cString: clinux_error_text(-poll)))") }
         self.plan = plan
+        self.progress = progress
         buffer = .allocate(capacity: Self.readBytes)
         let resources = try ClientResources()
         fingerprint = resources.certificate.fingerprint
@@ -95,6 +99,7 @@ final class VoicesRun {
     /// Runs to the end.
     /// - Throws: `LoadError` where nobody can join.
     func run() throws -> VoicesReport {
+        defer { progress.end() }
         var events = [clinux_event](repeating: clinux_event(), count: Self.eventSlots)
         while true {
             var now = clinux_monotonic_ns()
@@ -258,7 +263,26 @@ final class VoicesRun {
 
     // MARK: Phases
 
+    private func say(at now: Int64) {
+        nextProgress = now + Self.progressEvery
+        guard progress.isShown else { return }
+        let joined = people.count { $0.isJoined }
+        let failed = people.count { $0.isOver }
+        func left(_ until: Int64) -> String { "\(max(0, (until - now) / 1_000_000_000)) s left" }
+        let what =
+            switch phase {
+            case .settling: "waiting"
+            case .joining: "joining, \(joined) of \(people.count)"
+            case .warming(let until): "warming up, \(left(until))"
+            case .measuring(let until): "measuring, \(left(until))"
+            case .draining, .leaving, .over: "leaving"
+            }
+        let parts = ["\(what) · \(joined) people"] + (failed > 0 ? ["\(failed) failed"] : [])
+        progress.show(parts.joined(separator: " · "))
+    }
+
     private func step(at now: Int64) throws {
+        if now >= nextProgress { say(at: now) }
         switch phase {
         case .settling(let until) where now >= until:
             measurement.beforeJoins(at: now)

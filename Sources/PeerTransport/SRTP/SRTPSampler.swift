@@ -5,6 +5,8 @@ import RTP
 
 public final class SRTPSampler {
     private let transform: SRTPSender
+    private let reportTransform: SRTPSender
+    private let isAEAD: Bool
     /// The decrypted packet, and the same protected again.
     private let plain: UnsafeMutablePointer<UInt8>
     private let again: UnsafeMutablePointer<UInt8>
@@ -14,19 +16,34 @@ public final class SRTPSampler {
         let profile = context.profile
         let key = Array(context.remoteMaster.prefix(profile.keyLength))
         let salt = Array(context.remoteMaster.dropFirst(profile.keyLength).prefix(profile.saltLength))
-        guard var keys = SRTPSessionKeys(masterKey: key, masterSalt: salt, profile: profile) else {
+        guard let transform = Self.transform(profile, key, salt, .rtp) else { return nil }
+        guard let reportTransform = Self.transform(profile, key, salt, .rtcp) else {
+            transform.free()
             return nil
         }
-        defer { keys.erase() }
-        guard let transform = SRTPSender(profile: profile, keys: keys) else { return nil }
         self.transform = transform
+        self.reportTransform = reportTransform
+        isAEAD = profile.isAEAD
         let room = Limits.SRTP.packetBytes + Limits.SRTP.trailerBytes
         plain = .allocate(capacity: room)
         again = .allocate(capacity: room)
     }
 
+    private static func transform(
+        _ profile: SRTPProfile,
+        _ key: [UInt8],
+        _ salt: [UInt8],
+        _ kind: SRTPSessionKeys.Kind
+    ) -> SRTPSender? {
+        guard var keys = SRTPSessionKeys(masterKey: key, masterSalt: salt, profile: profile, kind: kind)
+        else { return nil }
+        defer { keys.erase() }
+        return SRTPSender(profile: profile, keys: keys)
+    }
+
     deinit {
         transform.free()
+        reportTransform.free()
         plain.deallocate()
         again.deallocate()
     }
@@ -50,6 +67,24 @@ public final class SRTPSampler {
         again.update(from: plain, count: count)
         guard protect(again, headerLength, count, ssrc, index),
             CRYPTO_memcmp(again + count, packet + count, transform.overhead) == 0
+        else { return nil }
+        return UnsafeBufferPointer(start: plain, count: count)
+    }
+
+    /// The same for a compound RTCP packet, which bears its index.
+    public func openRTCP(_ packet: UnsafePointer<UInt8>, length: Int) -> UnsafeBufferPointer<UInt8>? {
+        let trailer = transform.overhead + 4
+        let count = length - trailer
+        guard count >= 8, length <= Limits.SRTP.packetBytes else { return nil }
+        // Behind the tag under GCM (RFC 7714 §9), before it under AES-CM (RFC 3711 §3.4).
+        let word = ByteOrder.load32(packet, isAEAD ? length - 4 : count)
+        guard word & 0x8000_0000 != 0 else { return nil }
+        let index = word & 0x7fff_ffff
+        plain.update(from: packet, count: count)
+        guard reportTransform.protectRTCP(plain, length: count, index: index) == length else { return nil }
+        again.update(from: plain, count: count)
+        guard reportTransform.protectRTCP(again, length: count, index: index) == length,
+            CRYPTO_memcmp(again + count, packet + count, trailer) == 0
         else { return nil }
         return UnsafeBufferPointer(start: plain, count: count)
     }
