@@ -685,6 +685,8 @@ public enum Limits {
         public static let nackEvery = Interval.milliseconds(50)
         /// Between two messages of transport-wide feedback.
         public static let feedbackEvery = Interval.milliseconds(100)
+        /// The same where no video comes, whose rate leaves feedback less room.
+        public static let feedbackEveryOfAudio = Interval.milliseconds(250)
         /// Times that are kept of one kind; from then on every second, fourth … is dropped.
         public static let samples = 1 << 20
         /// Entries of a long run's protocol.

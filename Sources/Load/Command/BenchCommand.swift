@@ -8,37 +8,38 @@ public struct BenchCommand: ParsableCommand {
         commandName: "bench",
         abstract: "Loads a server with many real sessions, and says what they got and what it cost.",
         discussion: """
-            Every session has a UDP socket, ICE, DTLS and SRTP of its own. Packets carry stamps, so that loss, \
-            latency (to the kernel's receipt) and the forwarded layer are known, not guessed.
+            Every session has a UDP socket, ICE, DTLS and SRTP of its own. Packets carry
+            stamps, so that loss, latency (to the kernel's receipt) and the forwarded
+            layer are known, not guessed.
 
             SCENARIOS
-              broadcast  one publisher, many subscribers, by WHIP and WHEP: any server that speaks them
-              rooms      rooms of 10, everybody hears (and with --video sees) everybody
-              meeting    25 people with cameras in three layers, each sees --last-n of them
-              voices     a room of 1000 microphones, a few people take turns speaking
-              storm      sessions come and go while the others' media is measured
-              soak       a long run: memory of the server and gaps, interval by interval
-              All but broadcast, storm and soak need a server of this project.
+              broadcast  one publisher, many subscribers, by WHIP and WHEP
+              rooms      rooms of 10; everybody hears, and with --video sees, all others
+              meeting    25 cameras in three layers; everybody sees --last-n of them
+              voices     1000 microphones in one room, a few take turns speaking
+              storm      sessions come and go while the media of others is measured
+              soak       a long run: the server's memory and gaps by interval
+              broadcast, storm and soak load any server with WHIP and WHEP, the others
+              one of this project.
 
             EXAMPLES
-              sfu bench                                        50 listeners on a server with --dev
+              sfu bench                        one publisher, 50 listeners
               sfu bench --subscribers 400 --server-pid $(pgrep -x sfu)
-              sfu bench --audio-kbps 0 --video vp8 --layers 1000 --subscribers 100
-              sfu bench --scenario rooms --rooms fit --server-pid $(pgrep -x sfu)
+              sfu bench --audio-kbps 0 --video vp8 --layers 1000
+              sfu bench --scenario rooms --rooms fit
               sfu bench --scenario meeting --video h264 --last-n 24
               sfu bench --scenario storm --rate 500
-              sfu bench --scenario soak --seconds 86400 --interval 600 --json > soak.json
-              sfu bench --whip /rtc/publish/{room} --whep /rtc/play/{room} --token-file jwt
+              sfu bench --scenario soak --seconds 86400 --interval 600 --json
+              sfu bench --whip /in/{room} --whep /out/{room} --token-file jwt
 
-            HTTP/1.1 without TLS only. Targets other than loopback are refused without --allow-remote: load only \
-            servers that are yours. The exit status is 0 where everybody joined and was heard.
+            HTTP/1.1 without TLS only. Targets other than loopback are refused without
+            --allow-remote: load only servers that are yours. The exit status is 0 where
+            everybody joined and was heard.
             """
     )
 
-    @Option(help: ArgumentHelp("What is simulated.", valueName: "name"))
-    var scenario = Scenario.broadcast
+    @OptionGroup(title: "What") var size: SizeOptions
     @OptionGroup(title: "Target") var target: TargetOptions
-    @OptionGroup(title: "Who takes part") var size: SizeOptions
     @OptionGroup(title: "Media") var media: MediaOptions
     @OptionGroup(title: "Run") var running: RunOptions
     @OptionGroup(title: "Voices") var voices: VoicesOptions
@@ -53,11 +54,15 @@ public struct BenchCommand: ParsableCommand {
         guard keys.keys == nil || scenario == .broadcast else {
             throw ValidationError("--keys is for the scenario broadcast")
         }
+        guard scenario != .rooms || (Int(size.rooms) ?? 1) * people <= Limits.Load.sessions else {
+            throw ValidationError("--rooms times --people: at most \(Limits.Load.sessions)")
+        }
         guard scenario != .voices || media.audioKbps > 0 else {
             throw ValidationError("voices need --audio-kbps")
         }
     }
 
+    private var scenario: Scenario { size.scenario }
     private var hasVideo: Bool { media.video != nil || scenario == .meeting }
 
     public func run() throws {
@@ -73,7 +78,9 @@ public struct BenchCommand: ParsableCommand {
     }
 
     private func makeReport() throws -> any PrintableReport {
-        guard scenario != .voices else { return try VoicesRun(try voicesPlan()).run() }
+        guard scenario != .voices else {
+            return try VoicesRun(try voicesPlan(), progress: Progress(isWanted: !running.quiet)).run()
+        }
         return try CallRun(try callPlan(), progress: Progress(isWanted: !running.quiet)).run()
     }
 
@@ -125,7 +132,13 @@ public struct BenchCommand: ParsableCommand {
                 hasAudio: hasAudio,
                 hasVideo: hasVideo
             )
-            if count == nil { plan.growth = Growth(roomsPerStep: 1, roomsAtMost: 500, people: people) }
+            if count == nil {
+                plan.growth = Growth(
+                    roomsPerStep: 1,
+                    roomsAtMost: min(500, Limits.Load.sessions / people),
+                    people: people
+                )
+            }
         case .meeting:
             plan.cast = CallPlan.meeting(
                 people: people,

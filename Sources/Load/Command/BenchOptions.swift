@@ -148,6 +148,8 @@ struct MediaOptions: ParsableArguments {
 }
 
 struct SizeOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("What is simulated.", valueName: "name"))
+    var scenario = Scenario.broadcast
     @Option(
         help: ArgumentHelp(
             "broadcast, storm, soak: subscribers, 1 to 5000; 50, and 200 in storm.",

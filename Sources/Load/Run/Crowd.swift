@@ -1,8 +1,5 @@
 // All sessions of a run on one thread: the poll loop, frames that are due, sockets that are read. Must not know phases or
 // what is reported.
-//
-// Sockets of sessions that have joined are not polled: each is read at a fixed interval, which saves a wake per packet on both
-// sides. What is measured does not depend on it, since every datagram bears the kernel's time of receipt.
 import CLinux
 import PeerTransport
 import RTP
@@ -10,31 +7,21 @@ import RTP
 final class Crowd {
     /// Nanoseconds.
     static let tick: Int64 = 5_000_000
-    private static let slice: Int64 = 1_000_000
-    /// Each joined session is read once in so many slices.
-    private static let slices = 10
     /// Each tick drives the timers of every so many-th session's signaling.
     private static let shares = 20
     /// What is later than this is left out instead of being sent at once.
     private static let patience: Int64 = 200_000_000
     private static let eventSlots = 256
-    private static let receiveSlots: UInt32 = 16
-    /// Batches that one session is read at a time.
-    private static let batchesAtOnce = 8
 
     let allowsRemote: Bool
     private let readsMedia: Bool
     private let poll: Int32
-    private let batch: OpaquePointer
+    private let reader: MediaReader
     private(set) var members: [Member?] = []
     private var free: [Int] = []
     private var schedule = Schedule()
     private var nextTick: Int64 = 0
-    private var nextSlice: Int64 = 0
-    private var currentSlice = 0
     private var currentShare = 0
-    /// Kernel receipts are of the wall clock: what is taken off to get the monotonic one.
-    private var clockOffset: Int64 = 0
 
     /// Packets that publishers have sent.
     private(set) var published: Int64 = 0
@@ -47,20 +34,14 @@ final class Crowd {
 
     /// - Throws: `LoadError` where the system refuses.
     init(allowsRemote: Bool, readsMedia: Bool = true) throws {
-        let poll = clinux_poll_new()
-        guard poll >= 0,
-            let batch = clinux_receive_batch_new(Self.receiveSlots, UInt32(Limits.MediaIO.receiveSlotBytes))
-        else { throw LoadError("no memory for the poll loop") }
+        reader = try MediaReader()
+        poll = clinux_poll_new()
+        guard poll >= 0 else { throw LoadError("no poll: \(String(cString: clinux_error_text(-poll)))") }
         self.allowsRemote = allowsRemote
         self.readsMedia = readsMedia
-        self.poll = poll
-        self.batch = batch
     }
 
-    deinit {
-        clinux_receive_batch_free(batch)
-        clinux_close(poll)
-    }
+    deinit { clinux_close(poll) }
 
     /// Where the next session goes.
     var nextIndex: Int { free.last ?? members.count }
@@ -92,15 +73,15 @@ final class Crowd {
         while true {
             var now = clinux_monotonic_ns()
             sendDue(at: now)
-            if now >= nextSlice { readSlices(at: now) }
+            readSlices(at: now)
             if now >= nextTick {
                 nextTick = now + Self.tick
-                clockOffset = clinux_realtime_ns() - clinux_monotonic_ns()
+                reader.compareClocks()
                 advanceShare(at: now)
                 guard try step(now) else { return }
             }
             now = clinux_monotonic_ns()
-            let wake = min(nextTick, nextSlice, schedule.next)
+            let wake = min(nextTick, reader.nextDue, schedule.next)
             let count = clinux_poll_wait(poll, &events, Int32(events.count), max(0, wake - now))
             guard count >= 0 else {
                 throw LoadError("polling: \(String(cString: clinux_error_text(-count)))")
@@ -184,12 +165,17 @@ final class Crowd {
         setPolled(member, false)
     }
 
-    /// Until it has joined, a session's media socket is polled, so that checks and handshakes are answered at once.
+    /// Until it has joined, a session's media socket is polled, so that checks and handshakes are answered at once; and that
+    /// of the only publisher, whom everybody asks for key frames.
     private func settle(_ member: Member, at now: Int64) {
         let before = member.stage
         member.note(at: now)
-        setPolled(member, member.stage == .connecting && member.failure == nil)
+        setPolled(member, isUrgent(member) && member.failure == nil)
         if before == .connecting, member.stage == .joined { startSources(of: member, at: now) }
+    }
+
+    private func isUrgent(_ member: Member) -> Bool {
+        member.stage == .connecting || (member.role == .publisher && member.stage == .joined)
     }
 
     private func setPolled(_ member: Member, _ isWanted: Bool) {
@@ -237,13 +223,10 @@ final class Crowd {
     // MARK: Receiving
 
     private func readSlices(at now: Int64) {
-        let due = min(Int((now - nextSlice) / Self.slice) + 1, Self.slices)
-        nextSlice = now - (now - nextSlice) % Self.slice + Self.slice
-        guard readsMedia else { return }
         let instant = Instant(microseconds: now / 1000)
-        for _ in 0..<due {
-            currentSlice = (currentSlice + 1) % Self.slices
-            for index in stride(from: currentSlice, to: members.count, by: Self.slices) {
+        reader.advance(to: now) { slice in
+            guard readsMedia else { return }
+            for index in stride(from: slice, to: members.count, by: MediaReader.slices) {
                 guard let member = members[index], member.stage == .joined else { continue }
                 receive(member)
                 member.client.advance(to: instant)
@@ -253,33 +236,8 @@ final class Crowd {
     }
 
     private func receive(_ member: Member) {
-        let client = member.client
-        guard client.socket >= 0 else { return }
-        for _ in 0..<Self.batchesAtOnce {
-            let count = clinux_receive(client.socket, batch, 0, Self.receiveSlots)
-            guard count > 0, let datagrams = clinux_receive_batch_datagrams(batch) else { return }
-            let nanoseconds = clinux_monotonic_ns()
-            for i in 0..<Int(count) { take(datagrams[i], for: member, at: nanoseconds) }
-            guard count == Self.receiveSlots else { return }
-        }
-    }
-
-    /// One datagram, or several that the kernel has merged.
-    private func take(_ datagram: clinux_datagram, for member: Member, at now: Int64) {
-        guard let bytes = datagram.bytes, datagram.truncated == 0 else { return }
-        let arrival = datagram.arrival > 0 ? datagram.arrival - clockOffset : now
-        let length = Int(datagram.length)
-        let step = max(1, Int(datagram.segment_size))
-        var offset = 0
-        while offset < length {
-            let size = min(step, length - offset)
-            let sample = member.client.receive(
-                UnsafeMutableBufferPointer(start: bytes + offset, count: size),
-                arrival: arrival,
-                at: Instant(microseconds: now / 1000)
-            )
-            if isMeasuring, let sample, member.group == .steady { latencies.add(sample.latency) }
-            offset += size
+        reader.read(member.client) { sample in
+            if isMeasuring, member.group == .steady { latencies.add(sample.latency) }
         }
     }
 }

@@ -5,7 +5,7 @@ import RTP
 
 extension Client {
     func receiveRTP(_ packet: UnsafeMutablePointer<UInt8>, length: Int, arrival: Int64) -> ReceivedSample? {
-        guard let srtp, let header = RTPHeader(parsing: packet, length: length) else {
+        guard state == .connected, let header = RTPHeader(parsing: packet, length: length) else {
             foreignPackets += 1
             return nil
         }
@@ -14,10 +14,12 @@ extension Client {
         if let feedback, let number = transportSequence(packet, header) {
             feedback.generator.record(number, at: Instant(microseconds: arrival / 1000))
         }
-        if remote?.repairs[header.payloadType] != nil {
-            return receiveRepair(packet, length: length, header: header, arrival: arrival)
+        let format = formats[Int(header.payloadType & 0x7f)]
+        if format == .repair {
+            receiveRepair(packet, length: length, header: header)
+            return nil
         }
-        guard let place = place(of: header.ssrc, payloadType: header.payloadType) else {
+        guard let place = place(of: header.ssrc, format: format) else {
             foreignPackets += 1
             return nil
         }
@@ -29,7 +31,7 @@ extension Client {
         )
         if !streams[place].losses.isEmpty { hasLosses = true }
         guard isFirst || isSampled(header.sequenceNumber) else { return nil }
-        guard let stamp = decrypt(srtp, packet, length: length, header: header) else { return nil }
+        guard let stamp = open(packet, length: length, header: header, place: place) else { return nil }
         streams[place].note(stamp, sequence: header.sequenceNumber)
         return ReceivedSample(latency: arrival - stamp.sentAt, arrival: arrival, stamp: stamp)
     }
@@ -38,41 +40,75 @@ extension Client {
     private func receiveRepair(
         _ packet: UnsafeMutablePointer<UInt8>,
         length: Int,
-        header: RTPHeader,
-        arrival: Int64
-    ) -> ReceivedSample? {
-        guard let srtp, case .ok(let plain) = srtp.unprotectRTP(packet, length: length) else {
+        header: RTPHeader
+    ) {
+        guard let sampler, let place = repairedStream(of: header.ssrc),
+            repairNumbers[header.ssrc] != nil || repairNumbers.count < Limits.Load.streamsPerSession
+        else { return }
+        // Its own numbers, far from those of what it repairs; unwrapped like them.
+        let index = repairNumbers[header.ssrc, default: SequenceUnwrapper()].unwrap(header.sequenceNumber)
+        let plain = sampler.open(
+            packet,
+            headerLength: header.headerLength,
+            length: length,
+            ssrc: header.ssrc,
+            index: UInt64(max(0, index))
+        )
+        guard let plain, let base = plain.baseAddress else {
             undecryptable += 1
-            return nil
+            return
         }
         authenticated += 1
-        let padding = header.paddingLength(in: packet, length: plain) ?? 0
+        let padding = header.paddingLength(in: base, length: plain.count) ?? 0
         let original = RTXPayload.originalSequence(
-            packet + header.headerLength,
-            length: plain - header.headerLength - padding
+            base + header.headerLength,
+            length: plain.count - header.headerLength - padding
         )
-        guard let original, let repaired = remote?.repairedStreams[header.ssrc],
-            let place = streams.firstIndex(where: { $0.ssrc == repaired })
-        else { return nil }
+        guard let original else { return }
         streams[place].recover(sequence: original)
-        return nil
     }
 
-    private func decrypt(
-        _ srtp: SRTPContext,
+    /// As the server's description says; without a word of it, the only video there is.
+    private func repairedStream(of ssrc: UInt32) -> Int? {
+        if let repaired = remote?.repairedStreams[ssrc] { return streams.firstIndex { $0.ssrc == repaired } }
+        let video = streams.indices.filter { streams[$0].isVideo }
+        return video.count == 1 ? video[0] : nil
+    }
+
+    /// Checks and decrypts a packet of the sample; the stamp in it.
+    private func open(
         _ packet: UnsafeMutablePointer<UInt8>,
         length: Int,
-        header: RTPHeader
+        header: RTPHeader,
+        place: Int
     ) -> Stamp? {
-        guard case .ok(let plain) = srtp.unprotectRTP(packet, length: length) else {
+        guard let sampler else { return nil }
+        func opened(_ index: UInt64) -> UnsafeBufferPointer<UInt8>? {
+            sampler.open(
+                packet,
+                headerLength: header.headerLength,
+                length: length,
+                ssrc: header.ssrc,
+                index: index
+            )
+        }
+        let index = streams[place].index(of: header.sequenceNumber)
+        var plain = opened(index)
+        if plain == nil, !streams[place].isVerified {
+            // A sender may have wrapped before its first packet came.
+            plain = opened(index + 0x1_0000)
+            if plain != nil { streams[place].rollover = 0x1_0000 }
+        }
+        guard let plain, let base = plain.baseAddress else {
             undecryptable += 1
             return nil
         }
+        streams[place].isVerified = true
         authenticated += 1
-        let padding = header.paddingLength(in: packet, length: plain) ?? 0
+        let padding = header.paddingLength(in: base, length: plain.count) ?? 0
         return Stamp.read(
-            packet + header.headerLength,
-            length: plain - header.headerLength - padding
+            base + header.headerLength,
+            length: plain.count - header.headerLength - padding
         )
     }
 
@@ -84,22 +120,23 @@ extension Client {
         }
     }
 
-    private func place(of ssrc: UInt32, payloadType: UInt8) -> Int? {
+    private func place(of ssrc: UInt32, format: Format) -> Int? {
         if lastStream < streams.count, streams[lastStream].ssrc == ssrc { return lastStream }
         for i in streams.indices where streams[i].ssrc == ssrc {
             lastStream = i
             return i
         }
         guard streams.count < Limits.Load.streamsPerSession else { return nil }
-        let isVideo = remote?.videoTypes.contains(payloadType) ?? (payloadType != LocalDescription.audioType)
-        let asksAgain = remote?.repairs.values.contains(payloadType) ?? false
-        streams.append(ReceivedStream(ssrc: ssrc, isVideo: isVideo, asksAgain: asksAgain))
+        streams.append(
+            ReceivedStream(ssrc: ssrc, isVideo: format != .audio, asksAgain: format == .repairedVideo)
+        )
         return streams.count - 1
     }
 
     /// Its one-byte element (RFC 8285 §4.2) stands in cleartext.
     private func transportSequence(_ packet: UnsafeMutablePointer<UInt8>, _ header: RTPHeader) -> UInt16? {
-        guard header.hasOneByteExtensions, let id = remote?.transportSequenceID else { return nil }
+        let id = transportSequenceID
+        guard header.hasOneByteExtensions else { return nil }
         let end = header.extensionOffset + header.extensionLength
         var offset = header.extensionOffset
         while offset < end {
@@ -116,12 +153,12 @@ extension Client {
         return nil
     }
 
-    func receiveRTCP(_ packet: UnsafeMutablePointer<UInt8>, length: Int, at now: Instant) {
-        guard let srtp, case .ok(let plain) = srtp.unprotectRTCP(packet, length: length) else {
+    func receiveRTCP(_ packet: UnsafePointer<UInt8>, length: Int, at now: Instant) {
+        guard let plain = sampler?.openRTCP(packet, length: length), let base = plain.baseAddress else {
             undecryptable += 1
             return
         }
-        var walker = RTCPWalker(packet, length: plain)
+        var walker = RTCPWalker(base, length: plain.count)
         while let block = walker.next() {
             if let report = SenderReport(block),
                 let place = streams.firstIndex(where: { $0.ssrc == report.ssrc })

@@ -91,6 +91,8 @@ extension Client {
         )
     }
 
+    private var hasVideo: Bool { streams.contains { $0.isVideo } }
+
     /// NACK, and PLI where asking again is of no use.
     func askAgain(at now: Instant) {
         hasLosses = false
@@ -111,7 +113,7 @@ extension Client {
     }
 
     func sendFeedback(at now: Instant) {
-        nextFeedback = now + Limits.Load.feedbackEvery
+        nextFeedback = now + (hasVideo ? Limits.Load.feedbackEvery : Limits.Load.feedbackEveryOfAudio)
         guard let feedback, let media = streams.first?.ssrc else { return }
         while feedback.generator.hasPending {
             var writer = RTCPWriter(resources.scratch, capacity: Self.reportBytes)

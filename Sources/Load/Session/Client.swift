@@ -52,6 +52,8 @@ final class Client {
     private(set) var socket: Int32 = -1
     var streams: [ReceivedStream] = []
     var lastStream = 0
+    /// Of retransmissions, by SSRC.
+    var repairNumbers: [UInt32: SequenceUnwrapper] = [:]
     var undecryptable = 0
     var authenticated = 0
     var foreignPackets = 0
@@ -75,13 +77,26 @@ final class Client {
     let reportSSRC = UInt32.random(in: 1 ... .max)
     let resources: ClientResources
     private(set) var remote: RemoteDescription?
+    /// What each payload type is.
+    private(set) var formats = InlineArray<128, Format>(repeating: .audio)
+    /// Id of transport-wide sequence numbers; 0: there are none.
+    private(set) var transportSequenceID: UInt8 = 0
     private(set) var srtp: SRTPContext?
+    private(set) var sampler: SRTPSampler?
     private(set) var feedback: Feedback?
     private var peer = clinux_address()
     private var ice: ICEClient?
     private var dtls: DTLSEndpoint?
     /// Keys came from a file: nothing but media is sent.
     private(set) var isKeyed = false
+
+    enum Format: UInt8 {
+        case audio, video
+        /// What is missing may be asked for.
+        case repairedVideo
+        /// Retransmissions (RFC 4588).
+        case repair
+    }
 
     /// Arrivals for transport-wide feedback.
     final class Feedback {
@@ -110,12 +125,22 @@ final class Client {
     func open(_ remote: RemoteDescription, at now: Instant) throws {
         try bind(remote.candidate.localCounterpart)
         peer = remote.candidate
-        self.remote = remote
-        if remote.transportSequenceID > 0 { feedback = Feedback() }
+        take(remote)
         ice = ICEClient(local: credentials, remote: remote.ice, integrity: resources.integrity)
         dtls = try DTLSEndpoint(context: resources.context, role: remote.role)
         state = .checking
         advance(to: now)
+    }
+
+    private func take(_ remote: RemoteDescription) {
+        self.remote = remote
+        transportSequenceID = remote.transportSequenceID
+        if transportSequenceID > 0 { feedback = Feedback() }
+        for type in remote.videoTypes where type < 128 { formats[Int(type)] = .video }
+        for (repair, repaired) in remote.repairs where repair < 128 && repaired < 128 {
+            formats[Int(repair)] = .repair
+            formats[Int(repaired)] = .repairedVideo
+        }
     }
 
     /// Keys and addresses are known beforehand: connected at once.
@@ -131,7 +156,9 @@ final class Client {
             remoteKey: Array(keyed.incoming.prefix(keyLength)),
             remoteSalt: Array(keyed.incoming.dropFirst(keyLength))
         )
+        sampler = srtp.flatMap { SRTPSampler(of: $0) }
         isKeyed = true
+        for codec in VideoCodec.allCases { formats[Int(codec.payloadType)] = .video }
         state = .connected
     }
 
@@ -227,7 +254,9 @@ final class Client {
                 return fail("the server's certificate is not the one of its description")
             }
             do {
-                srtp = try dtls.makeSRTPContext()
+                let context = try dtls.makeSRTPContext()
+                srtp = context
+                sampler = SRTPSampler(of: context)
             } catch {
                 return fail("no SRTP keys: \(error)")
             }

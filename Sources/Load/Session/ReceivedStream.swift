@@ -18,6 +18,11 @@ struct ReceivedStream {
     /// Longest time between two packets since it was asked for, nanoseconds.
     private(set) var longestGap: Int64 = 0
     private(set) var lastArrival: Int64 = 0
+    /// What is added to extended numbers to get SRTP's index: the rollover counter that the first packet had.
+    var rollover: UInt64 = 0
+    /// A packet of it was authentic.
+    var isVerified = false
+    private static let base: Int64 = 65_536
     private let asksAgain: Bool
     private var first: Int64 = 0
     private var highest: Int64 = -1
@@ -45,7 +50,7 @@ struct ReceivedStream {
         lastArrival = arrival
         guard isStarted else {
             // Away from zero, so that reordering before the first packet stays positive.
-            first = 65_536 + Int64(sequence)
+            first = Self.base + Int64(sequence)
             highest = first
             window = 1
             received = 1
@@ -107,6 +112,11 @@ struct ReceivedStream {
         }
         let published = Int64(stamp.number &- lastStamp.number)
         withheld += max(0, published - (number - lastStamp.sequence))
+    }
+
+    /// SRTP's index of a packet that has just come.
+    func index(of sequence: UInt16) -> UInt64 {
+        UInt64(max(0, place(of: sequence) - Self.base)) + rollover
     }
 
     mutating func askAgain(at now: Instant) -> LossList.Asking { losses.ask(at: now) }

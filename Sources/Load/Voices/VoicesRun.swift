@@ -21,14 +21,15 @@ final class VoicesRun {
     private static let leaveWithin: Int64 = 5_000_000_000
     private static let leavesPerTick = 20
     private static let eventSlots = 128
-    private static let receiveSlots: UInt32 = 32
-    private static let receiveBytes: UInt32 = 2048
     private static let readBytes = 1 << 16
     private static let scrapeToken = UInt64.max
 
+    private static let progressEvery: Int64 = 250_000_000
     private let plan: VoicesPlan
+    private let progress: Progress
+    private var nextProgress: Int64 = 0
     private let poll: Int32
-    private let batch: OpaquePointer
+    private let reader: MediaReader
     private let buffer: UnsafeMutableBufferPointer<UInt8>
     private let fingerprint: Fingerprint
     private let people: [Participant]
@@ -50,23 +51,19 @@ final class VoicesRun {
     private var lastFrame: Int64 = 0
     private var serverPort: UInt16?
     private var ownPorts: Set<UInt16> = []
-    /// Kernel receipts are of the wall clock: what is taken off to get the monotonic one.
-    private var clockOffset: Int64 = 0
 
     /// - Throws: `LoadError`, or what OpenSSL refuses.
-    init(_ plan: VoicesPlan) throws {
+    init(_ plan: VoicesPlan, progress: Progress) throws {
         guard plan.allowsRemote || plan.url.address.isLoopback else {
             throw LoadError.remote(plan.url.authority)
         }
-        let poll = clinux_poll_new()
-        guard poll >= 0, let batch = clinux_receive_batch_new(Self.receiveSlots, Self.receiveBytes) else {
-            throw LoadError("no memory for the poll loop")
-        }
+        reader = try MediaReader()
+        poll = clinux_poll_new()
+        guard poll >= 0 else { throw LoadError("no poll: \(String(cString: clinux_error_text(-poll)))") }
         self.plan = plan
-        self.poll = poll
-        self.batch = batch
+        self.progress = progress
         buffer = .allocate(capacity: Self.readBytes)
-        let resources = try ClientResources(mergesDatagrams: false)
+        let resources = try ClientResources()
         fingerprint = resources.certificate.fingerprint
         let roles = Self.roles(
             people: plan.participants,
@@ -85,7 +82,6 @@ final class VoicesRun {
 
     deinit {
         buffer.deallocate()
-        clinux_receive_batch_free(batch)
         clinux_close(poll)
     }
 
@@ -103,6 +99,7 @@ final class VoicesRun {
     /// Runs to the end.
     /// - Throws: `LoadError` where nobody can join.
     func run() throws -> VoicesReport {
+        defer { progress.end() }
         var events = [clinux_event](repeating: clinux_event(), count: Self.eventSlots)
         while true {
             var now = clinux_monotonic_ns()
@@ -110,6 +107,7 @@ final class VoicesRun {
                 nextSend = now + Self.sendEvery
                 microphones.speak(people, tally: &tally, clock: clinux_monotonic_ns)
             }
+            readSlices(at: now)
             if now >= nextTick {
                 nextTick = now + Self.tick
                 advance(to: now)
@@ -121,7 +119,7 @@ final class VoicesRun {
                 poll,
                 &events,
                 Int32(events.count),
-                max(0, min(nextTick, nextSend) - now)
+                max(0, min(nextTick, nextSend, reader.nextDue) - now)
             )
             guard count >= 0 else {
                 throw LoadError("polling: \(String(cString: clinux_error_text(-count)))")
@@ -151,22 +149,18 @@ final class VoicesRun {
         if event.token % 2 == 0 { receive(people[index]) } else { advanceSignal(of: people[index]) }
     }
 
+    private func readSlices(at now: Int64) {
+        reader.advance(to: now) { slice in
+            for index in stride(from: slice, to: people.count, by: MediaReader.slices)
+            where people[index].isJoined {
+                receive(people[index])
+            }
+        }
+    }
+
     private func receive(_ person: Participant) {
-        let client = person.client
-        guard client.socket >= 0 else { return }
-        let count = clinux_receive(client.socket, batch, 0, Self.receiveSlots)
-        guard count > 0, let datagrams = clinux_receive_batch_datagrams(batch) else { return }
-        let nanoseconds = clinux_monotonic_ns()
-        let now = Instant(microseconds: nanoseconds / 1000)
-        for i in 0..<Int(count) {
-            let datagram = datagrams[i]
-            guard let bytes = datagram.bytes, datagram.truncated == 0 else { continue }
-            let sample = client.receive(
-                UnsafeMutableBufferPointer(start: bytes, count: Int(datagram.length)),
-                arrival: datagram.arrival > 0 ? datagram.arrival - clockOffset : nanoseconds,
-                at: now
-            )
-            guard let sample, let listener = person.listener else { continue }
+        reader.read(person.client) { sample in
+            guard let listener = person.listener else { return }
             tally.heard(
                 Int(sample.stamp.source),
                 frame: Int64(sample.stamp.number),
@@ -225,10 +219,13 @@ final class VoicesRun {
     // MARK: Time
 
     private func advance(to now: Int64) {
-        clockOffset = clinux_realtime_ns() - clinux_monotonic_ns()
+        reader.compareClocks()
         ticks += 1
         for index in stride(from: ticks % Self.shares, to: people.count, by: Self.shares) {
+            let wasJoined = people[index].isJoined
             people[index].advance(to: now)
+            // From here on it is read at its interval.
+            if !wasJoined, people[index].isJoined { clinux_poll_remove(poll, people[index].client.socket) }
             watch(people[index])
         }
         if isMeasuring, scrape == nil, now >= nextScrape { beginScrape(at: now) }
@@ -266,7 +263,26 @@ final class VoicesRun {
 
     // MARK: Phases
 
+    private func say(at now: Int64) {
+        nextProgress = now + Self.progressEvery
+        guard progress.isShown else { return }
+        let joined = people.count { $0.isJoined }
+        let failed = people.count { $0.isOver }
+        func left(_ until: Int64) -> String { "\(max(0, (until - now) / 1_000_000_000)) s left" }
+        let what =
+            switch phase {
+            case .settling: "waiting"
+            case .joining: "joining, \(joined) of \(people.count)"
+            case .warming(let until): "warming up, \(left(until))"
+            case .measuring(let until): "measuring, \(left(until))"
+            case .draining, .leaving, .over: "leaving"
+            }
+        let parts = ["\(what) · \(joined) people"] + (failed > 0 ? ["\(failed) failed"] : [])
+        progress.show(parts.joined(separator: " · "))
+    }
+
     private func step(at now: Int64) throws {
+        if now >= nextProgress { say(at: now) }
         switch phase {
         case .settling(let until) where now >= until:
             measurement.beforeJoins(at: now)
