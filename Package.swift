@@ -12,14 +12,13 @@ let settings: [SwiftSetting] =
 let isMediaOnly = Context.environment["SFU_MEDIA_ONLY"] != nil
 let mediaTargets: Set<String> = [
     "COpenSSL", "COpus", "CSRTP", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
-    "Simulation", "AllocationCounter", "RTPTests", "SDPTests", "PeerTransportTests", "SFUTests",
+    "Simulation", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests", "PeerTransportTests",
+    "SFUTests",
     "ScenarioTests", "AllocationTests", "MediaIOTests", "FuzzTargets", "FuzzTests",
 ]
 
 let products: [Product] = [
-    .executable(name: "sfu", targets: ["CLI"]),
-    // for bench/
-    .library(name: "MediaFloors", targets: ["RTP", "PeerTransport", "Seam", "SDP", "CLinux"]),
+    .executable(name: "sfu", targets: ["CLI"])
 ]
 
 let dependencies: [Package.Dependency] = [
@@ -127,11 +126,21 @@ let targets: [Target] = [
         ],
         swiftSettings: settings
     ),
+    // clients for `sfu bench`: of the server they know what is on the wire
+    .target(
+        name: "Load",
+        dependencies: [
+            "PeerTransport", "SDP", "RTP", "CLinux",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        swiftSettings: settings
+    ),
     // floor 5: the binary
     .executableTarget(
         name: "CLI",
         dependencies: [
-            "Signaling", "MediaIO", "SeamLink", "EventLog", "Telemetry", "PeerTransport", "Seam", "RTP",
+            "Signaling", "MediaIO", "SeamLink", "EventLog", "Telemetry", "Load", "PeerTransport", "Seam",
+            "RTP",
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOFoundationCompat", package: "swift-nio"),
@@ -198,6 +207,13 @@ let targets: [Target] = [
         swiftSettings: settings
     ),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    // what forwarding costs, counted: bench/gates runs it
+    .executableTarget(
+        name: "ForwardingCost",
+        dependencies: ["AllocationCounter", "Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
+        path: "Tests/ForwardingCost",
+        swiftSettings: settings
+    ),
     .testTarget(
         name: "AllocationTests",
         dependencies: ["AllocationCounter", "Simulation", "SFU", "RTP", "Seam"],
@@ -261,6 +277,14 @@ let targets: [Target] = [
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
+        ],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "LoadTests",
+        dependencies: [
+            "Load", "PeerTransport", "SDP", "RTP", "CLinux",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ],
         swiftSettings: settings
     ),

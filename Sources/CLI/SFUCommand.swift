@@ -1,5 +1,6 @@
 // The binary `sfu`.
 import ArgumentParser
+import Load
 
 @main
 struct SFUCommand: AsyncParsableCommand {
@@ -11,11 +12,12 @@ struct SFUCommand: AsyncParsableCommand {
             Deploy it:   sfu serve --config sfu.yaml
             In two processes: sfu media --config sfu.yaml, and sfu gateway --config sfu.yaml
             Let users in: sfu token --room standup --user alice
+            Measure it:  sfu bench --help
             """,
         version: Version.current,
         subcommands: [
             ServeCommand.self, MediaCommand.self, GatewayCommand.self, TokenCommand.self,
-            TimelineCommand.self, VersionCommand.self,
+            TimelineCommand.self, BenchCommand.self, VersionCommand.self,
         ]
     )
 }

@@ -670,6 +670,38 @@ public enum Limits {
         public static let frameDifferences = 8
     }
 
+    /// The clients of `sfu bench`.
+    public enum Load {
+        /// Sessions of one run, without those that come and go.
+        public static let sessions = 5000
+        /// Sessions that come and go, at one time.
+        public static let passingSessions = 2000
+        /// Received streams of one session.
+        public static let streamsPerSession = 128
+        /// Kernel buffer of one session's socket, bytes.
+        public static let socketBufferBytes = 1 << 20
+        /// Packets of one stream that are missed and asked for; where more are missing, a key frame is asked for.
+        public static let missingPackets = 256
+        /// How often one packet is asked for.
+        public static let nackTries = 10
+        /// From one time to the next.
+        public static let nackEvery = Interval.milliseconds(50)
+        /// Between two messages of transport-wide feedback.
+        public static let feedbackEvery = Interval.milliseconds(100)
+        /// The same where no video comes, whose rate leaves feedback less room.
+        public static let feedbackEveryOfAudio = Interval.milliseconds(250)
+        /// Times that are kept of one kind; from then on every second, fourth … is dropped.
+        public static let samples = 1 << 20
+        /// Entries of a long run's protocol.
+        public static let intervals = 100_000
+        /// Largest HTTP response that is read, bytes.
+        public static let responseBytes = 1 << 20
+        /// Largest WebSocket message that is read, bytes.
+        public static let messageBytes = 8 << 20
+        /// Largest file with keys, or with a token, that is read, bytes.
+        public static let fileBytes = 4 << 20
+    }
+
     /// Traces and timelines.
     public enum Telemetry {
         /// Spans that wait to be exported; more are dropped and counted.

@@ -23,7 +23,7 @@ public final class SRTPContext {
     /// libsrtp2 looks at the RTP cipher to see whether RTCP is under GCM.
     private var inboundRTP: OpaquePointer?
     /// Remote master key and salt, for what is keyed later.
-    private let remoteMaster: UnsafeMutableBufferPointer<UInt8>
+    let remoteMaster: UnsafeMutableBufferPointer<UInt8>
     /// The first `remoteCount` are in use.
     private let remoteStreams: UnsafeMutablePointer<RemoteStream>
     private var remoteCount = 0
