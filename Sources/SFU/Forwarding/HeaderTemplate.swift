@@ -83,7 +83,7 @@ struct HeaderTemplate {
     /// Header bytes of a packet whose record has these flags.
     /// - Parameter descriptor: bytes of the dependency descriptor as it goes out, 0: none.
     @inline(__always)
-    func length(with flags: PacketRecord.Flags, descriptor: Int = 0) -> Int {
+    mutating func length(with flags: PacketRecord.Flags, descriptor: Int = 0) -> Int {
         let wanted = flags.intersection(optional)
         let descriptor = descriptorID == 0 ? 0 : descriptor
         if descriptor > 0 || wanted.contains(.colorSpace) { return length(wanted, flags, descriptor) }
@@ -92,7 +92,7 @@ struct HeaderTemplate {
     }
 
     @inline(__always)
-    private func oneByteLength(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags) -> Int {
+    private mutating func oneByteLength(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags) -> Int {
         var length = hasExtensions ? baseLength : RTPHeader.fixedLength + 4
         if wanted.contains(.audioLevel) { length += 2 }
         if !wanted.subtracting(.audioLevel).isEmpty {
@@ -104,7 +104,7 @@ struct HeaderTemplate {
         return length
     }
 
-    private func length(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags, _ descriptor: Int) -> Int {
+    private mutating func length(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags, _ descriptor: Int) -> Int {
         var elements = baseElements + wanted.subtracting(.colorSpace).rawValue.nonzeroBitCount
         var length = oneByteLength(wanted, flags)
         var isWide = false
@@ -122,7 +122,7 @@ struct HeaderTemplate {
 
     /// Writes the header; returns its length, the same as `length(with:descriptor:)`.
     @inline(__always)
-    func write(
+    mutating func write(
         to packet: UnsafeMutablePointer<UInt8>,
         payloadType: UInt8,
         marker: Bool,
@@ -181,7 +181,7 @@ struct HeaderTemplate {
 
     /// Appends the dependency descriptor and the color space; a long one turns the whole block to the two-byte form.
     @inline(never)
-    private func writeLong(
+    private mutating func writeLong(
         _ descriptor: OutgoingDescriptor,
         _ colorSpace: UnsafePointer<UInt8>?,
         _ wanted: PacketRecord.Flags,
@@ -222,7 +222,7 @@ struct HeaderTemplate {
     }
 
     /// Turns one-byte elements to two-byte ones (RFC 8285 §4.3). Returns their new end.
-    private func widen(_ packet: UnsafeMutablePointer<UInt8>, _ end: Int) -> Int {
+    private mutating func widen(_ packet: UnsafeMutablePointer<UInt8>, _ end: Int) -> Int {
         let first = RTPHeader.fixedLength + 4
         ByteOrder.store16(0x1000, packet, RTPHeader.fixedLength)
         let count = end - first
@@ -243,7 +243,7 @@ struct HeaderTemplate {
         }
     }
 
-    private func writeRare(
+    private mutating func writeRare(
         _ wanted: PacketRecord.Flags,
         _ record: UnsafeMutablePointer<PacketRecord>,
         _ packet: UnsafeMutablePointer<UInt8>,

@@ -128,7 +128,7 @@ struct LayerFilter {
     }
 
     /// Whether a packet goes out that comes when another source is shown already.
-    func admitted(_ record: UnsafeMutablePointer<PacketRecord>) -> Bool {
+    mutating func admitted(_ record: UnsafeMutablePointer<PacketRecord>) -> Bool {
         takes(record, choice(at: record.pointee.sequence))
     }
 
@@ -149,14 +149,14 @@ struct LayerFilter {
     }
 
     /// The frames before this one that went out: bit i for the one i + 1 before it.
-    private func framesSent(before number: UInt16) -> UInt64 {
+    private mutating func framesSent(before number: UInt16) -> UInt64 {
         let step = Int(Int16(bitPattern: number &- newestFrame))
         guard step > 0, step <= 64 else { return 0 }
         return framesSent << UInt64(step - 1)
     }
 
     /// What held for a packet with this number.
-    func choice(at sequence: Int64) -> Choice {
+    mutating func choice(at sequence: Int64) -> Choice {
         if sequence >= start { return choice }
         var index = formerCount - 1
         while index > 0 && former[index].start > sequence { index -= 1 }
@@ -165,7 +165,7 @@ struct LayerFilter {
 
     /// The decode targets that the receiver of this packet may expect; 0: as the sender says.
     @inline(__always)
-    func mask(for record: UnsafeMutablePointer<PacketRecord>) -> UInt32 {
+    mutating func mask(for record: UnsafeMutablePointer<PacketRecord>) -> UInt32 {
         let sequence = record.pointee.sequence
         let mask = sequence >= start ? choice.mask : choice(at: sequence).mask
         // Nobody makes the others.
@@ -174,7 +174,7 @@ struct LayerFilter {
     }
 
     @inline(__always)
-    private func takes(_ record: UnsafeMutablePointer<PacketRecord>, _ choice: Choice) -> Bool {
+    private mutating func takes(_ record: UnsafeMutablePointer<PacketRecord>, _ choice: Choice) -> Bool {
         if choice.target >= 0 && record.pointee.flags.contains(.indications) {
             return record.pointee.indications >> UInt64(2 * Int(choice.target)) & 3 != 0
         }
@@ -190,7 +190,7 @@ struct LayerFilter {
 
     /// The marker belongs to the last packet of the highest frame that goes out of a picture (RFC 9628 §4.2).
     @inline(__always)
-    func endsPicture(_ record: UnsafeMutablePointer<PacketRecord>) -> Bool {
+    mutating func endsPicture(_ record: UnsafeMutablePointer<PacketRecord>) -> Bool {
         if record.pointee.flags.contains(.marker) { return true }
         guard record.pointee.frame.endsFrame else { return false }
         let choice = record.pointee.sequence >= start ? choice : self.choice(at: record.pointee.sequence)
@@ -288,7 +288,7 @@ struct LayerFilter {
     }
 
     /// Whether a receiver of the present target may go over to this one at this frame.
-    private func reaches(
+    private mutating func reaches(
         _ target: Int,
         _ record: UnsafeMutablePointer<PacketRecord>,
         _ structure: UnsafeMutablePointer<DependencyStructure>
@@ -308,7 +308,7 @@ struct LayerFilter {
     }
 
     /// What is wanted, at a key frame.
-    private func wanted(
+    private mutating func wanted(
         _ record: UnsafeMutablePointer<PacketRecord>,
         _ source: UnsafeMutablePointer<ReceiveStream>
     ) -> Choice {
@@ -327,7 +327,7 @@ struct LayerFilter {
         return choice(target, spatial, wantedTemporal, structure, isFresh: true)
     }
 
-    private func target(
+    private mutating func target(
         _ spatial: UInt8,
         _ temporal: UInt8,
         _ structure: UnsafeMutablePointer<DependencyStructure>
@@ -338,7 +338,7 @@ struct LayerFilter {
         )
     }
 
-    private func choice(
+    private mutating func choice(
         _ target: Int,
         _ spatial: UInt8,
         _ temporal: UInt8,

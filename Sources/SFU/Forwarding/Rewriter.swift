@@ -149,7 +149,7 @@ struct Rewriter {
     }
 
     /// The outgoing header of a late packet of the source before; nil where it was not missing.
-    func rewriteFormer(
+    mutating func rewriteFormer(
         _ record: UnsafeMutablePointer<PacketRecord>,
         endsPicture: Bool,
         unless ring: borrowing ResendRing?
@@ -198,7 +198,7 @@ struct Rewriter {
     }
 
     /// The number that a packet of the former source would have had, of which nothing goes out.
-    func formerVoid(_ record: UnsafeMutablePointer<PacketRecord>) -> Int64? {
+    mutating func formerVoid(_ record: UnsafeMutablePointer<PacketRecord>) -> Int64? {
         guard hasSource, record.pointee.sequence <= formerEnd,
             let sequence = former.map.place(record.pointee.sequence), sequence <= formerHighest
         else { return nil }
@@ -210,7 +210,7 @@ extension Rewriter.Mapping {
     /// Picture ids keep the distances that the sender gave them: VP9 and the dependency descriptor count references
     /// in them. VP8 has none, and its receivers take a missing id for a missing picture: there they close ranks.
     @inline(__always)
-    fileprivate func rewritePicture(
+    fileprivate mutating func rewritePicture(
         _ record: UnsafeMutablePointer<PacketRecord>,
         into out: inout Rewritten
     ) {

@@ -137,13 +137,13 @@ extension SendStream {
         return choice.used == 0 ? nil : choice
     }
 
-    private func emptyReason(_ record: UnsafeMutablePointer<PacketRecord>) -> DropReason {
+    private mutating func emptyReason(_ record: UnsafeMutablePointer<PacketRecord>) -> DropReason {
         if record.pointee.flags.contains(.padding) { return .rtpPaddingOnly }
         return record.pointee.flags.contains(.unread) ? .tooLateForMapping : .codecMismatch
     }
 
     @inline(__always)
-    func headerLength(_ record: UnsafeMutablePointer<PacketRecord>, _ mask: UInt32) -> Int {
+    mutating func headerLength(_ record: UnsafeMutablePointer<PacketRecord>, _ mask: UInt32) -> Int {
         let layout = record.pointee.descriptor
         guard layout.length > 0 else { return template.length(with: record.pointee.flags) }
         return template.length(
@@ -203,10 +203,12 @@ extension SendStream {
     }
 
     private var pauseReason: DropReason {
-        switch pause {
-        case .muted: .muted
-        case .codec: .codecMismatch
-        default: .layerNotSelected
+        mutating get {
+            switch pause {
+            case .muted: .muted
+            case .codec: .codecMismatch
+            default: .layerNotSelected
+            }
         }
     }
 
@@ -276,7 +278,7 @@ extension SendStream {
         return now - heldSince < SendStream.longestHold
     }
 
-    private func heldSwitchPoint(
+    private mutating func heldSwitchPoint(
         of source: UnsafeMutablePointer<ReceiveStream>
     ) -> UnsafeMutablePointer<PacketRecord>? {
         guard heldSwitch != .min, let record = source.pointee.history.record(heldSwitch),
@@ -285,7 +287,7 @@ extension SendStream {
         return record
     }
 
-    private func switchPoint(
+    private mutating func switchPoint(
         of source: UnsafeMutablePointer<ReceiveStream>
     ) -> UnsafeMutablePointer<PacketRecord>? {
         for i in 0..<source.pointee.batchCount {
@@ -299,7 +301,7 @@ extension SendStream {
 
     /// A subscriber who sees nothing yet starts with the newest key frame of the history and all that follows, where
     /// that is young, small and whole: the others need no new one then.
-    private func storedSwitchPoint(
+    private mutating func storedSwitchPoint(
         of source: UnsafeMutablePointer<ReceiveStream>,
         at now: Instant
     ) -> UnsafeMutablePointer<PacketRecord>? {
@@ -316,21 +318,21 @@ extension SendStream {
     }
 
     /// Whether the wanted layer can begin without asking its publisher.
-    func canStartFromHistory(at now: Instant) -> Bool {
+    mutating func canStartFromHistory(at now: Instant) -> Bool {
         guard let layers, target.encoding >= 0 else { return false }
         return storedSwitchPoint(of: layers + Int(target.encoding), at: now) != nil
     }
 
     /// The frame is older than what was sent, by more than a few frames: its key frame came late, by RTX. Another
     /// one is better than a jump in the timestamps, but not for ever.
-    private func isTooLate(_ aligned: UInt32) -> Bool {
+    private mutating func isTooLate(_ aligned: UInt32) -> Bool {
         let behind =
             Int64(Int32(bitPattern: rewriter.lastTimestamp &- aligned)) * 1_000_000 / Int64(clockRate)
         return behind > SendStream.lateKeyFrame.microseconds && postponements < 2
     }
 
     /// Where the sender reports of both layers put the first frame of the new one, on the outgoing clock.
-    private func alignedTimestamp(
+    private mutating func alignedTimestamp(
         of record: PacketRecord,
         in source: UnsafeMutablePointer<ReceiveStream>
     ) -> UInt32? {

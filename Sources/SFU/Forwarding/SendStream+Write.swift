@@ -42,7 +42,7 @@ extension SendStream {
 
     /// The packet as it was or will be sent, `payloadShift` bytes left free before the payload.
     @inline(__always)
-    private func compose(
+    private mutating func compose(
         _ sent: SentPacket,
         _ record: UnsafeMutablePointer<PacketRecord>,
         _ source: UnsafeMutablePointer<ReceiveStream>,
@@ -76,7 +76,7 @@ extension SendStream {
     }
 
     @inline(never)
-    private func writeRedundant(
+    private mutating func writeRedundant(
         _ sent: SentPacket,
         _ record: UnsafeMutablePointer<PacketRecord>,
         _ source: UnsafeMutablePointer<ReceiveStream>,
@@ -92,7 +92,7 @@ extension SendStream {
     }
 
     @inline(__always)
-    private func patch(_ payload: UnsafeMutablePointer<UInt8>, _ count: Int, _ sent: SentPacket) {
+    private mutating func patch(_ payload: UnsafeMutablePointer<UInt8>, _ count: Int, _ sent: SentPacket) {
         switch numbering {
         case .vp8:
             _ = VP8Descriptor.patch(
@@ -114,7 +114,7 @@ extension SendStream {
     }
 
     @inline(__always)
-    private func descriptor(
+    private mutating func descriptor(
         _ sent: SentPacket,
         _ record: UnsafeMutablePointer<PacketRecord>,
         _ source: UnsafeMutablePointer<ReceiveStream>

@@ -49,7 +49,7 @@ struct SendStream: ~Copyable {
 
     // What goes out.
     var rewriter: Rewriter
-    private(set) var template: HeaderTemplate
+    var template: HeaderTemplate
     private(set) var ring: ResendRing?
     var sources = SourceTable()
     var rtxSequence: Int64

@@ -42,7 +42,7 @@ struct SequenceMap {
 
     /// The same, of a packet that does not move the head.
     @inline(__always)
-    func place(_ incoming: Int64) -> Int64? {
+    mutating func place(_ incoming: Int64) -> Int64? {
         if incoming >= start { return incoming + offset }
         guard let range = find(incoming) else { return nil }
         return incoming + offset + Int64(dropped &- range.dropped)
@@ -50,12 +50,12 @@ struct SequenceMap {
 
     /// How many pictures were filtered before this packet.
     @inline(__always)
-    func picturesDropped(before incoming: Int64) -> UInt16 {
+    mutating func picturesDropped(before incoming: Int64) -> UInt16 {
         if incoming >= start { return pictures }
         return find(incoming)?.pictures ?? pictures
     }
 
-    private func find(_ incoming: Int64) -> Range? {
+    private mutating func find(_ incoming: Int64) -> Range? {
         age(of: UInt32(truncatingIfNeeded: incoming)).map { closed[index($0)] }
     }
 
@@ -110,11 +110,11 @@ struct SequenceMap {
         if closesPicture { pictures &+= 1 }
     }
 
-    private func index(_ age: Int) -> Int {
+    private mutating func index(_ age: Int) -> Int {
         (newest + SequenceMap.rangeCount - age) % SequenceMap.rangeCount
     }
 
-    private func age(of number: UInt32) -> Int? {
+    private mutating func age(of number: UInt32) -> Int? {
         for age in 0..<used {
             let range = closed[index(age)]
             guard Int32(bitPattern: number &- range.start) >= 0 else { continue }

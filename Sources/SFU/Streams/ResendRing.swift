@@ -90,7 +90,7 @@ struct SourceTable {
     var current: UInt16 { newest }
 
     /// nil: gone, or too long ago.
-    func source(_ number: UInt16) -> UnsafeMutablePointer<ReceiveStream>? {
+    mutating func source(_ number: UInt16) -> UnsafeMutablePointer<ReceiveStream>? {
         newest &- number < 8 ? sources[Int(number & 7)] : nil
     }
 

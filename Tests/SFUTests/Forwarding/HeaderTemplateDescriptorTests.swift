@@ -77,7 +77,7 @@ import Testing
             extensions: extensions,
             allowsMixedExtensions: allowsTwoBytes
         )
-        let template = HeaderTemplate(section: section, ssrc: 0xdead_beef)
+        var template = HeaderTemplate(section: section, ssrc: 0xdead_beef)
         var structure = DependencyStructure()
         _ = read(sample.plan.bytes(0, number: 0, withStructure: true), &structure)
         let parsed = read(sample.bytes, &structure)

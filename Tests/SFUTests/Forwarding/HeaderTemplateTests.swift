@@ -18,7 +18,7 @@ import Testing
     /// Every combination of what a packet may carry and what the peer negotiated reads back as it was written.
     @Test(arguments: [[], Array(all.prefix(1)), Array(all[2...3]), all])
     func readsBack(extensions: [HeaderExtensionID]) {
-        let template = HeaderTemplate(section: section(extensions), ssrc: 0xdead_beef)
+        var template = HeaderTemplate(section: section(extensions), ssrc: 0xdead_beef)
         let map = HeaderExtensionMap(extensions)
         for raw in UInt16(0)..<512 {
             var record = PacketRecord()
@@ -78,7 +78,7 @@ import Testing
     }
 
     @Test func idsThatNeedTheTwoByteFormAreLeftOut() {
-        let template = HeaderTemplate(section: section([HeaderExtensionID(.mid, id: 15)]), ssrc: 1)
+        var template = HeaderTemplate(section: section([HeaderExtensionID(.mid, id: 15)]), ssrc: 1)
         #expect(template.length(with: []) == RTPHeader.fixedLength)
     }
 }

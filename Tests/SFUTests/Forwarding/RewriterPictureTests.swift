@@ -94,7 +94,7 @@ import Testing
         _ = send(stream, 13, picture: 1)
         begin(stream, 500, picture: 70)
         _ = send(stream, 500, picture: 70)
-        let rewriter = stream.rewriter
+        var rewriter = stream.rewriter
         let void = (Int64(9)...14).map { sequence in
             var record = stream.record(sequence, picture: 0)
             return withUnsafeMutablePointer(to: &record) { rewriter.formerVoid($0) }
