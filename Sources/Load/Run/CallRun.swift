@@ -288,7 +288,9 @@ final class CallRun {
         let rate = lastProgress.at > 0 ? Double(received - lastProgress.received) / seconds : 0
         lastProgress = (now, received)
         let joined = steady.count { $0.stage == .joined }
-        func left(_ until: Int64) -> String { "\(max(0, (until - now) / Self.second)) s left" }
+        func left(_ until: Int64) -> String {
+            "\(max(0, (until - now + Self.second - 1) / Self.second)) s left"
+        }
         let what =
             switch phase {
             case .publishing, .settling: "waiting for the publisher"

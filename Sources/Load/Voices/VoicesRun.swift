@@ -268,7 +268,9 @@ final class VoicesRun {
         guard progress.isShown else { return }
         let joined = people.count { $0.isJoined }
         let failed = people.count { $0.isOver }
-        func left(_ until: Int64) -> String { "\(max(0, (until - now) / 1_000_000_000)) s left" }
+        func left(_ until: Int64) -> String {
+            "\(max(0, (until - now + 999_999_999) / 1_000_000_000)) s left"
+        }
         let what =
             switch phase {
             case .settling: "waiting"
