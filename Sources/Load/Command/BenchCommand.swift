@@ -126,7 +126,7 @@ public struct BenchCommand: ParsableCommand {
         case .rooms:
             let count = Int(size.rooms)
             plan.cast = CallPlan.rooms(
-                0..<(count ?? 1),
+                0..<(count ?? Growth.firstRooms),
                 people: people,
                 prefix: target.room,
                 hasAudio: hasAudio,
@@ -134,7 +134,6 @@ public struct BenchCommand: ParsableCommand {
             )
             if count == nil {
                 plan.growth = Growth(
-                    roomsPerStep: 1,
                     roomsAtMost: min(500, Limits.Load.sessions / people),
                     people: people
                 )

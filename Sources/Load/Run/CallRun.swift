@@ -60,7 +60,7 @@ final class CallRun {
             if case .over = phase { return false }
             return true
         }
-        return measurement.report(crowd, steady: steady, growth: growing)
+        return measurement.report(crowd, cast, steady: steady, growth: growing)
     }
 
     // MARK: Sessions
@@ -215,7 +215,7 @@ final class CallRun {
             phase = .joining
         case .joining:
             guard try joinMore(at: now) else { return }
-            measurement.joinsEnded = now
+            measurement.endJoins(at: now)
             phase = .warming(until: now + Int64(plan.warmUp) * Self.second)
         case .warming(let until) where now >= until:
             try begin(at: now)
@@ -274,6 +274,7 @@ final class CallRun {
             hasAudio: first.audioSlots > 0,
             hasVideo: first.videoSlots > 0
         )
+        measurement.beginJoins(at: now)
         phase = .joining
         return true
     }
@@ -332,6 +333,7 @@ struct GrowthRecord: Codable {
     /// The largest count that was good; 0: none.
     private(set) var rooms = 0
     private var current: Int
+    private var added = 0
     private let growth: Growth
 
     private enum CodingKeys: CodingKey { case steps, rooms }
@@ -346,13 +348,13 @@ struct GrowthRecord: Codable {
         steps = try container.decode([Step].self, forKey: .steps)
         rooms = try container.decode(Int.self, forKey: .rooms)
         current = rooms
-        growth = Growth(roomsPerStep: 1, roomsAtMost: rooms, people: 0)
+        growth = Growth(roomsAtMost: rooms, people: 0)
     }
 
     /// The rooms of the next step; after `note` said so.
-    var nextRooms: Range<Int> { current - growth.roomsPerStep..<current }
+    var nextRooms: Range<Int> { current - added..<current }
 
-    /// Whether more rooms are to come.
+    /// Whether more rooms are to come: a quarter of what is there, so that large counts are reached in time.
     mutating func note(_ step: Step) -> Bool {
         var step = step
         step.rooms = current
@@ -360,10 +362,9 @@ struct GrowthRecord: Codable {
         steps.append(step)
         guard step.isGood else { return false }
         rooms = current
-        guard step.clientPercent < Self.clientPercentAtMost,
-            current + growth.roomsPerStep <= growth.roomsAtMost
-        else { return false }
-        current += growth.roomsPerStep
+        added = min(max(1, current / 4), growth.roomsAtMost - current)
+        guard step.clientPercent < Self.clientPercentAtMost, added > 0 else { return false }
+        current += added
         return true
     }
 }
