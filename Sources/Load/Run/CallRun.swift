@@ -34,6 +34,7 @@ final class CallRun {
     private var nextProgress: Int64 = 0
     private var lastProgress: (at: Int64, received: Int64) = (0, 0)
     private var growing: GrowthRecord?
+    private var isStopped = false
 
     /// - Throws: `LoadError`, or what OpenSSL refuses.
     init(_ plan: CallPlan, progress: Progress) throws {
@@ -52,7 +53,11 @@ final class CallRun {
     /// Runs to the end.
     /// - Throws: `LoadError` where a publisher cannot join or ends before the run does.
     func run() throws -> CallReport {
-        defer { progress.end() }
+        StopSignal.arm()
+        defer {
+            StopSignal.disarm()
+            progress.end()
+        }
         measurement.beforeJoins(at: clinux_monotonic_ns())
         if plan.keys != nil { try openKeyed() }
         try crowd.run { now in
@@ -208,6 +213,7 @@ final class CallRun {
         if hasPublishersFirst, let reason = steady.first?.failure {
             throw LoadError("the publisher: \(reason)")
         }
+        if StopSignal.isRaised, !isStopped { try stopEarly(at: now) }
         switch phase {
         case .publishing: try publish(at: now)
         case .settling(let until) where now >= until:
@@ -242,6 +248,18 @@ final class CallRun {
         phase = .measuring(until: now + Int64(seconds) * Self.second)
     }
 
+    /// What has been measured is reported; before that there is nothing to say.
+    private func stopEarly(at now: Int64) throws {
+        isStopped = true
+        switch phase {
+        case .measuring: phase = .measuring(until: now)
+        case .leaving, .over: break
+        case .publishing, .settling, .joining, .warming:
+            for member in steady + passing { crowd.leave(member) }
+            throw LoadError("stopped before anything was measured")
+        }
+    }
+
     private func measure(at now: Int64, until end: Int64) throws {
         if now >= nextLayers {
             nextLayers = now + Self.layersEvery
@@ -261,7 +279,7 @@ final class CallRun {
 
     /// More rooms, if these were good. True: they join.
     private func grow(at now: Int64) throws -> Bool {
-        guard let growth = plan.growth, var record = growing else { return false }
+        guard let growth = plan.growth, !isStopped, var record = growing else { return false }
         let goesOn = record.note(measurement.step(crowd, steady))
         defer { growing = record }
         guard goesOn, let first = cast.first else { return false }
