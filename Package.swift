@@ -12,7 +12,8 @@ let settings: [SwiftSetting] =
 let isMediaOnly = Context.environment["SFU_MEDIA_ONLY"] != nil
 let mediaTargets: Set<String> = [
     "COpenSSL", "COpus", "CSRTP", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
-    "Simulation", "AllocationCounter", "RTPTests", "SDPTests", "PeerTransportTests", "SFUTests",
+    "Simulation", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests", "PeerTransportTests",
+    "SFUTests",
     "ScenarioTests", "AllocationTests", "MediaIOTests", "FuzzTargets", "FuzzTests",
 ]
 
@@ -206,6 +207,13 @@ let targets: [Target] = [
         swiftSettings: settings
     ),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    // what forwarding costs, counted: bench/gates runs it
+    .executableTarget(
+        name: "ForwardingCost",
+        dependencies: ["AllocationCounter", "Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
+        path: "Tests/ForwardingCost",
+        swiftSettings: settings
+    ),
     .testTarget(
         name: "AllocationTests",
         dependencies: ["AllocationCounter", "Simulation", "SFU", "RTP", "Seam"],

@@ -318,6 +318,9 @@ public enum Limits {
 
     /// HTTP requests, WHIP and WHEP.
     public enum HTTP {
+        /// What one read takes of a connection, bytes: so much at first and when little comes, and at most so much.
+        public static let leastReadBytes = 512
+        public static let readBytes = 64 * 1024
         /// All header fields of a request, bytes; more is answered 431 or closed.
         public static let headerBytes = 16 * 1024
         /// Header fields of one request.
@@ -439,7 +442,7 @@ public enum Limits {
         /// Unacknowledged bytes end the connection after this (TCP_USER_TIMEOUT).
         public static let userTimeout = Interval.seconds(20)
         /// What one turn of the loop reads of one connection, bytes.
-        public static let readBytes = 4 * 1024
+        public static let readBytes = 2 * 1024
         /// Frames of one connection per second, PINGs and fragments included; then it is read no more for the rest of it.
         public static let framesPerSecond = 512
         /// The same in bytes.

@@ -315,9 +315,9 @@ public final class Shard {
         case .subscribe(let id, let wishes): subscribe(id, wishes)
         case .mute(let id, let muted): mute(id, muted)
         case .close(let id): close(id, at: now)
-        case .attach(let id, let key, let revision, let bytes):
-            sessionsByID[id]?.attachments.put(bytes, key: key, revision: revision)
-        case .reportState: reportState()
+        case .attach(let id, let key, let revision, let text):
+            sessionsByID[id]?.attachments.put(text, key: key, revision: revision)
+        case .reportState: reportState(at: now)
         }
         nextRoomTimer = now
     }
@@ -450,8 +450,8 @@ public final class Shard {
     // MARK: Reports
 
     /// All that is known here; then, at the rooms' next look, all that the rooms would not say again.
-    private func reportState() {
-        let sessions = sessionsByID.values.map(\.reportedState)
+    private func reportState(at now: Instant) {
+        let sessions = sessionsByID.values.map { $0.reportedState(at: now) }
         events.append(.state(MediaState(epoch: configuration.epoch, sessions: sessions)))
         for room in rooms { room.forgetReports() }
     }

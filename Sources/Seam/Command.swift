@@ -15,8 +15,8 @@ public enum Command: Codable, Sendable, Equatable {
     /// DTLS close, then the session and its publications are gone. Answered by `Event.sessionClosed`.
     case close(SessionID)
     /// What only the gateway knows, kept with the session for a gateway that restarts: at most
-    /// `Limits.Media.attachmentBytes`. An older revision than the one that is there does nothing; no bytes remove it.
-    case attach(SessionID, key: String, revision: UInt64, bytes: [UInt8])
+    /// `Limits.Media.attachmentBytes` of UTF-8. An older revision than the one that is there does nothing; an empty text removes it.
+    case attach(SessionID, key: String, revision: UInt64, text: String)
     /// Asks for `Event.state`.
     case reportState
 }

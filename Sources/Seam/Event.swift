@@ -241,9 +241,11 @@ public struct MediaState: Codable, Sendable, Equatable {
         public var media: SessionMedia?
         public var wishes: Wishes
         public var transport: TransportState
+        /// What it publishes, as the last `Event.publication` of each said it.
+        public var publications: [PublicationState]
         /// By key, what `Command.attach` left.
-        public var attachments: [String: [UInt8]]
-        /// By key, how new that is; a key without bytes was emptied at this revision.
+        public var attachments: [String: String]
+        /// By key, how new that is; a key without text was emptied at this revision.
         public var revisions: [String: UInt64]
 
         public init(
@@ -252,10 +254,12 @@ public struct MediaState: Codable, Sendable, Equatable {
             media: SessionMedia?,
             wishes: Wishes = Wishes(),
             transport: TransportState,
-            attachments: [String: [UInt8]],
+            publications: [PublicationState] = [],
+            attachments: [String: String],
             revisions: [String: UInt64] = [:]
         ) {
             self.open = open
+            self.publications = publications
             self.local = local
             self.media = media
             self.wishes = wishes

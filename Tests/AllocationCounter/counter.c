@@ -3,10 +3,29 @@
 
 #include <errno.h>
 #include <stddef.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 static __thread uint64_t allocations;
 
 uint64_t sfu_allocation_count(void) { return allocations; }
+
+// glibc 2.33 is the first with mallinfo2.
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33)
+#define SFU_HAS_MALLINFO 1
+#endif
+#endif
+
+uint64_t sfu_heap_bytes(void) {
+#ifdef SFU_HAS_MALLINFO
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+#else
+    return 0;
+#endif
+}
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)

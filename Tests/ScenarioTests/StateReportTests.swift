@@ -19,21 +19,27 @@ import Testing
         init(_ events: some Sequence<Event>) {
             for event in events {
                 switch event {
-                case .publication(var state):
-                    // Rates change all the time and are no reason to tell.
-                    for i in state.layers.indices {
-                        state.layers[i].bitsPerSecond = 0
-                        state.layers[i].framesPerSecond = 0
-                    }
-                    publications[state.publication] = state
+                case .publication(let state): note(state)
                 case .slots(let session, let changed):
                     for slot in changed { slots[session, default: [:]][slot.mid] = slot }
                 case .demand(let demand): demands[demand.publication] = demand
                 case .speakers(let report): speakers[report.room] = report
-                case .state(let state): states.append(state)
+                case .state(let state):
+                    states.append(state)
+                    for publication in state.sessions.flatMap(\.publications) { note(publication) }
                 default: break
                 }
             }
+        }
+
+        /// Rates change all the time and are no reason to tell.
+        private mutating func note(_ publication: PublicationState) {
+            var publication = publication
+            for i in publication.layers.indices {
+                publication.layers[i].bitsPerSecond = 0
+                publication.layers[i].framesPerSecond = 0
+            }
+            publications[publication.publication] = publication
         }
     }
 
@@ -92,10 +98,10 @@ import Testing
         let wishes = Wishes(scope: .none, overrides: [publisher.camera.id: true])
         call.apply(.subscribe(viewer.session, wishes))
         call.apply(.mute(publisher.camera.id, true))
-        call.apply(.attach(viewer.session, key: "member", revision: 7, bytes: [1, 2]))
-        call.apply(.attach(viewer.session, key: "member", revision: 6, bytes: [3]))
-        call.apply(.attach(viewer.session, key: "gone", revision: 1, bytes: [3]))
-        call.apply(.attach(viewer.session, key: "gone", revision: 2, bytes: []))
+        call.apply(.attach(viewer.session, key: "member", revision: 7, text: "12"))
+        call.apply(.attach(viewer.session, key: "member", revision: 6, text: "3"))
+        call.apply(.attach(viewer.session, key: "gone", revision: 1, text: "3"))
+        call.apply(.attach(viewer.session, key: "gone", revision: 2, text: ""))
         call.restartICE(of: viewer)
         call.run(for: .seconds(1))
         call.apply(.reportState)
@@ -104,7 +110,7 @@ import Testing
         #expect(state.sessions.count == 2)
         let watching = try #require(state.sessions.first { $0.open.session == viewer.session })
         #expect(watching.wishes == wishes)
-        #expect(watching.attachments == ["member": [1, 2]])
+        #expect(watching.attachments == ["member": "12"])
         #expect(watching.revisions == ["member": 7, "gone": 2])
         #expect(watching.transport == .connected)
         // As of the restart: what the gateway would compare the next offer with, and answer it with.

@@ -55,7 +55,7 @@ import Testing
             let (client, events) = try await link.client(queuedCommands: 50)
             #expect(await events.states(1) == ["e"])
             // Fills the socket, then the queue.
-            let bytes = [UInt8](repeating: 1, count: Limits.Media.attachmentBytes)
+            let text = String(repeating: "x", count: Limits.Media.attachmentBytes)
             var sent: [Command] = []
             var refused = 0
             while refused < 1000 {
@@ -63,7 +63,7 @@ import Testing
                     Samples.session,
                     key: "k",
                     revision: UInt64(sent.count),
-                    bytes: bytes
+                    text: text
                 )
                 if client.send(command) {
                     sent.append(command)

@@ -68,8 +68,8 @@ enum Samples {
         .open(open), .configure(session, media), .restartICE(session, remote), .subscribe(session, wishes),
         .subscribe(session, Wishes(scope: .none)), .subscribe(session, Wishes()),
         .mute(PublicationID("tr_1"), true), .close(session),
-        .attach(session, key: "member", revision: .max, bytes: (0...255).map { UInt8($0) }),
-        .attach(session, key: "member", revision: 0, bytes: []), .reportState,
+        .attach(session, key: "member", revision: .max, text: "{\"name\":\"\u{0}\\ 🎥\"}"),
+        .attach(session, key: "member", revision: 0, text: ""), .reportState,
     ]
 
     static let slot = SlotState(
@@ -100,7 +100,7 @@ enum Samples {
                 media: media,
                 wishes: wishes,
                 transport: .connected,
-                attachments: ["member": [0, 255]],
+                attachments: ["member": "{}"],
                 revisions: ["member": .max, "gone": 3]
             ),
             MediaState.Session(open: open, media: nil, transport: .new, attachments: [:]),
@@ -163,7 +163,7 @@ enum Samples {
                     open: open,
                     media: media,
                     transport: .connected,
-                    attachments: ["member": Array(repeating: 7, count: number % 3 * 700)]
+                    attachments: ["member": String(repeating: "7", count: number % 3 * 700)]
                 )
             }
         )

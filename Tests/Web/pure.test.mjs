@@ -25,7 +25,7 @@ test('close codes say what to do by their hundreds', () => {
 test('the machine has these transitions and no others', () => {
   const table = {
     idle: { connect: 'dialing' },
-    dialing: { open: 'greeting', fail: 'waiting', fix: 'needsUser' },
+    dialing: { open: 'greeting', fail: 'waiting' },
     greeting: { welcome: 'syncing', rejoin: 'rejoining', fail: 'waiting', fix: 'needsUser' },
     rejoining: { declared: 'syncing', fail: 'waiting', fix: 'needsUser' },
     syncing: { synced: 'live', fail: 'waiting', fix: 'needsUser' },

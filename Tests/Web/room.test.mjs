@@ -248,6 +248,7 @@ test('joining fails with words', async (t) => {
   const joining = sfu.connect({ url: 'ws://test', deviceId: 'd', WebSocket: FakeSocket });
   joining.catch(() => {});
   await settle();
+  await FakeSocket.last.open();
   FakeSocket.last.drop(4401);
   await assert.rejects(joining, { name: 'EndedError', closeCode: 4401 });
   await assert.rejects(sfu.connect({}), { code: 'bad_request' });

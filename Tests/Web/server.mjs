@@ -16,24 +16,59 @@ export function randomFrom(seed) {
 }
 
 const TOMBSTONES = 12;
+const ACTIONS = { 40: 'reconnect', 41: 'stop', 44: 'fix' };
 
 /** One direction of each is a queue: what is in it when the wire is cut is lost. */
 class Wire {
   up = []; down = []; isOpen = false; isDead = false; session = null;
+  /** The server has closed it; the client hears so after what is on its way. */
+  isFinished = false;
+  /** The client has closed it. */
+  isLeft = false;
+  /** It takes no more bytes of the server: what waits when it is closed is not sent any more. */
+  isFull = false;
+  /** The network takes what is sent, and nothing arrives. */
+  isStalled = false;
   constructor(server, url, protocols) {
     Object.assign(this, { server, url, protocols });
     server.wires.push(this);
   }
   send(text) { if (!this.isDead) this.up.push(text); }
-  close() { this.isDead = true; this.server.lost(this); }
-  say(envelope) { if (!this.isDead) this.down.push(JSON.stringify(envelope)); }
-  /** Both ends learn of it; `code` is what the client's end sees. */
-  cut(code = 1006) {
+  /** What was sent before still arrives, if anything does. */
+  close() {
+    this.isLeft = true;
+    if (!this.isOpen || !this.up.length) this.die();
+  }
+  die() {
     if (this.isDead) return;
     this.isDead = true;
     this.server.lost(this);
-    this.onclose?.({ code, reason: '' });
   }
+  say(envelope) { if (!this.isDead && !this.isFinished && !this.isLeft) this.down.push(JSON.stringify(envelope)); }
+  /** Both ends learn of it; `code` is what the client's end sees. */
+  cut(code = 1006) {
+    if (this.isDead) return;
+    this.die();
+    this.closed({ code, reason: '' });
+  }
+  /** The server says why, and closes. */
+  finish(code, reason, more = {}) {
+    if (this.isDead || this.isFinished) return;
+    this.server.lost(this);
+    if (this.isFull) this.down.length = Math.floor(this.server.random() * (this.down.length + 1));
+    else this.say({ type: 'bye', data: { code, reason, action: ACTIONS[Math.floor(code / 100)], ...more } });
+    this.isFinished = true;
+    this.down.push({ code, reason });
+  }
+  arrive(next) {
+    if (this.isLeft) return;
+    if (typeof next === 'string') { this.onmessage?.({ data: next }); return; }
+    this.isDead = true;
+    this.closed(next);
+  }
+  closed(event) { this.onclose?.(event); }
+  /** Whether the network, or its own page, has something to do with it. */
+  get isBusy() { return !this.isDead && !this.isStalled && (!this.isOpen || this.up.length > 0 || this.down.length > 0); }
 }
 
 export class Server {
@@ -53,14 +88,20 @@ export class Server {
 
   /** Opens or delivers on some wire; false where there is nothing to do. */
   step() {
-    const busy = this.wires.filter((wire) => !wire.isDead && (!wire.isOpen || wire.up.length || wire.down.length));
+    const busy = this.wires.filter((wire) => wire.isBusy);
     if (!busy.length) return false;
     const wire = busy[Math.floor(this.random() * busy.length)];
-    if (!wire.isOpen) { wire.isOpen = true; wire.onopen?.(); } else if (wire.up.length && (!wire.down.length || this.random() < 0.5)) {
-      for (const line of wire.up.shift().split('\n')) this.receive(wire, JSON.parse(line));
-    } else wire.onmessage?.({ data: wire.down.shift() });
+    if (!wire.isOpen) this.dialed(wire);
+    else if (wire.up.length && (!wire.down.length || this.random() < 0.5)) this.hear(wire);
+    else wire.arrive(wire.down.shift());
     return true;
   }
+  hear(wire) {
+    const text = wire.up.shift();
+    for (const line of wire.isFinished ? [] : text.split('\n')) this.receive(wire, JSON.parse(line));
+    if (wire.isLeft && !wire.up.length) wire.die();
+  }
+  dialed(wire) { wire.isOpen = true; wire.onopen?.(); }
 
   // The room.
 
@@ -83,18 +124,18 @@ export class Server {
     track.muted = muted;
     this.touch(one);
     track.rev = one.rev;
-    for (const session of this.sessions.values()) {
+    for (const session of this.hearing) {
       if (session.pid !== pid) this.tell(session, 'track.muted', { tid: track.tid, pid, muted, rev: track.rev }, { key: `mute ${track.tid}` });
     }
   }
-  data(mid) { for (const session of this.sessions.values()) this.tell(session, 'data', { from: 'server', uid: 'server', topic: '', mid, payload: mid }); }
+  data(mid) { for (const session of this.hearing) this.tell(session, 'data', { from: 'server', uid: 'server', topic: '', mid, payload: mid }); }
 
   // The roster is told in batches, when the test says so.
   changed(change) {
-    for (const { batch } of this.sessions.values()) for (const [key, list] of Object.entries(change)) batch[key].push(...list);
+    for (const { batch } of this.hearing) for (const [key, list] of Object.entries(change)) batch[key].push(...list);
   }
   flushRoster() {
-    for (const session of this.sessions.values()) {
+    for (const session of this.hearing) {
       const { joined, updated, left } = session.batch;
       session.batch = { joined: [], updated: [], left: [] };
       if (!joined.length && !updated.length && !left.length) continue;
@@ -105,6 +146,9 @@ export class Server {
   seen(pid) { return structuredClone(this.members.get(pid)); }
 
   // Sessions.
+
+  /** Those that are told what happens in the room. */
+  get hearing() { return [...this.sessions.values()]; }
 
   tell(session, type, data, { key } = {}) {
     const event = { seq: ++session.seq, rev: this.rev, type, data, key };
@@ -138,15 +182,20 @@ export class Server {
     if (type === 'hello') { this.greet(wire, data); return; }
     const { session } = wire;
     if (session?.wire !== wire) return;
-    if (ack !== undefined) session.log = session.log.filter((event) => event.seq > ack || (session.floor = Math.max(session.floor, event.seq), false));
-    if (id === undefined) { if (type === 'leave') this.end(session); return; }
+    if (ack !== undefined) this.acknowledged(session, ack);
+    if (id === undefined) { this.notified(session, type, data); return; }
     if (id <= session.lastId) { wire.say({ re: id, ...(session.answers.get(id) ?? { error: { code: 'already_applied', message: 'forgotten' } }) }); return; }
     if (id !== session.lastId + 1) { this.counts.gaps += 1; wire.cut(4002); return; }
     session.lastId = id;
-    const answer = { data: this.execute(session, type, data) };
+    const answer = this.answer(session, type, data);
     session.answers.set(id, answer);
     wire.say({ re: id, ...answer });
   }
+  acknowledged(session, ack) {
+    session.log = session.log.filter((event) => event.seq > ack || (session.floor = Math.max(session.floor, event.seq), false));
+  }
+  notified(session, type) { if (type === 'leave') this.end(session); }
+  answer(session, type, data) { return { data: this.execute(session, type, data) }; }
 
   execute(session, type, data) {
     this.executed.push({ type, data, sid: session.sid });
@@ -229,9 +278,7 @@ export class Server {
     if (!isCovered) { this.snapshot(session); return; }
     const changed = [...this.members.values()].filter((one) => one.rev > rev).map((one) => this.seen(one.pid));
     const left = this.gone.filter((one) => one.rev > rev && !this.members.has(one.pid));
-    const half = Math.ceil(changed.length / 2);
-    this.tell(session, 'delta', { page: 1, of: 2, fromRev: rev, rev: this.rev, changed: changed.slice(0, half), left: [] });
-    this.tell(session, 'delta', { page: 2, of: 2, fromRev: rev, rev: this.rev, changed: changed.slice(half), left });
+    this.pages(session, 'delta', 'changed', changed, { fromRev: rev }, { left });
   }
 
   welcome(session, outcome, more) {
@@ -249,9 +296,19 @@ export class Server {
   }
 
   snapshot(session) {
-    const all = [...this.members.keys()].map((pid) => this.seen(pid));
-    const half = Math.ceil(all.length / 2);
-    this.tell(session, 'snapshot', { page: 1, of: 2, rev: this.rev, participants: all.slice(0, half), slots: [] });
-    this.tell(session, 'snapshot', { page: 2, of: 2, rev: this.rev, participants: all.slice(half) });
+    this.pages(session, 'snapshot', 'participants', [...this.members.keys()].map((pid) => this.seen(pid)));
   }
+
+  /** `each` is on every page, `last` on the last one. */
+  pages(session, type, key, people, each = {}, last = {}) {
+    const of = this.pageCount;
+    const size = Math.ceil(people.length / of);
+    for (let page = 1; page <= of; page++) {
+      const beside = { ...(page === 1 ? this.beside(session) : {}), ...(page === of ? last : {}) };
+      this.tell(session, type, { page, of, rev: this.rev, ...each, [key]: people.slice((page - 1) * size, page * size), ...beside });
+    }
+  }
+  get pageCount() { return 2; }
+  /** What first pages say beside the people. */
+  beside() { return { slots: [] }; }
 }

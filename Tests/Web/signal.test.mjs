@@ -359,8 +359,16 @@ test('an expired token is renewed once, then the person is asked, and another to
 test('who was never let in is not asked', async (t) => {
   const { signal, seen } = machine(t);
   signal.start();
+  await FakeSocket.last.open();
   FakeSocket.last.drop(4401);
   assert.deepEqual([signal.state, seen.ended[0].code], ['ended', 4401]);
+});
+
+test('a socket that never opened has said nothing, whatever code it closes with', async (t) => {
+  const { signal, seen } = machine(t);
+  signal.start();
+  FakeSocket.last.drop(4402);
+  assert.deepEqual([signal.state, seen.ended], ['waiting', []]);
 });
 
 test('a refused resume is tried once as a plain join', async (t) => {
@@ -448,4 +456,13 @@ test('leaving says so and closes', async (t) => {
   assert.deepEqual(FakeSocket.last.sent.at(-1), { type: 'leave', ack: 1, data: { reason: 'left' } });
   assert.equal(FakeSocket.last.closedWith, 1000);
   assert.equal(seen.ended[0].code, 4103);
+});
+
+test('a machine that has ended does not start, and ends once', (t) => {
+  const { signal, seen } = machine(t);
+  const intervals = t.mock.method(globalThis, 'setInterval');
+  signal.leave();
+  signal.leave();
+  signal.start();
+  assert.deepEqual([seen.states, seen.ended.length, FakeSocket.all.length, intervals.mock.callCount()], [['ended'], 1, 0, 0]);
 });

@@ -260,12 +260,9 @@ final class Room {
         for member in members { report(member, at: now, events: &events) }
     }
 
-    /// The gateway may know nothing of this room: at the next look it is told everything.
+    /// The gateway may know nothing of this room: at the next look it is told what the whole state does not say.
     func forgetReports() {
-        for publication in publications {
-            publication.reported = nil
-            publication.demand.forgetReports()
-        }
+        for publication in publications { publication.demand.forgetReports() }
         for member in members { member.forgetReports() }
         speakers.forgetReports()
         nextLook = .zero

@@ -3,7 +3,7 @@ import RTP
 import Seam
 
 extension Session {
-    var reportedState: MediaState.Session {
+    func reportedState(at now: Instant) -> MediaState.Session {
         var open = self.open
         open.remote = remote
         return MediaState.Session(
@@ -12,7 +12,8 @@ extension Session {
             media: reportedMedia,
             wishes: wishes,
             transport: state,
-            attachments: attachments.bytes,
+            publications: publications.map { $0.state(at: now) },
+            attachments: attachments.texts,
             revisions: attachments.revisions
         )
     }

@@ -28,6 +28,13 @@ struct SignalingChannel: HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            // NIO keeps the largest buffer that a connection has read into: it begins small, for those that stay idle.
+            let reading = AdaptiveRecvByteBufferAllocator(
+                minimum: Limits.HTTP.leastReadBytes,
+                initial: Limits.HTTP.leastReadBytes,
+                maximum: Limits.HTTP.readBytes
+            )
+            try channel.syncOptions?.setOption(.recvAllocator, value: reading)
             let pipeline = channel.pipeline.syncOperations
             if let certificate {
                 try pipeline.addHandler(NIOSSLServerHandler(context: certificate.context))

@@ -1,22 +1,87 @@
 // Participants as JSON, written once and kept until they change: a thousand people who come at once are each told of a
 // thousand. Must not know who is told, or why.
 import NIOCore
+import RTP
 import Seam
 
-/// What everybody but a participant itself sees of it.
 struct EncodedPeople {
+    /// Participants that follow each other, as the elements of a list.
+    struct List: Equatable {
+        var text: ByteBuffer
+        /// Everybody sees them like this.
+        var isShared: Bool
+    }
+
     private var texts: [ParticipantID: (participant: Participant, text: ByteBuffer)] = [:]
+    /// By the stamp of their page.
+    private var pages: [UInt64: [ByteBuffer]] = [:]
+
+    private var isUsed = false
 
     var count: Int { texts.count }
 
-    /// As `viewer` sees them. What cannot be written as JSON is left out.
-    mutating func texts(of participants: some Sequence<Participant>, for viewer: ParticipantID?)
-        -> [ByteBuffer]
-    {
-        participants.compactMap { text(of: $0, for: viewer) }
+    /// Everything, where nothing was asked for since the last call.
+    mutating func forgetUnused() {
+        if !isUsed {
+            texts = [:]
+            pages = [:]
+        }
+        isUsed = false
     }
 
+    /// The visible participants of a room as `viewer` sees them.
+    mutating func lists(of room: RoomState, for viewer: ParticipantID) -> [List] {
+        forget(allBut: room)
+        let own = room.participants[viewer].flatMap { $0.publications.isEmpty ? nil : $0 }
+        let ownPage = own.flatMap { room.pages.stamp(of: $0.place) }
+        return room.pages.pages.flatMap { page -> [List] in
+            if page.stamp == ownPage {
+                let people = page.people.compactMap { room.participants[$0] }
+                return lists(of: people, for: viewer).map { List(text: $0, isShared: false) }
+            }
+            let known = pages[page.stamp]
+            let lists = known ?? self.lists(of: page.people.compactMap { room.participants[$0] }, for: nil)
+            if known == nil { pages[page.stamp] = lists }
+            return lists.map { List(text: $0, isShared: true) }
+        }
+    }
+
+    /// As `viewer` sees them. What cannot be written as JSON is left out.
+    mutating func lists(of participants: [Participant], for viewer: ParticipantID?) -> [ByteBuffer] {
+        Self.lists(of: participants.compactMap { text(of: $0, for: viewer) })
+    }
+
+    /// Elements in lists, none of which is too large for a message unless one element is.
+    static func lists(of elements: [ByteBuffer]) -> [ByteBuffer] {
+        var lists: [ByteBuffer] = []
+        var begin = 0
+        while begin < elements.count {
+            var end = begin
+            var size = 0
+            while end < elements.count, end - begin < RosterPages.peoplePerPage {
+                let next = size + elements[end].readableBytes + 1
+                guard end == begin || next <= Limits.Signaling.serverMessageBytes - roomForOthers else {
+                    break
+                }
+                size = next
+                end += 1
+            }
+            var list = ByteBufferAllocator().buffer(capacity: size)
+            for index in begin..<end {
+                if index > begin { list.writeString(",") }
+                list.writeImmutableBuffer(elements[index])
+            }
+            lists.append(list)
+            begin = end
+        }
+        return lists
+    }
+
+    /// Bytes of a message that are not the list.
+    private static let roomForOthers = 1024
+
     mutating func text(of participant: Participant, for viewer: ParticipantID?) -> ByteBuffer? {
+        isUsed = true
         // Of its own tracks it sees more.
         if participant.id == viewer, !participant.publications.isEmpty {
             return OutboundText.json(participant.object(for: viewer))
@@ -27,10 +92,14 @@ struct EncodedPeople {
         return text
     }
 
-    /// Those who are not there any more, once they are as many as the others.
-    mutating func forget(allBut present: [ParticipantID: Participant]) {
-        guard texts.count > 2 * present.count + 16 else { return }
-        texts = texts.filter { present[$0.key] != nil }
+    /// Those who are not there any more, and pages as they were, once they are as many as the others.
+    private mutating func forget(allBut room: RoomState) {
+        if texts.count > 2 * room.participants.count + 16 {
+            texts = texts.filter { room.participants[$0.key] != nil }
+        }
+        guard pages.count > 2 * room.pages.pages.count + 2 else { return }
+        let present = Set(room.pages.pages.map(\.stamp))
+        pages = pages.filter { present.contains($0.key) }
     }
 }
 

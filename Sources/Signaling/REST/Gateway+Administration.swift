@@ -136,19 +136,6 @@ extension Gateway: RoomAdministration {
         flush(at: now)
     }
 
-    /// Rooms that were made on purpose go when nobody came for long; who did not follow to another room is put out.
-    func sweepRooms(at now: Instant) {
-        for room in Array(rooms.values) {
-            for member in Array(room.members.values) {
-                guard let move = member.conduct.move, move.until <= now else { continue }
-                expel(member, .roomClosed, "moved to \(move.move.room)", .closed, at: now)
-            }
-            if room.members.isEmpty, let since = room.emptySince, now - since >= Limits.Rooms.emptyRoomAge {
-                rooms[room.id] = nil
-            }
-        }
-    }
-
     // MARK: Participants
 
     func listParticipants(_ room: String, _ query: RosterQuery) throws(GatewayError) -> RosterPage {

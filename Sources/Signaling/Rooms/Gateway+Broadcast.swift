@@ -51,6 +51,10 @@ extension Gateway {
     func flush(at now: Instant) {
         while let member = dirty.popLast() {
             member.isDirty = false
+            defer {
+                account(member)
+                if !member.session.isCalm { member.nextLook = .zero }
+            }
             guard let connection = member.connection, member.isWelcomed else { continue }
             drain(member, into: connection, at: now)
         }
@@ -148,28 +152,29 @@ extension Gateway {
     func tellRoster(of room: Room, at now: Instant) {
         let batch = room.state.takeRoster()
         guard !batch.isEmpty else { return }
-        let change = RosterChange(batch, in: room.state)
+        let news = RosterNews(batch, in: room.state)
         let timestamp = wallClock()
         let fanOut = startFanOut(.roster, cause: room.cause.take(at: batch.revision), at: now)
         var receivers = 0
         defer { endFanOut(fanOut, receivers: receivers, at: now) }
         // Those who joined together know part of it each: what is left for them is put together, not written anew.
-        let shared = SharedRoster(change, revision: batch.revision, timestamp: timestamp, trace: fanOut?.text)
+        let shared = SharedRoster(
+            news.whole,
+            revision: batch.revision,
+            timestamp: timestamp,
+            trace: fanOut?.text
+        )
         // The snapshot that is due will contain it.
         for member in room.members.values where member.hears && !member.session.needsSnapshot {
-            let knowsOwn = batch.updated[member.id] == true || batch.joined.contains(member.id)
-            let isMeant = batch.updated[member.id] == false
+            guard member.snapshotRevision < news.newest else { continue }
+            let knowsOwn = batch.updated[member.id]?.byOwner ?? (batch.joined[member.id] != nil)
+            let isMeant = batch.updated[member.id]?.byOwner == false
             var bodies = shared.bodies
-            if knowsOwn || isMeant || member.snapshotRevision >= change.oldestRevision {
-                var rest = change.without(
-                    knownThrough: member.snapshotRevision,
-                    own: knowsOwn ? member.id : nil
-                )
+            if knowsOwn || isMeant || member.snapshotRevision >= news.oldest {
+                var rest = news.rest(knownThrough: member.snapshotRevision, own: knowsOwn ? member.id : nil)
                 // Of its own it sees more than the others.
-                if isMeant, let own = room.state.participants[member.id],
-                    let index = rest.updated.firstIndex(where: { $0.pid == member.id.rawValue })
-                {
-                    rest.updated[index] = own.object(for: member.id)
+                if isMeant, let own = room.state.participants[member.id] {
+                    rest.show(own.object(for: member.id))
                 }
                 bodies = shared.bodies(of: rest, own: isMeant ? member.id : nil)
             }
@@ -193,12 +198,15 @@ extension Gateway {
         let slots = slots(of: member)
         let speakers = member.isWaiting ? nil : room.speakers
         let revision = room.state.revision
+        let lists = member.isWaiting ? [] : room.people.lists(of: room.state, for: member.id)
+        let timestamp = room.snapshot.begin(room.state, lists: lists.count, at: wallClock())
         let pages = Pages.make(
             .snapshot,
-            participants: member.isWaiting ? [] : texts(of: room.state.visible, for: member),
+            lists: lists.map(\.text),
             in: "participants",
             revision: revision,
-            timestamp: wallClock()
+            timestamp: timestamp,
+            known: { lists[$0].isShared ? room.snapshot.bodies[$0] : nil }
         ) { page, of in
             Snapshot(
                 page: page,
@@ -211,6 +219,7 @@ extension Gateway {
                 relay: page == 1 ? missed?.report : nil
             )
         }
+        room.snapshot.keep(pages) { lists[$0].isShared }
         queue(pages, missed?.messages ?? [], to: member, at: now)
     }
 
@@ -232,7 +241,7 @@ extension Gateway {
         member.snapshotRevision = newest
         let pages = Pages.make(
             .delta,
-            participants: texts(of: changes.changed, for: member),
+            lists: room.people.lists(of: changes.changed, for: member.id),
             in: "changed",
             revision: newest,
             timestamp: wallClock()
@@ -253,12 +262,6 @@ extension Gateway {
         queue(pages, missed?.messages ?? [], to: member, at: now)
     }
 
-    private func texts(of participants: [Participant], for member: Member) -> [ByteBuffer] {
-        let room = member.room
-        room.people.forget(allBut: room.state.participants)
-        return room.people.texts(of: participants, for: member.id)
-    }
-
     private func slots(of member: Member) -> [SlotObject] {
         member.link.map { $0.slots.values.sorted { $0.mid < $1.mid } } ?? []
     }
@@ -271,79 +274,5 @@ extension Gateway {
         askForSlots(member, at: now)
         repeatDemands(to: member, at: now)
         markDirty(member)
-    }
-}
-
-/// Participants in messages that are not too large.
-enum Pages {
-    /// A track or participant takes well below a kilobyte unless its names are as long as they may be.
-    static let participantsPerPage = 100
-
-    /// - Parameters:
-    ///   - participants: as JSON.
-    ///   - field: where they go.
-    ///   - page: makes one of the pages, with that list empty, from its number and how many there are.
-    static func make(
-        _ type: ServerMessage,
-        participants: [ByteBuffer],
-        in field: String,
-        revision: UInt64,
-        timestamp: UInt64,
-        perPage: Int = participantsPerPage,
-        page: (Int, Int) -> some Encodable
-    ) -> [EventBody] {
-        let count = max(1, (participants.count + perPage - 1) / perPage)
-        var pages: [EventBody] = []
-        for index in 0..<count {
-            let part = Array(participants.dropFirst(index * perPage).prefix(perPage))
-            let lists = [Filling(field: field, elements: part)]
-            let content = page(index + 1, count)
-            guard
-                let body = EventBody(
-                    type,
-                    revision: revision,
-                    timestamp: timestamp,
-                    content,
-                    filling: lists
-                )
-            else { continue }
-            guard body.count <= Limits.Signaling.serverMessageBytes || perPage == 1 else {
-                return make(
-                    type,
-                    participants: participants,
-                    in: field,
-                    revision: revision,
-                    timestamp: timestamp,
-                    perPage: max(1, perPage / 4),
-                    page: page
-                )
-            }
-            pages.append(body)
-        }
-        return pages
-    }
-}
-
-extension RosterChange {
-    init(_ batch: RosterBatch, in room: RoomState) {
-        func objects(_ ids: some Sequence<ParticipantID>) -> [ParticipantObject] {
-            ids.compactMap { room.participants[$0] }.sorted { $0.order < $1.order }.map { $0.object() }
-        }
-        joined = objects(batch.joined)
-        updated = objects(batch.updated.keys.filter { !batch.joined.contains($0) })
-        left = batch.left.map { Left(pid: $0.key.rawValue, reason: $0.value.reason, rev: $0.value.revision) }
-            .sorted { $0.rev < $1.rev }
-    }
-
-    var isEmpty: Bool { joined.isEmpty && updated.isEmpty && left.isEmpty }
-    var oldestRevision: UInt64 { (joined.map(\.rev) + updated.map(\.rev) + left.map(\.rev)).min() ?? .max }
-
-    /// What a member does not know yet from its snapshot or from the response to its own request.
-    func without(knownThrough revision: UInt64, own: ParticipantID?) -> RosterChange {
-        RosterChange(
-            joined: joined.filter { $0.rev > revision && $0.pid != own?.rawValue },
-            updated: updated.filter { $0.rev > revision && $0.pid != own?.rawValue },
-            left: left.filter { $0.rev > revision }
-        )
     }
 }

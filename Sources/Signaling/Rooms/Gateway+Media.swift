@@ -86,20 +86,10 @@ extension Gateway {
 
     // MARK: Publications and slots
 
-    private func publicationChanged(_ state: PublicationState, at now: Instant) {
+    func publicationChanged(_ state: PublicationState, at now: Instant) {
         guard let room = rooms[state.room] else { return }
         let cause = notePublication(state, in: room, at: now)
-        let layers = state.layers.map {
-            LayerObject(
-                rid: $0.rid,
-                s: $0.spatialLayer,
-                live: $0.live,
-                width: $0.width,
-                height: $0.height,
-                fps: $0.framesPerSecond,
-                kbps: $0.bitsPerSecond / 1000
-            )
-        }
+        let layers = state.layers.map(LayerObject.init)
         guard let changed = room.state.setLayers(layers, codec: state.codec, state.publication),
             let owner = room.state.publication(state.publication)?.owner
         else { return }
@@ -186,5 +176,19 @@ extension GatewayError {
         case .unusable: self.init(.badRequest, "the offer's transport cannot be used")
         case .duplicate: self.init(.internal, "the media session exists already", retryAfterMs: 500)
         }
+    }
+}
+
+extension LayerObject {
+    init(_ layer: PublicationState.Layer) {
+        self.init(
+            rid: layer.rid,
+            s: layer.spatialLayer,
+            live: layer.live,
+            width: layer.width,
+            height: layer.height,
+            fps: layer.framesPerSecond,
+            kbps: layer.bitsPerSecond / 1000
+        )
     }
 }

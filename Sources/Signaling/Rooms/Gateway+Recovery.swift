@@ -85,7 +85,8 @@ extension Gateway {
         let participant = member.room.state.participants[member.id]
         let state: [UInt64] = [
             participant?.revision ?? 0, UInt64(link.generation), UInt64(link.iceGeneration), link.sdpVersion,
-            UInt64(member.links), member.ticketNumber, member.room.state.recordRevision,
+            UInt64(member.links), member.ticketNumber, UInt64(max(0, member.leavesAt.microseconds)),
+            member.room.state.recordRevision,
         ]
         guard state != member.recorded else { return }
         var ticket = ticket(of: member)
@@ -125,7 +126,14 @@ extension Gateway {
             locks: room.state.muteLocks
         )
         guard let data = record.encoded() else { return true }
-        return order(.attach(session, key: MemberRecord.conductKey, revision: revision, bytes: [UInt8](data)))
+        return order(
+            .attach(
+                session,
+                key: MemberRecord.conductKey,
+                revision: revision,
+                text: String(decoding: data, as: UTF8.self)
+            )
+        )
     }
 
     private func restore(_ record: ConductRecord, in room: Room, at now: Instant) {
@@ -152,7 +160,9 @@ extension Gateway {
             )
             return true
         }
-        return order(.attach(session, key: key, revision: revision, bytes: [UInt8](data)))
+        return order(
+            .attach(session, key: key, revision: revision, text: String(decoding: data, as: UTF8.self))
+        )
     }
 
     // MARK: Reconciling
@@ -192,6 +202,7 @@ extension Gateway {
     /// The session is there; what was said to it, or by it, in the meantime may be lost.
     private func orderAgain(_ member: Member, _ session: MediaState.Session, at now: Instant) {
         transportChanged(member, session.transport, at: now)
+        for publication in session.publications { publicationChanged(publication, at: now) }
         member.recorded = []
         member.recordRevision = max(member.recordRevision, session.revisions.values.max() ?? 0)
         member.sentWishes = nil
@@ -215,7 +226,7 @@ extension Gateway {
     /// A member as the gateway before this one left it, without a socket. False where there is no record.
     private func rebuild(_ session: MediaState.Session, at now: Instant) -> Bool {
         func value<Value: Decodable>(_ key: String, as _: Value.Type = Value.self) -> Value? {
-            session.attachments[key].flatMap { try? JSONDecoder().decode(Value.self, from: Data($0)) }
+            session.attachments[key].flatMap { try? JSONDecoder().decode(Value.self, from: Data($0.utf8)) }
         }
         guard let record: MemberRecord = value(MemberRecord.key), let media = session.media,
             record.ticket.room == session.open.room.rawValue, record.ticket.expiresAt > wallClock()
@@ -276,6 +287,14 @@ extension Gateway {
         for publication in value(MemberRecord.publicationsKey, as: [Publication].self) ?? [] {
             if publication.locked { _ = room.state.lockMuted(ticket.user, publication.source, true) }
             _ = room.state.put(publication, of: member.id, byOwner: false, at: now)
+        }
+        // Told by the snapshot for which everybody waits.
+        for state in session.publications {
+            _ = room.state.setLayers(
+                state.layers.map(LayerObject.init),
+                codec: state.codec,
+                state.publication
+            )
         }
         noteEntered(member)
         noteJoined(member)

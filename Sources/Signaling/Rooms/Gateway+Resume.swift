@@ -21,10 +21,12 @@ extension Gateway {
             guard ticket.room == connection.request.room else {
                 throw GatewayError(.forbidden, "the resume token is for another room")
             }
-            guard ticket.expiresAt > wallClock() else {
+            let known = sessions[ticket.session].flatMap { $0.accepts(ticket) ? $0 : nil }
+            // A ticket does not know that another token has lengthened the stay since.
+            guard known.map({ $0.leavesAt > now }) ?? (ticket.expiresAt > wallClock()) else {
                 throw GatewayError(.expired, "the time in the room is over")
             }
-            guard let member = sessions[ticket.session], member.accepts(ticket) else {
+            guard let member = known else {
                 guard !awaitsMedia(at: now) else {
                     return returning[connection.id] = hello
                 }

@@ -94,10 +94,6 @@ extension Gateway {
         at now: Instant
     ) -> Member {
         let sid = SessionID(Self.makeName("se_", isSecret: true))
-        var logger = logger
-        logger[metadataKey: "room"] = "\(room.id)"
-        logger[metadataKey: "user"] = "\(claims.user)"
-        logger[metadataKey: "sid"] = "\(sid)"
         // Whoever comes back is who it was, unless somebody has taken its name in the meantime.
         let known = ticket?.participant
         let isFree = known.map { room.state.participants[$0] == nil && room.members[$0] == nil } ?? false
@@ -156,6 +152,7 @@ extension Gateway {
         sessions[member.sid] = nil
         for former in member.formerSessions { sessions[former] = nil }
         statistics.count(shedBy: member.session)
+        account(member)
         if let link = member.link {
             endLink(member, GatewayError(.notFound, "the session has ended"))
             order(.close(link.session))

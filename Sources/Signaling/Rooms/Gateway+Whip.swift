@@ -69,7 +69,7 @@ extension Gateway {
         _ = try planner(for: front, claims.grants, offer)
             .plan(offer, tracks: [], current: [], previous: [], using: &generator)
         let member = try enter(room: name, claims: claims, front: front, kind: "whip", at: now)
-        member.logger[metadataKey: "address"] = "\(remoteAddress)"
+        member.address = "\(remoteAddress)"
         startSession(member, parent: InstrumentationContext.current, at: now)
         member.timeline.note(.joined(member.timelineFront), at: now)
         let outcome = await negotiate(member, .offer(offer, tracks: [], generation: nil))

@@ -153,7 +153,8 @@ public actor Gateway {
     /// Sockets that were told to close and have not closed yet.
     var closing: Set<ConnectionID> = []
     private var lastConnection: UInt64 = 0
-    private var lastSweep: Instant?
+    var lastSweep: Instant?
+    var lastForgetting: Instant?
     private var timer: RepeatedTask?
     private var drained: [CheckedContinuation<Void, Never>] = []
 
@@ -196,10 +197,6 @@ public actor Gateway {
             self.assumeIsolated { $0.tick(at: $0.clock()) }
         }
     }
-
-    static let tickInterval = Interval.milliseconds(50)
-    /// How often every session is looked at.
-    static let sweepInterval = Interval.milliseconds(500)
 
     /// Only listens: the owner of time calls `tick(at:)` itself.
     func listen() {
@@ -270,116 +267,6 @@ public actor Gateway {
         return result
     }
 
-    // MARK: Time
-
-    /// Whatever is due at `now`. Called every `tickInterval`.
-    func tick(at now: Instant) {
-        sendBacklog()
-        for room in Array(rooms.values) {
-            if let due = room.state.rosterDeadline, due <= now { tellRoster(of: room, at: now) }
-            tellWaitingLevels(of: room, at: now)
-            noteTracks(in: room)
-        }
-        noteAbsent(at: now)
-        if !returning.isEmpty, !awaitsMedia(at: now) { greetReturning() }
-        for member in Array(negotiating.values) {
-            if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }
-        }
-        for id in greeting {
-            guard let connection = connections[id], case .greeting(let until) = connection.state, until <= now
-            else {
-                continue
-            }
-            close(
-                connection,
-                .tokenInvalid,
-                "no hello within \(Limits.Signaling.greetingTimeout.milliseconds) ms"
-            )
-        }
-        for member in Array(detached.values) { advanceDetached(member, at: now) }
-        for connection in Array(paused.values) { resumeReadingIfPossible(connection, at: now) }
-        if configuration.isMediaApart { leaveRecords() }
-        if lastSweep.map({ now - $0 >= Self.sweepInterval }) ?? true {
-            lastSweep = now
-            sweep(at: now)
-        }
-        flush(at: now)
-    }
-
-    private func sweep(at now: Instant) {
-        limitMemory(at: now)
-        for connection in Array(connections.values) {
-            guard case .member(let member) = connection.state, member.isWelcomed else { continue }
-            warnOfExpiry(member, at: now)
-            guard member.leavesAt > now else {
-                close(connection, .tokenExpired, "the time in the room is over")
-                remove(member, reason: .expired, at: now)
-                continue
-            }
-            switch member.session.advance(to: now) {
-            case .none: if member.session.needsSnapshot { markDirty(member) }
-            case .heartbeat: queueHeartbeat(member, at: now)
-            case .close(let code):
-                close(connection, code, "events cannot be delivered")
-                detach(member, at: now)
-            }
-        }
-        for room in Array(rooms.values) {
-            for member in Array(room.members.values) where member.connection == nil && member.leavesAt <= now
-            {
-                remove(member, reason: .expired, at: now)
-            }
-            for member in room.members.values where member.link == nil {
-                let grace = member.isPageClosed ? Limits.Signaling.closedGrace : configuration.detachGrace
-                guard let lostAt = member.mediaLostAt, now - lostAt >= grace else {
-                    continue
-                }
-                // Its tracks were kept in the roster for as long as it might have come back.
-                endPublications(of: member, byOwner: false, at: now)
-            }
-        }
-        sweepRooms(at: now)
-    }
-
-    private func advanceDetached(_ member: Member, at now: Instant) {
-        guard let since = member.detachedAt else { return }
-        // Whoever is still heard is there.
-        let isHeard = member.link?.transport == .connected
-        let silentSince = max(since, member.mediaLostAt ?? since)
-        let grace =
-            member.isPageClosed
-            ? min(Limits.Signaling.closedGrace, configuration.detachGrace) : configuration.detachGrace
-        if !isHeard, now - silentSince >= grace {
-            remove(member, reason: .timeout, at: now)
-        } else {
-            refreshConnectionState(of: member, at: now)
-        }
-    }
-
-    /// Sessions that read too slowly give way before the process does.
-    private func limitMemory(at now: Instant) {
-        var held = 0
-        var largest: [(member: Member, bytes: Int)] = []
-        for member in sessions.values {
-            let bytes = member.session.heldBytes
-            held += bytes
-            if bytes > Limits.Signaling.criticalBytes / 8 { largest.append((member, bytes)) }
-        }
-        statistics.sessionBytes = held
-        let limit = configuration.sessionMemory
-        isCrowded = held > limit / 100 * 95
-        guard held > limit / 100 * 80 else { return }
-        for (member, bytes) in largest.sorted(by: { $0.bytes > $1.bytes }) where held > limit / 100 * 80 {
-            if isCrowded, let connection = member.connection {
-                close(connection, .slowConsumer, "the server is short of memory")
-                detach(member, at: now)
-            }
-            member.session.shrink(at: now)
-            markDirty(member)
-            held -= bytes
-        }
-    }
-
     // MARK: Commands
 
     /// In order, sooner or later. False where even the backlog is full.
@@ -394,7 +281,7 @@ public actor Gateway {
         return true
     }
 
-    private func sendBacklog() {
+    func sendBacklog() {
         while let command = backlog.first, media.send(command) { _ = backlog.popFirst() }
     }
 

@@ -89,8 +89,19 @@ final class Member {
     /// Milliseconds since 1970.
     let joinedAtWall: UInt64
     /// Until then it may stay.
-    var leavesAt: Instant
-    var logger: Logger
+    var leavesAt: Instant { didSet { nextLook = .zero } }
+    /// Says who it is, at the price of a dictionary: made when there is something to say.
+    var logger: Logger {
+        var logger = plainLogger
+        logger[metadataKey: "room"] = "\(room.id)"
+        logger[metadataKey: "user"] = "\(claims.user)"
+        logger[metadataKey: "sid"] = "\(sid)"
+        if let address { logger[metadataKey: "address"] = "\(address)" }
+        return logger
+    }
+    private let plainLogger: Logger
+    /// Of a client without a socket, for logs.
+    var address: String?
 
     var connection: Connection?
     var session: SignalSession
@@ -111,7 +122,7 @@ final class Member {
     /// The client was told that its stay ends.
     var isExpiryTold = false
     /// When its media session ended without its doing, and that its page closed it.
-    var mediaLostAt: Instant?
+    var mediaLostAt: Instant? { didSet { nextLook = .zero } }
     var isPageClosed = false
     /// What of it the media plane has been given to keep: revision of its participant, generations of its link.
     var recorded: [UInt64] = []
@@ -121,6 +132,10 @@ final class Member {
     var snapshotRevision: UInt64 = 0
     var detachedAt: Instant?
     var isDirty = false
+    /// Before that nothing of it is due.
+    var nextLook = Instant.zero
+    /// What its session held when it was last accounted for.
+    var heldBytes = 0
 
     var link: MediaLink?
     var links: UInt32 = 0
@@ -130,7 +145,7 @@ final class Member {
     var sentWishes: Wishes?
     /// Video slots that `pc.need` asked for since the last offer.
     var askedSlots = 0
-    var conduct = MemberConduct()
+    var conduct = MemberConduct() { didSet { nextLook = .zero } }
     var trace = MemberTrace()
     var timeline = Timeline()
 
@@ -158,7 +173,7 @@ final class Member {
         self.joinedAt = joinedAt
         self.joinedAtWall = joinedAtWall
         self.leavesAt = leavesAt
-        self.logger = logger
+        plainLogger = logger
         session = SignalSession(at: joinedAt, criticalEvents: criticalEvents)
     }
 
@@ -192,6 +207,7 @@ final class Room {
     var waitingLevels: AudioLevels?
     var relay = RelayLog()
     var people = EncodedPeople()
+    var snapshot = SharedSnapshot()
     /// Users that were admitted, or came without waiting: they need not wait again.
     var admitted: Set<UserID> = []
     /// Sessions that were put out of it, oldest first.
@@ -209,6 +225,12 @@ final class Room {
     init(_ state: RoomState) { self.state = state }
 
     var id: RoomID { state.id }
+
+    /// Those that nobody was told since the last time.
+    func forgetTexts() {
+        people.forgetUnused()
+        snapshot = SharedSnapshot()
+    }
 
     func noteExpelled(_ session: SessionID) {
         expelled.append(session)

@@ -46,6 +46,7 @@ struct Participant: Sendable, Equatable {
     var publications: [Publication] = []
 
     var isHidden: Bool { grants.hidden }
+    var place: RosterPages.Place { RosterPages.Place(order: order, id: id) }
 
     func object(for viewer: ParticipantID? = nil) -> ParticipantObject {
         ParticipantObject(
@@ -89,6 +90,8 @@ struct RoomState: Sendable {
     let epoch: String
     private(set) var revision: UInt64 = 0
     private(set) var participants: [ParticipantID: Participant] = [:]
+    /// The visible ones, in the order in which they joined.
+    private(set) var pages = RosterPages()
     private(set) var users: [UserID: Set<ParticipantID>] = [:]
     private var owners: [PublicationID: ParticipantID] = [:]
     private var joins: UInt64 = 0
@@ -121,9 +124,7 @@ struct RoomState: Sendable {
     }
 
     /// In the order in which they joined, without the hidden.
-    var visible: [Participant] {
-        participants.values.filter { !$0.isHidden }.sorted { $0.order < $1.order }
-    }
+    var visible: [Participant] { pages.people.compactMap { participants[$0] } }
 
     func videos(of user: UserID) -> Int { videosByUser[user] ?? 0 }
 
@@ -170,7 +171,7 @@ struct RoomState: Sendable {
         joins = max(joins + 1, participant.order)
         participant.revision = revision
         if participant.order == 0 { participant.order = joins }
-        participants[participant.id] = participant
+        store(participant)
         users[participant.user, default: []].insert(participant.id)
         guard !participant.isHidden else { return }
         roster.joined(participant.id, revision: revision, until: rosterDue(at: now))
@@ -180,6 +181,7 @@ struct RoomState: Sendable {
     @discardableResult
     mutating func leave(_ id: ParticipantID, reason: LeaveReason, at now: Instant) -> Participant? {
         guard let participant = participants.removeValue(forKey: id) else { return nil }
+        pages.remove(participant.place)
         revision += 1
         touched.remove(id)
         users[participant.user]?.remove(id)
@@ -206,18 +208,20 @@ struct RoomState: Sendable {
     /// What has changed since a revision: those who joined or changed, and those who left. nil where that is not known.
     func changes(since revision: UInt64) -> (changed: [Participant], left: [Departure])? {
         guard revision >= forgotten, revision <= self.revision else { return nil }
+        let changed = pages.pages.filter { $0.revision > revision }.flatMap(\.people)
         return (
-            visible.filter { $0.revision > revision },
+            changed.compactMap { participants[$0] }.filter { $0.revision > revision },
             departures.all.filter { $0.revision > revision && participants[$0.id] == nil }
         )
     }
 
     /// True where it changed.
     mutating func setConnection(_ connection: ConnectionState, of id: ParticipantID) -> Bool {
-        guard let old = participants[id]?.connection, old != connection else { return false }
+        guard var participant = participants[id], participant.connection != connection else { return false }
         revision += 1
-        participants[id]?.connection = connection
-        participants[id]?.revision = revision
+        participant.connection = connection
+        participant.revision = revision
+        store(participant)
         return true
     }
 
@@ -236,7 +240,7 @@ struct RoomState: Sendable {
         guard participant != before else { return before }
         revision += 1
         participant.revision = revision
-        participants[id] = participant
+        store(participant)
         changed(id, byOwner: byOwner, at: now)
         return participant
     }
@@ -306,7 +310,7 @@ struct RoomState: Sendable {
         } else {
             participant.publications.append(publication)
         }
-        participants[owner] = participant
+        store(participant)
         owners[publication.id] = owner
         count(before, participant.publications, of: participant.user)
         if wasVisible || publication.mid != nil { changed(owner, byOwner: byOwner, at: now) }
@@ -321,7 +325,7 @@ struct RoomState: Sendable {
         let removed = participant.publications.remove(at: index)
         revision += 1
         participant.revision = revision
-        participants[owner] = participant
+        store(participant)
         count([removed], [], of: participant.user)
         if removed.mid != nil { changed(owner, byOwner: byOwner, at: now) }
         return removed
@@ -359,14 +363,13 @@ struct RoomState: Sendable {
 
     /// nil where nothing but rates changed. Told as state, not in the roster.
     mutating func setLayers(_ layers: [LayerObject], codec: CodecName?, _ id: PublicationID) -> Publication? {
-        if let owner = owners[id],
-            let place = participants[owner]?.publications.firstIndex(where: {
-                $0.id == id && $0.kind == .audio
-            })
+        if let owner = owners[id], var participant = participants[owner],
+            let place = participant.publications.firstIndex(where: { $0.id == id && $0.kind == .audio })
         {
             // Audio has one layer, and telling everybody of everybody's is too much where all have a microphone.
-            participants[owner]?.publications[place].codec = codec
-            participants[owner]?.publications[place].audio = layers.first
+            participant.publications[place].codec = codec
+            participant.publications[place].audio = layers.first
+            store(participant)
             return nil
         }
         return edit(id) { publication in
@@ -389,8 +392,22 @@ struct RoomState: Sendable {
         revision += 1
         participant.publications[index].revision = revision
         participant.revision = revision
-        participants[owner] = participant
+        store(participant)
         return participant.publications[index]
+    }
+
+    /// Nothing else writes participants.
+    private mutating func store(_ participant: Participant) {
+        let before = participants.updateValue(participant, forKey: participant.id)
+        let place = participant.place
+        switch (before.map { !$0.isHidden } ?? false, !participant.isHidden) {
+        case (true, true) where before?.place == place: pages.change(place, revision: participant.revision)
+        case (true, let stays):
+            if let before { pages.remove(before.place) }
+            if stays { pages.insert(place, revision: participant.revision) }
+        case (false, true): pages.insert(place, revision: participant.revision)
+        case (false, false): break
+        }
     }
 
     private mutating func changed(_ id: ParticipantID, byOwner: Bool, at now: Instant) {

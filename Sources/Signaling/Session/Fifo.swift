@@ -20,7 +20,8 @@ struct Fifo<Element> {
         let element = elements[head]
         head += 1
         if head == elements.count {
-            elements.removeAll(keepingCapacity: elements.capacity <= 64)
+            // Of ten thousand sessions most have had their burst.
+            elements.removeAll(keepingCapacity: elements.capacity <= 4)
             head = 0
         } else if head >= 32, head * 2 >= elements.count {
             elements.removeFirst(head)

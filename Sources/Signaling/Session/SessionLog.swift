@@ -58,6 +58,8 @@ struct SessionLog: Sendable {
             _ = stateOrder.popFirst()
             if state[first.key]?.sequence == first.sequence { state[first.key] = nil }
         }
+        // Its storage as well.
+        if state.isEmpty { state = [:] }
     }
 
     /// Everything that is not acknowledged, in the order in which it was sent; nil where a page of a snapshot is among

@@ -101,6 +101,13 @@ struct SignalSession: Sendable {
     /// Critical events that are unsent or unacknowledged.
     var criticalCount: Int { criticalWaiting + log.criticalCount }
     var criticalBytes: Int { criticalWaitingBytes + log.criticalBytes }
+    /// Nothing waits, nothing is to be acknowledged, nothing is wrong.
+    var isCalm: Bool {
+        needsSnapshotSince == nil && blockedSince == nil && mustClose == nil && waitingCount == 0
+            && log.oldest == nil
+    }
+    /// When it has been silent for as long as it may.
+    var nextHeartbeat: Instant { lastSent + Limits.Signaling.heartbeatInterval }
     /// Everything that waits for the socket.
     var waitingCount: Int { replay.count + line.count + state.count + ephemeral.count }
     /// What it holds in memory at most, bytes; bodies that sessions share are counted in each.
@@ -304,6 +311,7 @@ struct SignalSession: Sendable {
 
     private mutating func nextState() -> ByteBuffer? {
         guard let key = stateOrder.popFirst(), let body = state.removeValue(forKey: key) else { return nil }
+        if state.isEmpty { state = [:] }
         lastSequence += 1
         log.sent(state: body, key: key, sequence: lastSequence)
         return body.text(sequence: lastSequence)

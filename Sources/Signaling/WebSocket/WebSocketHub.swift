@@ -140,8 +140,8 @@ final class WebSocketHub {
         try? options.setOption(
             .recvAllocator,
             value: AdaptiveRecvByteBufferAllocator(
-                minimum: 256,
-                initial: 512,
+                minimum: Limits.HTTP.leastReadBytes,
+                initial: Limits.HTTP.leastReadBytes,
                 maximum: Limits.WebSocket.readBytes
             )
         )

@@ -79,13 +79,70 @@ struct EncodedPeopleTests {
 
     @Test func whoLeftIsForgotten() {
         var people = EncodedPeople()
-        let all = (0..<100).map { participant("p\($0)") }
-        _ = people.texts(of: all, for: nil)
+        var room = RoomState(id: RoomID("r"), epoch: "e")
+        for number in 0..<100 { room.join(participant("p\(number)"), at: .zero) }
+        _ = people.lists(of: room, for: ParticipantID("pa_p0"))
         #expect(people.count == 100)
-        people.forget(allBut: Dictionary(uniqueKeysWithValues: all.prefix(60).map { ($0.id, $0) }))
+        for number in 0..<50 { room.leave(ParticipantID("pa_p\(number)"), reason: .left, at: .zero) }
+        _ = people.lists(of: room, for: ParticipantID("pa_p99"))
         #expect(people.count == 100)
-        people.forget(allBut: Dictionary(uniqueKeysWithValues: all.prefix(3).map { ($0.id, $0) }))
+        for number in 50..<97 { room.leave(ParticipantID("pa_p\(number)"), reason: .left, at: .zero) }
+        _ = people.lists(of: room, for: ParticipantID("pa_p99"))
         #expect(people.count == 3)
+    }
+
+    private func objects(_ lists: [EncodedPeople.List]) throws -> [ParticipantObject] {
+        try lists.flatMap {
+            try JSONDecoder().decode(
+                [ParticipantObject].self,
+                from: Data("[\(String(buffer: $0.text))]".utf8)
+            )
+        }
+    }
+
+    /// Whatever happens in a room, its lists are what it is.
+    @Test(arguments: 0..<8 as Range<UInt64>) func listsAreTheRoom(_ seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        var people = EncodedPeople()
+        var room = RoomState(id: RoomID("r"), epoch: "e")
+        for step in 0..<600 {
+            let id = ParticipantID("pa_\(Int.random(in: 0..<300, using: &random))")
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0...5 where room.participants[id] == nil:
+                var one = participant(String(id.rawValue.dropFirst(3)), tracks: step % 3)
+                one.grants.hidden = step % 7 == 0
+                // Some come back to where they were.
+                one.order = step % 5 == 0 ? UInt64.random(in: 1..<400, using: &random) : 0
+                room.join(one, at: .zero)
+            case 6: room.leave(id, reason: .left, at: .zero)
+            case 7: _ = room.setConnection(step % 2 == 0 ? .active : .reconnecting, of: id)
+            case 8: room.update(id, byOwner: false, at: .zero) { $0.grants.hidden.toggle() }
+            default: _ = room.setLayers([], codec: .opus, PublicationID("tr_\(id.rawValue.dropFirst(3))0"))
+            }
+            guard step % 9 == 0 else { continue }
+            let viewer = step % 2 == 0 ? id : ParticipantID("pa_nobody")
+            let expected = room.participants.values.filter { !$0.isHidden }.sorted { $0.place < $1.place }
+            #expect(
+                try objects(people.lists(of: room, for: viewer)) == expected.map { $0.object(for: viewer) }
+            )
+            let since = UInt64.random(in: 0...room.revision, using: &random)
+            #expect(room.changes(since: since)?.changed == expected.filter { $0.revision > since })
+        }
+    }
+
+    @Test func thePagesOfOthersAreShared() throws {
+        var people = EncodedPeople()
+        var room = RoomState(id: RoomID("r"), epoch: "e")
+        for number in 0..<250 {
+            var one = participant("p\(number)", tracks: 1)
+            one.order = 0
+            room.join(one, at: .zero)
+        }
+        let first = people.lists(of: room, for: ParticipantID("pa_p0"))
+        let second = people.lists(of: room, for: ParticipantID("pa_p120"))
+        #expect(first.map(\.isShared) == [false, true, true])
+        #expect(second.map(\.isShared) == [true, false, true])
+        #expect(first[2] == second[2])
     }
 
     @Test(arguments: [(0, 0), (1, 0), (0, 1), (3, 2)])

@@ -50,11 +50,11 @@ final class ModelMedia: MediaPlane {
             return [.iceRestarted(id, FakeMediaPlane.transport("srv\(state.restarts)"))]
         case .close(let id):
             return state.sessions.removeValue(forKey: id) == nil ? [] : [.sessionClosed(id, .requested)]
-        case .attach(let id, let key, let revision, let bytes):
+        case .attach(let id, let key, let revision, let text):
             let known = state.sessions[id]?.revisions[key] ?? 0
             guard state.sessions[id] != nil, revision >= known else { return [] }
             state.sessions[id]?.revisions[key] = revision
-            state.sessions[id]?.attachments[key] = bytes
+            state.sessions[id]?.attachments[key] = text
             return []
         case .reportState: return [.state(Self.report(state))]
         case .subscribe, .mute: return []

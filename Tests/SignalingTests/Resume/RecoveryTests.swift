@@ -182,6 +182,22 @@ import Testing
         #expect(try await greet(last, ["user": ["uid": "carl"]]).welcome?.outcome == .fresh)
     }
 
+    @Test func aStayThatWasLengthenedIsOnRecord() async throws {
+        let first = await start()
+        let pc = ["sdp": try SDPFixture.text("chromium_VP8_sim.offer")]
+        let socket = try await greet(first, ["token": "ada,short", "pc": pc])
+        await pass(first)
+        let token = try #require(socket.welcome?.resume?.token)
+        let refresh = #"{"id":1,"type":"auth.refresh","data":{"token":"ada"}}"#
+        await first.received(ByteBuffer(string: refresh), on: try #require(socket.id))
+        await pass(first, .seconds(1))
+        await pass(first, .seconds(70))
+        let second = await start()
+        let back = try await greet(second, ["resume": ["token": token, "attempt": 1, "lastSeq": 0]])
+        await pass(second)
+        #expect(back.welcome?.outcome == .snapshot)
+    }
+
     @Test func messagesThatTheRelayHasForgottenAreNotMissedSilently() async throws {
         let token = try await join(await start())
         let second = await start()

@@ -229,6 +229,30 @@ import Testing
         #expect(other.string("error", "code") == "forbidden")
     }
 
+    /// The resume token was sealed before the stay was lengthened.
+    @Test func whoseStayWasLengthenedIsResumedByTheTokenThatItHas() async throws {
+        let harness = await GatewayHarness()
+        let alice = try await harness.join("alice,short")
+        _ = try await alice.request("auth.refresh", #"{"token":"alice"}"#)
+        await harness.pass(.seconds(70))
+        await alice.disconnect()
+        let (back, messages) = try await resume(alice, on: harness, last: 1)
+        // What it has not acknowledged for a minute is not repeated.
+        #expect(outcome(messages) == "delta")
+        #expect(back.closed == nil)
+    }
+
+    @Test func whoseStayIsOverIsNotResumed() async throws {
+        let harness = await GatewayHarness()
+        let alice = try await harness.join("alice,short")
+        await harness.pass(.seconds(55))
+        await alice.disconnect()
+        await harness.pass(.seconds(6))
+        let (back, messages) = try await resume(alice, on: harness, last: 1)
+        #expect(outcome(messages) == nil)
+        #expect(back.closed == CloseCode.tokenExpired.rawValue)
+    }
+
     @Test func whatMayNoLongerBePublishedEnds() async throws {
         let harness = await GatewayHarness()
         let alice = try await harness.join("alice")

@@ -37,7 +37,7 @@ import Testing
         let texts = all.compactMap { OutboundText.json($0) }
         let pages = try Pages.make(
             .snapshot,
-            participants: texts,
+            lists: EncodedPeople.lists(of: texts),
             in: "participants",
             revision: 9,
             timestamp: 1

@@ -76,9 +76,9 @@ import Testing
         _ = room.put(publication("t"), of: ParticipantID("b"), byOwner: true, at: now)
         #expect(room.rosterDeadline == now + .milliseconds(50))
         let batch = room.takeRoster()
-        #expect(batch.joined == [ParticipantID("b")])
+        #expect(batch.joined == [ParticipantID("b"): 2])
         #expect(batch.left[ParticipantID("a")] == RosterBatch.Left(reason: .timeout, revision: 3))
-        #expect(batch.updated == [ParticipantID("b"): true])
+        #expect(batch.updated == [ParticipantID("b"): .init(byOwner: true, revision: 4)])
         #expect(batch.revision == 4)
         #expect(room.rosterDeadline == nil)
         #expect(room.takeRoster().isEmpty)
@@ -97,7 +97,31 @@ import Testing
         _ = room.takeRoster()
         room.remove(PublicationID("t"), byOwner: false, at: now)
         _ = room.put(publication("u"), of: ParticipantID("a"), byOwner: true, at: now)
-        #expect(room.takeRoster().updated == [ParticipantID("a"): false])
+        #expect(room.takeRoster().updated == [ParticipantID("a"): .init(byOwner: false, revision: 4)])
+    }
+
+    @Test func whatASnapshotHasSaidIsNotNews() {
+        var room = room
+        room.join(participant("a"), at: now)
+        room.join(participant("b"), at: now)
+        room.join(participant("c"), at: now)
+        _ = room.put(publication("t"), of: ParticipantID("b"), byOwner: true, at: now)
+        // Told as a state, to everybody and at once.
+        _ = room.setConnection(.reconnecting, of: ParticipantID("a"))
+        room.leave(ParticipantID("c"), reason: .left, at: now)
+        let news = RosterNews(room.takeRoster(), in: room)
+        func rest(_ revision: UInt64, own: String? = nil) -> [String] {
+            let rest = news.rest(knownThrough: revision, own: own.map { ParticipantID($0) })
+            return rest.joined.map(\.pid) + rest.updated.map(\.pid) + rest.left.map { "-\($0.pid)" }
+        }
+        #expect(news.oldest == 1)
+        #expect(news.newest == 6)
+        #expect(rest(0) == ["a", "b", "-c"])
+        #expect(rest(0, own: "b") == ["a", "-c"])
+        #expect(rest(1) == ["b", "-c"])
+        #expect(rest(3) == ["b", "-c"])
+        #expect(rest(4) == ["-c"])
+        #expect(rest(6).isEmpty)
     }
 
     @Test func hiddenParticipantsAndTracksWithoutSectionStayUnseen() {

@@ -595,6 +595,8 @@ export declare function applyLayers(
 export declare function withOpusOptions(sdp: string, options: Record<string, { dtx?: boolean; stereo?: boolean }>): string;
 export declare function slotsToOffer(have: number, need: number): number;
 export declare function describe(info: Partial<ReceiveInfo>, isLocal?: boolean): string;
+/** The machine of `Signal`: by state, what each event leads to. */
+export declare const MACHINE: Readonly<Record<Signal["state"], Readonly<Record<string, Signal["state"]>>>>;
 export declare function nextState(state: string, event: string): string;
 export declare function normalizeSlot(message: Partial<Protocol.SlotObject>): SlotInfo;
 export declare function collectView(

@@ -121,23 +121,22 @@ export function closeRule(code) {
   return code >= 4400 && code < 4500 ? 'fix' : 'resume';
 }
 
-const MACHINE = {
-  idle: { connect: 'dialing' },
-  dialing: { open: 'greeting', fail: 'waiting', fix: 'needsUser' },
-  greeting: { welcome: 'syncing', rejoin: 'rejoining', fail: 'waiting', fix: 'needsUser' },
+/** The machine of `Signal`: by state, what each event leads to. */
+export const MACHINE = {
+  idle: { connect: 'dialing', end: 'ended' },
+  // Before the socket is open no server has said what to mend.
+  dialing: { open: 'greeting', fail: 'waiting', end: 'ended' },
+  greeting: { welcome: 'syncing', rejoin: 'rejoining', fail: 'waiting', fix: 'needsUser', end: 'ended' },
   // A new session after a lost one: what the application wants is declared before anything else.
-  rejoining: { declared: 'syncing', fail: 'waiting', fix: 'needsUser' },
-  syncing: { synced: 'live', fail: 'waiting', fix: 'needsUser' },
-  live: { fail: 'waiting', fix: 'needsUser' },
-  waiting: { connect: 'dialing' },
-  needsUser: { connect: 'dialing' },
+  rejoining: { declared: 'syncing', fail: 'waiting', fix: 'needsUser', end: 'ended' },
+  syncing: { synced: 'live', fail: 'waiting', fix: 'needsUser', end: 'ended' },
+  live: { fail: 'waiting', fix: 'needsUser', end: 'ended' },
+  waiting: { connect: 'dialing', end: 'ended' },
+  needsUser: { connect: 'dialing', end: 'ended' },
   ended: {},
 };
 /** The state after an event; an event that means nothing in a state changes nothing. */
-export function nextState(state, event) {
-  if (event === 'end') return 'ended';
-  return MACHINE[state]?.[event] ?? state;
-}
+export function nextState(state, event) { return MACHINE[state]?.[event] ?? state; }
 
 /**
  * What a closed socket leads to. `next`: `dial` after `delay` ms, `sleep` until the page is looked at, `renew` with another
@@ -435,6 +434,7 @@ export class Signal {
   get waiting() { return [...this.#pending.values(), ...this.#queue].filter((one) => !one.isOver).map((one) => one.type); }
 
   start() {
+    if (this.state !== 'idle') return;
     this.#ticked = this.now();
     this.#stopTicker = ticker(TICK_MS, () => this.tick());
     this.#dial();
@@ -443,10 +443,11 @@ export class Signal {
   #note(what, detail) { this.on.note?.(what, detail); }
 
   #go(event, info) {
-    const state = nextState(this.state, event);
-    if (state === this.state) return;
+    const from = this.state;
+    const state = nextState(from, event);
+    if (state === from) return;
     this.state = state;
-    this.on.state(state, info);
+    this.on.state(state, { from, event, ...info });
   }
 
   // One socket after another.
@@ -473,6 +474,7 @@ export class Signal {
     ws.onclose = (event) => {
       if (!mine()) return;
       this.#detach(ws);
+      if (this.state === 'dialing') { this.#failed(1006, event.reason); return; }
       const isMute = !event.code || [1000, 1005, 1006].includes(event.code);
       this.#failed((isMute && this.#bye?.code) || (event.code === 1005 ? 1006 : event.code || 1006), event.reason || this.#bye?.reason);
     };
@@ -531,7 +533,7 @@ export class Signal {
       case 'end': this.#end(verdict.ended ?? endedBy(code, reason)); return;
       case 'ask':
         this.#go('fix', { code, reason });
-        this.on.needsUser?.(endedBy(code, reason));
+        if (this.state === 'needsUser') this.on.needsUser?.(endedBy(code, reason));
         return;
       case 'renew':
         this.#renewed = this.#renew = true;
@@ -541,12 +543,15 @@ export class Signal {
       default:
         this.#dials += 1;
         this.#go('fail', { code, reason, delay: verdict.delay });
+        // Whoever hears of it may have left.
+        if (this.state !== 'waiting') return;
         // A hidden page that lost its session long ago sleeps until somebody looks at it.
         if (verdict.next === 'dial') this.#timers.retry = setTimeout(() => this.#dial(), verdict.delay);
     }
   }
 
   #end(ended) {
+    if (this.state === 'ended') return;
     clearTimeout(this.#timers.retry);
     this.#stopTicker?.();
     const ws = this.#ws;
@@ -778,7 +783,7 @@ export class Signal {
     this.lostAt = 0;
     this.#renewed = false;
     this.#go('synced');
-    if (wasLost) this.on.resumed?.({ ms, sid: this.sid, lastSeq: this.lastSeq });
+    if (wasLost && this.state === 'live') this.on.resumed?.({ ms, sid: this.sid, lastSeq: this.lastSeq });
   }
 
   #answer({ re, data, error }) {
@@ -1051,7 +1056,7 @@ export class Publication {
 /** A stream of ours: what the application wants, and the sender that carries it. */
 export class LocalPublication extends Publication {
   transceiver = null; pending = true; demand = null;
-  #tail = Promise.resolve(); #track = null; #hold = null; #wantsMuted = false;
+  #tail = Promise.resolve(); #track = null; #hold = null; #wantsMuted = false; #isReleased = false;
 
   constructor(participant, track, options) {
     super(participant);
@@ -1119,6 +1124,10 @@ export class LocalPublication extends Publication {
       if (this.#wantsMuted !== muted) return;
       if (!muted && !this.#track && this.options.recapture) {
         const track = await this.options.recapture();
+        if (this.#isReleased) {
+          track.stop();
+          throw new SFUError('cancelled', 'It was unpublished meanwhile.');
+        }
         this.#use(track);
         await this.sender?.replaceTrack(track);
         await this.#startAnew();
@@ -1158,6 +1167,10 @@ export class LocalPublication extends Publication {
 
   replaceTrack(track) {
     return this.#serial(async () => {
+      if (this.#isReleased) {
+        if (this.options.stopTrack) track?.stop();
+        return;
+      }
       const old = this.#track;
       this.#use(track);
       await this.sender?.replaceTrack(track);
@@ -1212,6 +1225,7 @@ export class LocalPublication extends Publication {
 
   unpublish() { return this.participant.room.unpublish(this); }
   release() {
+    this.#isReleased = true;
     this.forgetDemand();
     const track = this.#track;
     this.#use(null);
@@ -1280,8 +1294,8 @@ function offerExtension(transceiver, uri) {
 /** One RTCPeerConnection: the slots, the senders, and offers one at a time. */
 class Peer {
   offerId = 0; closed = false; retired = false; connected = false; byMid = new Map();
-  #dirty = false; #restart = false; #running = false; #waiters = []; #timer = null; #restarts = 0; #spare = []; #audio = new Map();
-  #abort = new AbortController(); #held = null; #isMounted = false; #riding = null; #isAnswered = false; needsRestart = false;
+  #dirty = false; #restart = false; #running = false; #waiters = []; #offered = []; #timer = null; #restarts = 0; #spare = []; #audio = new Map();
+  #abort = new AbortController(); #held = null; #pause = null; #isMounted = false; #riding = null; #isAnswered = false; needsRestart = false;
 
   constructor(room, gen) {
     Object.assign(this, { room, gen });
@@ -1352,6 +1366,7 @@ class Peer {
 
   /** Resolves when an offer that contains everything wanted so far has been answered. */
   negotiate({ iceRestart = false } = {}) {
+    if (this.over) return Promise.reject(replaced());
     this.#dirty = true;
     this.#restart ||= iceRestart;
     const result = new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
@@ -1372,7 +1387,7 @@ class Peer {
     this.#running = true;
     for (let failures = 0; this.#dirty && !this.over;) {
       this.#dirty = false;
-      const waiters = this.#waiters.splice(0);
+      const waiters = this.#offered = this.#waiters.splice(0);
       try {
         await this.#offer();
         failures = 0;
@@ -1381,10 +1396,10 @@ class Peer {
         if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
         // A server that cannot now, without its media plane for instance, can later: what is published waits.
         if (error.retryable && error.code !== 'session_lost' && !this.over) {
-          await new Promise((resolve) => setTimeout(resolve, Math.max(error.retryAfterMs ?? 0, backoff(failures + 1, { cap: 2_000 }))));
+          this.#waiters.unshift(...waiters);
+          await this.#wait(Math.max(error.retryAfterMs ?? 0, backoff(failures + 1, { cap: 2_000 })));
           failures += 1;
           this.#dirty = true;
-          this.#waiters.unshift(...waiters);
           continue;
         }
         // The server has answered, and what it said is lost: nothing can be built on this connection any more.
@@ -1398,6 +1413,11 @@ class Peer {
       }
     }
     this.#running = false;
+  }
+
+  /** No longer than the connection is of use. */
+  #wait(ms) {
+    return new Promise((resolve) => { this.#pause = { resolve, timer: setTimeout(resolve, ms) }; });
   }
 
   async #offer() {
@@ -1430,6 +1450,7 @@ class Peer {
       }
     }
     await pc.setRemoteDescription({ type: 'answer', sdp: withOpusOptions(answer.answer, opus) });
+    if (this.over) throw replaced();
     this.#isAnswered = true;
     for (const slot of this.slots) {
       if (slot.mid === undefined && slot.transceiver.mid !== null) {
@@ -1508,6 +1529,8 @@ class Peer {
     }
     if (state === 'disconnected') {
       this.room._probe();
+      // Whoever heard of a lost socket may have left.
+      if (this.closed) return;
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#recover(), ICE_GRACE_MS);
     } else if (state === 'failed') {
@@ -1561,7 +1584,10 @@ class Peer {
     this.#abort.abort();
     clearTimeout(this.#timer);
     clearTimeout(this.#held);
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(new SFUError('session_lost', 'The connection was replaced.', { retryable: true }));
+    clearTimeout(this.#pause?.timer);
+    this.#pause?.resolve();
+    // A browser never answers for a connection that was closed meanwhile.
+    for (const waiter of [...this.#offered, ...this.#waiters.splice(0)]) waiter.reject(replaced());
   }
 
   close() {
@@ -1840,7 +1866,7 @@ export class Room extends EventTarget {
           welcome: (data, how) => this.#welcome(data, how),
           event: (type, data, envelope) => this.#event(type, data, envelope),
           refused: ({ error }) => { if (error) this._warn(new RequestError(error.code, error.message, error)); },
-          state: (state) => this.#signalChanged(state),
+          state: (state, how) => this._signalChanged(state, how),
           needsUser: (ended) => this.#emitNeedsUser(ended),
           resumed: (how) => this.#resumed(how),
           session: (session) => { this.#session = session; this.#save(); },
@@ -1848,11 +1874,14 @@ export class Room extends EventTarget {
           ended: (ended) => this.#end(ended),
         },
       });
-      options.signal?.addEventListener('abort', () => {
-        if (!this.#joined) return;
-        this.#joined.reject(new SFUError('cancelled', 'Joining was given up: the server did not let us in in time.', { retryable: true }));
+      const giveUp = () => {
+        reject(new SFUError('cancelled', 'Joining was given up: the server did not let us in in time.', { retryable: true }));
         this.leave('aborted');
-      }, { once: true });
+      };
+      this.#joined.over = () => options.signal?.removeEventListener('abort', giveUp);
+      // It may have been given up while the device was looked for.
+      if (options.signal?.aborted) { giveUp(); return; }
+      options.signal?.addEventListener('abort', giveUp, { once: true });
       this.#listen();
       this.#signal.start();
     });
@@ -1892,7 +1921,7 @@ export class Room extends EventTarget {
     return peer.restartOffer();
   }
 
-  #signalChanged(state) {
+  _signalChanged(state) {
     if (state === 'waiting' || state === 'needsUser') this.#peer?.dismount();
     this.#updateStatus();
     if (state !== 'live') return;
@@ -1903,6 +1932,10 @@ export class Room extends EventTarget {
   #emitNeedsUser(ended) {
     this.#updateStatus(ended);
     this._emit('needsUser', ended);
+    if (!this.#joined) return;
+    // Nobody has the room yet who could bring another token.
+    this.#joined.reject(new EndedError(ended.code, ended.reason, ended.text));
+    this.leave(ended.reason);
   }
 
   /** After the status `needsUser`: comes back with another token, from `getToken` where none is given. */
@@ -1993,6 +2026,7 @@ export class Room extends EventTarget {
       : new ConnectionError(ended.reason, ended.text, { retryable: true });
     for (const publication of this.publications.values()) publication.refuse(error);
     this.#joined?.reject(error);
+    this.#joined?.over();
     this.#joined = null;
   }
 
@@ -2037,6 +2071,8 @@ export class Room extends EventTarget {
     const wasWaiting = this.waiting;
     this.waiting = data.waiting ?? false;
     if (this.waiting) { this.#arrive(); return; }
+    // Whoever heard of the above may have left.
+    if (!this.#signal.open) return;
     this.#connectMedia(isAnew, data.pc);
     if (wasWaiting) this._emit('admitted', {});
     if (declares) this.#declare();
@@ -2059,6 +2095,8 @@ export class Room extends EventTarget {
     if (!this.#peer) { this._newPeer(); this.#subscribeAsWanted(); }
     this._emit('admitted', {});
     this.#updateStatus();
+    // What was wanted before could not be told.
+    this.#reconcile();
   }
 
   /** Numbers of another epoch cannot be compared. */
@@ -2322,6 +2360,7 @@ export class Room extends EventTarget {
 
   /** Members in no page are gone; after a restart of the server they may still be on their way back. */
   #missing(pids) {
+    if (this.status.state === 'ended') return;
     const settle = this.#settle;
     clearTimeout(settle.timer);
     settle.pids = new Set(settle.ms > 0 ? pids : []);
@@ -2333,6 +2372,7 @@ export class Room extends EventTarget {
 
   #arrive() {
     this.#joined?.resolve(this);
+    this.#joined?.over();
     this.#joined = null;
   }
 
@@ -2555,18 +2595,31 @@ export class Room extends EventTarget {
 
   // What people do.
 
-  #own(promise) { return promise.then(({ participant }) => { if (participant) this.#upsert(participant); }); }
+  /** What is refused for good is wanted no more: said again with each session, it would be refused with each. */
+  #wish(promise, takeBack) {
+    const { waiting } = this;
+    return promise.then(({ participant }) => { if (participant) this.#upsert(participant); }, (error) => {
+      if (error instanceof RequestError && !error.retryable) takeBack();
+      // The answer of the waiting room, which comes after the admission.
+      if (error.code === 'not_ready' && waiting && !this.waiting) this.#reconcile();
+      throw error;
+    });
+  }
 
   raiseHand(raised = true) {
     this.#wants.hand = raised;
-    return this.#own(this._confirm('hand', 'hand', { raised }));
+    return this.#wish(this._confirm('hand', 'hand', { raised }), () => { if (this.#wants.hand === raised) this.#wants.hand = this.me.hand; });
   }
 
   /** Attributes that are null are removed. */
   updateMe({ name, attrs }) {
     const { me } = this.#wants;
     this.#wants.me = { ...me, ...(name === undefined ? {} : { name }), ...(attrs ? { attrs: { ...me.attrs, ...attrs } } : {}) };
-    return this.#own(this._confirm('me', 'me.update', this.#wants.me));
+    return this.#wish(this._confirm('me', 'me.update', this.#wants.me), () => {
+      const wanted = this.#wants.me;
+      if (wanted.name === name) delete wanted.name;
+      for (const [key, value] of Object.entries(attrs ?? {})) if (wanted.attrs[key] === value) delete wanted.attrs[key];
+    });
   }
   setName(name) { return this.updateMe({ name }); }
 
@@ -2732,7 +2785,10 @@ export class Room extends EventTarget {
   }
 
   async publish(track, options = {}) {
-    if (this.status.state === 'ended') throw new EndedError(0, 'ended', 'The call has ended.');
+    if (this.status.state === 'ended') {
+      if (options.stopTrack) track?.stop();
+      throw new EndedError(0, 'ended', 'The call has ended.');
+    }
     const source = options.source ?? (track.kind === 'audio' ? 'mic' : 'camera');
     if (Array.isArray(this.grants.publish) && !this.grants.publish.includes(source)) {
       if (options.stopTrack) track?.stop();

@@ -1,0 +1,141 @@
+// What forwarding costs beside the kernel and the crypto: a whole call on virtual time, output discarded. `bench/gates`
+// runs it, alone and under callgrind, and compares the figures with what they may be. Knows no thresholds.
+import AllocationCounter
+import Glibc
+import PeerTransport
+import RTP
+import SFU
+import Seam
+import Simulation
+
+/// One publisher and its viewers, everybody connected, and packets that wait to be forwarded.
+struct Stretch {
+    enum Media: String, CaseIterable {
+        case audio, video
+        /// Ten people in a room, all with audio and video.
+        case room
+    }
+
+    let call: Call
+    private var packets: [(path: NetworkPath, datagrams: [[UInt8]])]
+
+    init(_ media: Media, viewers: Int, frames: Int) throws {
+        call = try Call(seed: 1)
+        let formats = Stretch.formats(media)
+        var people: [SimulatedPeer] = []
+        for number in 0...viewers {
+            let isSource = number == 0 || media == .room
+            people.append(
+                try call.join("person\(number)") { peer in
+                    if isSource { formats.forEach { _ = peer.publish($0) } }
+                    let slots = media == .room ? viewers : 1
+                    if isSource && media != .room { return }
+                    for _ in 0..<slots {
+                        peer.addSlot(.audio)
+                        peer.addSlot(.video)
+                    }
+                    peer.keepsPackets = false
+                }
+            )
+        }
+        let receivers = media == .room ? people : Array(people.dropFirst())
+        guard call.run(atMost: .seconds(20), until: { receivers.allSatisfy { $0.mediaCount > 20 } }) else {
+            throw CostError.silence
+        }
+        people.forEach { $0.stopSending() }
+        call.run(for: .milliseconds(20))
+        packets = []
+        for peer in people {
+            for publisher in peer.publishers {
+                packets.append((peer.path, peer.record(publisher, frames: frames)))
+            }
+        }
+        call.discardsOutput = true
+    }
+
+    private static func formats(_ media: Media) -> [MediaSource.Format] {
+        // 1 Mbit/s at 30 frames a second: four packets of a frame.
+        let camera = MediaSource.VP8Layer(width: 640, height: 360, bitsPerSecond: 1_000_000)
+        let video = MediaSource.Format.vp8([camera], framesPerSecond: 30)
+        return switch media {
+        case .audio: [.opus(bytes: 80)]
+        case .video: [video]
+        case .room: [.opus(bytes: 80), video]
+        }
+    }
+
+    var packetCount: Int { packets.reduce(0) { $0 + $1.datagrams.count } }
+
+    /// What is measured. Apart, and never inlined: callgrind counts from its entry to its end.
+    @inline(never)
+    func forwardEverything() {
+        for (path, datagrams) in packets { call.inject(datagrams, from: path) }
+    }
+}
+
+enum CostError: Error {
+    case silence, nobody
+}
+
+@main
+struct ForwardingCost {
+    static func main() throws {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let numbers = arguments.dropFirst().compactMap { Int($0) }.filter { 1...10_000 ~= $0 }
+        if arguments.first == "state", arguments.count == 2, numbers.count == 1 {
+            try state(numbers[0])
+        } else if let media = arguments.first.flatMap(Stretch.Media.init), arguments.count == 3,
+            numbers.count == 2
+        {
+            try forward(try Stretch(media, viewers: numbers[0], frames: numbers[1]))
+        } else {
+            print(
+                "usage: ForwardingCost audio|video|room VIEWERS FRAMES\n       ForwardingCost state VIEWERS"
+            )
+            exit(2)
+        }
+    }
+
+    private static func forward(_ stretch: Stretch) throws {
+        let forwarded = stretch.call.counter("packets_forwarded")
+        let sends = stretch.call.counter("sends")
+        let allocations = sfu_allocation_count()
+        stretch.forwardEverything()
+        let allocated = sfu_allocation_count() - allocations
+        let count = stretch.call.counter("packets_forwarded") - forwarded
+        guard count > 0 else { throw CostError.nobody }
+        print(
+            """
+            {"received": \(stretch.packetCount), "forwarded": \(count), \
+            "sends": \(stretch.call.counter("sends") - sends), "allocations": \(allocated)}
+            """
+        )
+    }
+
+    /// What the shard gives back when it closes its audio subscribers, per session: OpenSSL's and libsrtp's share included.
+    private static func state(_ viewers: Int) throws {
+        let call = try Call(seed: 1)
+        let publisher = try call.join("publisher") { _ = $0.publish(.opus(bytes: 80)) }
+        var people: [SimulatedPeer] = []
+        for number in 0..<viewers {
+            people.append(
+                try call.join("viewer\(number)") { peer in
+                    peer.addSlot(.audio)
+                    peer.keepsPackets = false
+                }
+            )
+        }
+        guard call.run(atMost: .seconds(20), until: { people.allSatisfy { $0.mediaCount > 20 } }) else {
+            throw CostError.silence
+        }
+        publisher.stopSending()
+        call.discardsOutput = true
+        let before = sfu_heap_bytes()
+        // The peers live on: only what the server holds is given back.
+        for peer in people { call.shard.apply(.close(peer.session), at: call.now) }
+        call.shard.drainEvents { _ in }
+        let after = sfu_heap_bytes()
+        print("{\"sessions\": \(viewers), \"bytes\": \(Int64(before) - Int64(after))}")
+        withExtendedLifetime(people) {}
+    }
+}
