@@ -32,7 +32,7 @@ import Testing
         #expect(plan.cast.count == 15 && Set(plan.cast.map(\.room)) == ["load-0", "load-1", "load-2"])
         #expect(plan.cast.allSatisfy { $0.audioSlots == 4 && $0.videoSlots == 4 && $0.role == .participant })
         let growing = try self.plan("--scenario rooms --rooms fit")
-        #expect(growing.cast.count == 10 && growing.growth?.roomsPerStep == 1)
+        #expect(growing.cast.count == 40 && growing.growth == Growth(roomsAtMost: 500, people: 10))
     }
 
     @Test func aMeetingShowsAFew() throws {
@@ -97,7 +97,7 @@ import Testing
     // MARK: Growth
 
     @Test func growsUntilItIsTooMuch() {
-        var record = GrowthRecord(Growth(roomsPerStep: 2, roomsAtMost: 9, people: 10), rooms: 2)
+        var record = GrowthRecord(Growth(roomsAtMost: 50, people: 10), rooms: 7)
         func step(loss: Double = 0, latency: Double = 1, client: Double = 10) -> GrowthRecord.Step {
             GrowthRecord.Step(
                 rooms: 0,
@@ -109,17 +109,17 @@ import Testing
             )
         }
         var goesOn = record.note(step())
-        #expect(goesOn && record.nextRooms == 2..<4)
+        #expect(goesOn && record.nextRooms == 7..<8)
         goesOn = record.note(step())
-        #expect(goesOn && record.nextRooms == 4..<6)
+        #expect(goesOn && record.nextRooms == 8..<10)
         goesOn = record.note(step(latency: 21))
         #expect(!goesOn)
-        #expect(record.rooms == 4 && record.steps.map(\.rooms) == [2, 4, 6])
+        #expect(record.rooms == 8 && record.steps.map(\.rooms) == [7, 8, 10])
         #expect(record.steps.map(\.isGood) == [true, true, false])
-        var bounded = GrowthRecord(Growth(roomsPerStep: 2, roomsAtMost: 5, people: 10), rooms: 4)
+        var bounded = GrowthRecord(Growth(roomsAtMost: 4, people: 10), rooms: 4)
         goesOn = bounded.note(step())
         #expect(!goesOn && bounded.rooms == 4)
-        var busy = GrowthRecord(Growth(roomsPerStep: 1, roomsAtMost: 50, people: 10), rooms: 4)
+        var busy = GrowthRecord(Growth(roomsAtMost: 50, people: 10), rooms: 4)
         goesOn = busy.note(step(client: 95))
         #expect(!goesOn && busy.rooms == 4)
     }

@@ -1,6 +1,7 @@
 """The load client against the server: what it reports is what was forwarded, and what cannot be is said."""
 
 import json
+import signal
 import subprocess
 
 import pytest
@@ -64,6 +65,17 @@ def test_a_soak_keeps_a_protocol(server):
     arguments = ("--scenario", "soak", "--subscribers", "2", "--interval", "1", "--server-pid", str(server.process.pid))
     intervals = bench(server, *arguments)["intervals"]
     assert len(intervals) >= 1 and all(one["serverResidentBytes"] > 1 << 20 for one in intervals)
+
+
+def test_the_first_signal_asks_for_the_report(server):
+    command = [server.command[0], "bench", "--url", server.url, "--seconds", "600", "--warm-up", "0", "--json"]
+    running = subprocess.Popen([*command, "--subscribers", "2"], stdout=subprocess.PIPE, text=True, env=environment())
+    eventually(lambda: (server.metric("sfu_packets_forwarded_total") or 0) > 200, what="media")
+    running.send_signal(signal.SIGINT)
+    report = json.loads(running.communicate(timeout=60)[0])
+    assert running.returncode == 0 and is_whole(report, 2)
+    assert 0 < report["load"]["seconds"] < 60
+    eventually(lambda: server.metric("sfu_sessions") == 0, what="the end of all sessions")
 
 
 def test_keys_need_no_signaling(tmp_path):

@@ -1,5 +1,6 @@
 // The command line of the load client, `sfu bench`: options become plans.
 import ArgumentParser
+import Foundation
 import Glibc
 import RTP
 
@@ -33,8 +34,8 @@ public struct BenchCommand: ParsableCommand {
               sfu bench --whip /in/{room} --whep /out/{room} --token-file jwt
 
             HTTP/1.1 without TLS only. Targets other than loopback are refused without
-            --allow-remote: load only servers that are yours. The exit status is 0 where
-            everybody joined and was heard.
+            --allow-remote: load only servers that are yours. Ctrl-C ends a run early, with a
+            report. The exit status is 0 where everybody joined and was heard.
             """
     )
 
@@ -73,7 +74,9 @@ public struct BenchCommand: ParsableCommand {
             print(running.json ? try report.json() : report.table, terminator: running.json ? "\n" : "")
             guard report.isGood else { throw ExitCode.failure }
         } catch let error as LoadError {
-            throw ValidationError(error.description)
+            // Not how the command is used, but what became of it.
+            FileHandle.standardError.write(Data("Error: \(error)\n".utf8))
+            throw ExitCode.failure
         }
     }
 
@@ -126,7 +129,7 @@ public struct BenchCommand: ParsableCommand {
         case .rooms:
             let count = Int(size.rooms)
             plan.cast = CallPlan.rooms(
-                0..<(count ?? 1),
+                0..<(count ?? Growth.firstRooms),
                 people: people,
                 prefix: target.room,
                 hasAudio: hasAudio,
@@ -134,7 +137,6 @@ public struct BenchCommand: ParsableCommand {
             )
             if count == nil {
                 plan.growth = Growth(
-                    roomsPerStep: 1,
                     roomsAtMost: min(500, Limits.Load.sessions / people),
                     people: people
                 )

@@ -47,8 +47,8 @@ struct CallMeasurement {
         var storm = 0
     }
 
-    /// Nanoseconds of the monotonic clock.
-    var joinsEnded: Int64 = 0
+    /// How long sessions have been joining, nanoseconds.
+    private var joinsTook: Int64 = 0
     var storm = Storm()
     private(set) var intervals: [CallReport.Interval] = []
     private let plan: CallPlan
@@ -72,6 +72,9 @@ struct CallMeasurement {
         baseline = serverUsage
         joinsBegan = now
     }
+
+    mutating func beginJoins(at now: Int64) { joinsBegan = now }
+    mutating func endJoins(at now: Int64) { joinsTook += now - joinsBegan }
 
     /// What was noted before the measured time does not count.
     mutating func forget(_ crowd: Crowd, _ members: [Member]) {
@@ -198,13 +201,13 @@ struct CallMeasurement {
 
     // MARK: Report
 
-    func report(_ crowd: Crowd, steady: [Member], growth: GrowthRecord?) -> CallReport {
+    func report(_ crowd: Crowd, _ cast: [CastMember], steady: [Member], growth: GrowthRecord?) -> CallReport {
         let sessions = steady.filter { $0.role != .publisher && $0.joinedAt != nil }.count
         let received = (last?.counts.received ?? 0) - (first?.counts.received ?? 0)
         let delivery = delivery(steady, sessions: sessions)
         let shown = layers.values.reduce(0, +)
         return CallReport(
-            load: CallReport.Load(plan, seconds: seconds),
+            load: CallReport.Load(plan, cast, seconds: seconds),
             joins: joins(steady),
             delivery: delivery,
             latency: CallReport.Latency(allLatencies),
@@ -235,7 +238,7 @@ struct CallMeasurement {
                 failures[member.failure ?? "unknown", default: 0] += 1
             }
         }
-        return Report.Joins(times, failures: failures, took: joinsEnded - joinsBegan)
+        return Report.Joins(times, failures: failures, took: joinsTook)
     }
 
     private func delivery(_ members: [Member], sessions: Int) -> CallReport.Delivery {

@@ -22,12 +22,12 @@ struct CallReport: Codable, PrintableReport {
         var feedback: Bool
         var seconds: Double
 
-        init(_ plan: CallPlan, seconds: Double) {
+        init(_ plan: CallPlan, _ cast: [CastMember], seconds: Double) {
             scenario = plan.scenario
             url = plan.signaling.map { "http://\($0.server.authority)\($0.server.path)" }
-            rooms = Set(plan.cast.map(\.room)).count
-            publishers = plan.cast.count { $0.role != .subscriber }
-            receivers = plan.cast.count { $0.role != .publisher }
+            rooms = Set(cast.map(\.room)).count
+            publishers = cast.count { $0.role != .subscriber }
+            receivers = cast.count { $0.role != .publisher }
             audioBitsPerSecond = plan.audio.bitsPerSecond
             audioPacketBytes = plan.audio.payloadBytes
             talkPercent = plan.audio.talkPercent

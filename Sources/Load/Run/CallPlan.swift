@@ -20,7 +20,8 @@ struct Churn: Equatable {
 
 /// More rooms, step by step, until the server does not keep up.
 struct Growth: Equatable {
-    var roomsPerStep: Int
+    static let firstRooms = 4
+
     var roomsAtMost: Int
     /// People of a room.
     var people: Int

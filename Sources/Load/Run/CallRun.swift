@@ -34,6 +34,7 @@ final class CallRun {
     private var nextProgress: Int64 = 0
     private var lastProgress: (at: Int64, received: Int64) = (0, 0)
     private var growing: GrowthRecord?
+    private var isStopped = false
 
     /// - Throws: `LoadError`, or what OpenSSL refuses.
     init(_ plan: CallPlan, progress: Progress) throws {
@@ -52,7 +53,11 @@ final class CallRun {
     /// Runs to the end.
     /// - Throws: `LoadError` where a publisher cannot join or ends before the run does.
     func run() throws -> CallReport {
-        defer { progress.end() }
+        StopSignal.arm()
+        defer {
+            StopSignal.disarm()
+            progress.end()
+        }
         measurement.beforeJoins(at: clinux_monotonic_ns())
         if plan.keys != nil { try openKeyed() }
         try crowd.run { now in
@@ -60,7 +65,7 @@ final class CallRun {
             if case .over = phase { return false }
             return true
         }
-        return measurement.report(crowd, steady: steady, growth: growing)
+        return measurement.report(crowd, cast, steady: steady, growth: growing)
     }
 
     // MARK: Sessions
@@ -208,6 +213,7 @@ final class CallRun {
         if hasPublishersFirst, let reason = steady.first?.failure {
             throw LoadError("the publisher: \(reason)")
         }
+        if StopSignal.isRaised, !isStopped { try stopEarly(at: now) }
         switch phase {
         case .publishing: try publish(at: now)
         case .settling(let until) where now >= until:
@@ -215,7 +221,7 @@ final class CallRun {
             phase = .joining
         case .joining:
             guard try joinMore(at: now) else { return }
-            measurement.joinsEnded = now
+            measurement.endJoins(at: now)
             phase = .warming(until: now + Int64(plan.warmUp) * Self.second)
         case .warming(let until) where now >= until:
             try begin(at: now)
@@ -242,6 +248,18 @@ final class CallRun {
         phase = .measuring(until: now + Int64(seconds) * Self.second)
     }
 
+    /// What has been measured is reported; before that there is nothing to say.
+    private func stopEarly(at now: Int64) throws {
+        isStopped = true
+        switch phase {
+        case .measuring: phase = .measuring(until: now)
+        case .leaving, .over: break
+        case .publishing, .settling, .joining, .warming:
+            for member in steady + passing { crowd.leave(member) }
+            throw LoadError("stopped before anything was measured")
+        }
+    }
+
     private func measure(at now: Int64, until end: Int64) throws {
         if now >= nextLayers {
             nextLayers = now + Self.layersEvery
@@ -261,7 +279,7 @@ final class CallRun {
 
     /// More rooms, if these were good. True: they join.
     private func grow(at now: Int64) throws -> Bool {
-        guard let growth = plan.growth, var record = growing else { return false }
+        guard let growth = plan.growth, !isStopped, var record = growing else { return false }
         let goesOn = record.note(measurement.step(crowd, steady))
         defer { growing = record }
         guard goesOn, let first = cast.first else { return false }
@@ -274,6 +292,7 @@ final class CallRun {
             hasAudio: first.audioSlots > 0,
             hasVideo: first.videoSlots > 0
         )
+        measurement.beginJoins(at: now)
         phase = .joining
         return true
     }
@@ -288,7 +307,9 @@ final class CallRun {
         let rate = lastProgress.at > 0 ? Double(received - lastProgress.received) / seconds : 0
         lastProgress = (now, received)
         let joined = steady.count { $0.stage == .joined }
-        func left(_ until: Int64) -> String { "\(max(0, (until - now) / Self.second)) s left" }
+        func left(_ until: Int64) -> String {
+            "\(max(0, (until - now + Self.second - 1) / Self.second)) s left"
+        }
         let what =
             switch phase {
             case .publishing, .settling: "waiting for the publisher"
@@ -330,6 +351,7 @@ struct GrowthRecord: Codable {
     /// The largest count that was good; 0: none.
     private(set) var rooms = 0
     private var current: Int
+    private var added = 0
     private let growth: Growth
 
     private enum CodingKeys: CodingKey { case steps, rooms }
@@ -344,13 +366,13 @@ struct GrowthRecord: Codable {
         steps = try container.decode([Step].self, forKey: .steps)
         rooms = try container.decode(Int.self, forKey: .rooms)
         current = rooms
-        growth = Growth(roomsPerStep: 1, roomsAtMost: rooms, people: 0)
+        growth = Growth(roomsAtMost: rooms, people: 0)
     }
 
     /// The rooms of the next step; after `note` said so.
-    var nextRooms: Range<Int> { current - growth.roomsPerStep..<current }
+    var nextRooms: Range<Int> { current - added..<current }
 
-    /// Whether more rooms are to come.
+    /// Whether more rooms are to come: a quarter of what is there, so that large counts are reached in time.
     mutating func note(_ step: Step) -> Bool {
         var step = step
         step.rooms = current
@@ -358,10 +380,9 @@ struct GrowthRecord: Codable {
         steps.append(step)
         guard step.isGood else { return false }
         rooms = current
-        guard step.clientPercent < Self.clientPercentAtMost,
-            current + growth.roomsPerStep <= growth.roomsAtMost
-        else { return false }
-        current += growth.roomsPerStep
+        added = min(max(1, current / 4), growth.roomsAtMost - current)
+        guard step.clientPercent < Self.clientPercentAtMost, added > 0 else { return false }
+        current += added
         return true
     }
 }

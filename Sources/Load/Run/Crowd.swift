@@ -18,6 +18,8 @@ final class Crowd {
     private let poll: Int32
     private let reader: MediaReader
     private(set) var members: [Member?] = []
+    /// Of each member: it has to be read often.
+    private var hasVideo: [Bool] = []
     private var free: [Int] = []
     private var schedule = Schedule()
     private var nextTick: Int64 = 0
@@ -51,9 +53,11 @@ final class Crowd {
         if member.index == free.last {
             free.removeLast()
             members[member.index] = member
+            hasVideo[member.index] = member.hasVideo
         } else {
             precondition(member.index == members.count)
             members.append(member)
+            hasVideo.append(member.hasVideo)
         }
     }
 
@@ -226,8 +230,11 @@ final class Crowd {
         let instant = Instant(microseconds: now / 1000)
         reader.advance(to: now) { slice in
             guard readsMedia else { return }
-            for index in stride(from: slice, to: members.count, by: MediaReader.slices) {
-                guard let member = members[index], member.stage == .joined else { continue }
+            let first = slice % MediaReader.slicesOfVideo
+            for index in stride(from: first, to: members.count, by: MediaReader.slicesOfVideo) {
+                guard hasVideo[index] || index % MediaReader.slices == slice, let member = members[index],
+                    member.stage == .joined
+                else { continue }
                 receive(member)
                 member.client.advance(to: instant)
                 if case .failed = member.client.state { member.note(at: now) }

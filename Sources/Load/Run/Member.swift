@@ -61,6 +61,7 @@ final class Member {
         return max(0, joinedAt - asked)
     }
 
+    var hasVideo: Bool { description.sections.contains { $0.codec != nil } }
     var isOver: Bool { failure != nil || stage == .gone }
 
     // MARK: Joining

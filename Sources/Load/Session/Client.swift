@@ -223,7 +223,7 @@ final class Client {
         case 20...63: receiveDTLS(UnsafeBufferPointer(datagram), at: now)
         case 128...191:
             if RTPHeader.isRTCP(base, length: datagram.count) {
-                receiveRTCP(base, length: datagram.count, at: now)
+                receiveRTCP(base, length: datagram.count, at: Instant(microseconds: arrival / 1000))
             } else {
                 return receiveRTP(base, length: datagram.count, arrival: arrival)
             }

@@ -8,8 +8,10 @@ import RTP
 final class MediaReader {
     /// Nanoseconds from one slice to the next.
     static let slice: Int64 = 2_000_000
-    /// Each session is read in one of so many slices.
-    static let slices = 10
+    /// Each session is read in one of so many slices: what comes of a voice in 80 ms is read at once.
+    static let slices = 40
+    /// One that has to answer soon, in one of so many: video, where something may be missing or asked for.
+    static let slicesOfVideo = 10
     private static let slots: UInt32 = 16
     /// Batches that one session is read at a time.
     private static let batchesAtOnce = 8
@@ -37,7 +39,7 @@ final class MediaReader {
     func advance(to now: Int64, _ read: (Int) -> Void) {
         guard now >= nextSlice else { return }
         let late = now - nextSlice
-        let due = min(Int(late / Self.slice) + 1, Self.slices)
+        let due = min(Int(late / Self.slice) + 1, Self.slicesOfVideo)
         nextSlice = now - late % Self.slice + Self.slice
         for _ in 0..<due {
             currentSlice = (currentSlice + 1) % Self.slices

@@ -28,6 +28,7 @@ final class VoicesRun {
     private let plan: VoicesPlan
     private let progress: Progress
     private var nextProgress: Int64 = 0
+    private var isStopped = false
     private let poll: Int32
     private let reader: MediaReader
     private let buffer: UnsafeMutableBufferPointer<UInt8>
@@ -99,7 +100,11 @@ final class VoicesRun {
     /// Runs to the end.
     /// - Throws: `LoadError` where nobody can join.
     func run() throws -> VoicesReport {
-        defer { progress.end() }
+        StopSignal.arm()
+        defer {
+            StopSignal.disarm()
+            progress.end()
+        }
         var events = [clinux_event](repeating: clinux_event(), count: Self.eventSlots)
         while true {
             var now = clinux_monotonic_ns()
@@ -268,7 +273,9 @@ final class VoicesRun {
         guard progress.isShown else { return }
         let joined = people.count { $0.isJoined }
         let failed = people.count { $0.isOver }
-        func left(_ until: Int64) -> String { "\(max(0, (until - now) / 1_000_000_000)) s left" }
+        func left(_ until: Int64) -> String {
+            "\(max(0, (until - now + 999_999_999) / 1_000_000_000)) s left"
+        }
         let what =
             switch phase {
             case .settling: "waiting"
@@ -283,6 +290,14 @@ final class VoicesRun {
 
     private func step(at now: Int64) throws {
         if now >= nextProgress { say(at: now) }
+        if StopSignal.isRaised, !isStopped {
+            isStopped = true
+            switch phase {
+            case .measuring: phase = .measuring(until: now)
+            case .draining, .leaving, .over: break
+            case .settling, .joining, .warming: throw LoadError("stopped before anything was measured")
+            }
+        }
         switch phase {
         case .settling(let until) where now >= until:
             measurement.beforeJoins(at: now)
