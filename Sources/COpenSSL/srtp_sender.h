@@ -25,6 +25,9 @@ typedef struct sfu_srtp_sender {
 
 enum { sfu_srtp_cm_tag = 10, sfu_srtp_gcm_tag = 16, sfu_srtp_auth_key = 20 };
 
+/// Says that this line of memory will be read soon. Any address will do.
+static inline void sfu_prefetch(const void *address) { __builtin_prefetch(address); }
+
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wdeprecated-declarations"
 

@@ -82,6 +82,28 @@ struct Downlink: ~Copyable {
 
     // MARK: The road
 
+    // A thousand subscribers are more than a cache holds: while one is served, the next ones are on their way.
+
+    /// First of all the downlink itself.
+    @inline(__always)
+    static func prefetch(_ downlink: UnsafeMutablePointer<Downlink>) {
+        Prefetch.memory(downlink, bytes: MemoryLayout<Downlink>.size)
+    }
+
+    /// Then what it points to.
+    @inline(__always)
+    mutating func prefetchStreams() {
+        Prefetch.memory(shown, bytes: Prefetch.line)
+        sender?.prefetch()
+    }
+
+    /// Then what those point to.
+    @inline(__always)
+    mutating func prefetchRoad() {
+        if shownCount > 0 { Prefetch.memory(shown[0], bytes: SendStream.roadBytes) }
+        sender?.prefetchCipher()
+    }
+
     /// Sends this subscriber its share of everything that waits in its publications.
     @inline(__always)
     mutating func forward(

@@ -104,7 +104,9 @@ struct HeaderTemplate {
         return length
     }
 
-    private mutating func length(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags, _ descriptor: Int) -> Int {
+    private mutating func length(_ wanted: PacketRecord.Flags, _ flags: PacketRecord.Flags, _ descriptor: Int)
+        -> Int
+    {
         var elements = baseElements + wanted.subtracting(.colorSpace).rawValue.nonzeroBitCount
         var length = oneByteLength(wanted, flags)
         var isWide = false

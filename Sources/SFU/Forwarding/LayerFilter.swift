@@ -23,9 +23,6 @@ struct LayerFilter {
     /// What holds from `start` on.
     private(set) var choice = Choice()
     private var start = Int64.min
-    /// What held before, newest last.
-    private var former = InlineArray<8, Epoch>(repeating: Epoch())
-    private var formerCount = 0
     private var wantedSpatial: UInt8 = 0
     private var wantedTemporal: UInt8 = 0
     /// Of the newest picture that was looked at.
@@ -47,6 +44,9 @@ struct LayerFilter {
     /// Frames that went out, by number: bit i for the newest minus i.
     private var framesSent: UInt64 = 0
     private var newestFrame: UInt16 = 0
+    /// What held before, newest last.
+    private var former = InlineArray<8, Epoch>(repeating: Epoch())
+    private var formerCount = 0
 
     /// The layers that are wanted from the next frames on that allow it.
     mutating func want(spatial: UInt8, temporal: UInt8) {

@@ -16,33 +16,39 @@ struct Rewritten {
     var mask: UInt32 = 0
 }
 
-struct Rewriter {
+struct Rewriter: ~Copyable {
     /// Highest number handed out; the first is random in [0, 2¹⁵) so that a loss around the first wrap cannot make
     /// a receiver guess the wrong rollover (RFC 3711 §3.3.1).
     private(set) var highestSequence: Int64
     private(set) var lastTimestamp: UInt32
     private(set) var lastTimestampAt: Instant = .zero
+    private var hasSource = false
+    private var hasHistory = false
+    /// The newest packet ended its frame.
+    private var isBetweenFrames = true
+    /// Frames take several packets, and the marker ends them.
+    private let hasFrames: Bool
     private var current = Mapping()
+    private var lastPictureID: Int32 = -1
+    private var lastTL0: Int16 = -1
+    private var lastKeyIndex: Int8 = -1
     /// Of the source before, for its packets that are late.
     private var former = Mapping()
     /// The last packet of the former source that has a number, `Int64.min`: none.
     private var formerEnd = Int64.min
     /// The highest number of the former source: those behind belong to the present one.
     private var formerHighest = Int64.min
-    private var hasSource = false
-    private var hasHistory = false
-    /// The newest packet ended its frame.
-    private var isBetweenFrames = true
-    private var lastPictureID: Int32 = -1
-    private var lastTL0: Int16 = -1
-    private var lastKeyIndex: Int8 = -1
     /// Of the last pictures that were filtered.
     private var skippedTimestamps = InlineArray<4, UInt32>(repeating: 0)
     private var skippedCount = 0
 
     /// How the numbers of one source become ours: out = in + offset.
-    fileprivate struct Mapping {
+    fileprivate struct Mapping: ~Copyable {
         var map = SequenceMap(first: 0, as: 0)
+        var offsets = Offsets()
+    }
+
+    fileprivate struct Offsets {
         var timestampOffset: UInt32 = 0
         var pictureOffset: Int32 = 0
         var tl0Offset: Int16 = 0
@@ -50,9 +56,6 @@ struct Rewriter {
         /// VP8: pictures that are left out leave no hole in the ids.
         var closesPictures = false
     }
-
-    /// Frames take several packets, and the marker ends them.
-    private let hasFrames: Bool
 
     init(firstSequence: UInt16, firstTimestamp: UInt32, hasFrames: Bool = true) {
         highestSequence = Int64(firstSequence & 0x7fff) - 1
@@ -80,22 +83,24 @@ struct Rewriter {
         closesPictures: Bool = false,
         at now: Instant
     ) {
-        former = current
         formerEnd = hasSource ? current.map.highest : .min
         formerHighest = highestSequence
+        swap(&former, &current)
         // A number is left out where the last frame was broken off, or a decoder might take it for whole.
-        current.map = SequenceMap(first: record.sequence, as: highestSequence + (isBetweenFrames ? 1 : 2))
+        current.map.restart(first: record.sequence, as: highestSequence + (isBetweenFrames ? 1 : 2))
+        var offsets = former.offsets
         var timestamp = alignedTimestamp ?? elapsedTimestamp(clockRate: clockRate, at: now) &- backlog
         // Strictly later than what went out, whatever the reports say.
         if hasHistory && Int32(bitPattern: timestamp &- lastTimestamp) <= 0 { timestamp = lastTimestamp &+ 1 }
-        current.timestampOffset = timestamp &- record.timestamp
-        current.closesPictures = closesPictures
+        offsets.timestampOffset = timestamp &- record.timestamp
+        offsets.closesPictures = closesPictures
         let frame = record.frame
         if lastPictureID >= 0 && frame.pictureID >= 0 {
-            current.pictureOffset = lastPictureID + 1 - frame.pictureID
+            offsets.pictureOffset = lastPictureID + 1 - frame.pictureID
         }
-        if lastTL0 >= 0 && frame.tl0PicIndex >= 0 { current.tl0Offset = lastTL0 + 1 - frame.tl0PicIndex }
-        if lastKeyIndex >= 0 && frame.keyIndex >= 0 { current.keyOffset = lastKeyIndex + 1 - frame.keyIndex }
+        if lastTL0 >= 0 && frame.tl0PicIndex >= 0 { offsets.tl0Offset = lastTL0 + 1 - frame.tl0PicIndex }
+        if lastKeyIndex >= 0 && frame.keyIndex >= 0 { offsets.keyOffset = lastKeyIndex + 1 - frame.keyIndex }
+        current.offsets = offsets
         hasSource = true
         firstIncoming = record.sequence
         skippedCount = 0
@@ -107,7 +112,7 @@ struct Rewriter {
     }
 
     /// Outgoing minus incoming timestamps of the present source.
-    var timestampOffset: UInt32 { current.timestampOffset }
+    var timestampOffset: UInt32 { current.offsets.timestampOffset }
 
     private func elapsedTimestamp(clockRate: UInt32, at now: Instant) -> UInt32 {
         guard hasHistory else { return lastTimestamp }
@@ -131,7 +136,7 @@ struct Rewriter {
         }
         var out = Rewritten(
             sequence: sequence,
-            timestamp: record.pointee.timestamp &+ current.timestampOffset
+            timestamp: record.pointee.timestamp &+ current.offsets.timestampOffset
         )
         out.marker = endsPicture
         if record.pointee.frame.pictureID >= 0 { current.rewritePicture(record, into: &out) }
@@ -158,7 +163,10 @@ struct Rewriter {
             let sequence = former.map.place(record.pointee.sequence), sequence <= formerHighest,
             ring?.isFree(sequence, highest: highestSequence) ?? false
         else { return nil }
-        var out = Rewritten(sequence: sequence, timestamp: record.pointee.timestamp &+ former.timestampOffset)
+        var out = Rewritten(
+            sequence: sequence,
+            timestamp: record.pointee.timestamp &+ former.offsets.timestampOffset
+        )
         out.marker = endsPicture
         if record.pointee.frame.pictureID >= 0 { former.rewritePicture(record, into: &out) }
         return out
@@ -216,12 +224,12 @@ extension Rewriter.Mapping {
     ) {
         let frame = record.pointee.frame
         let mask: Int32 = frame.pictureIDBits == 7 ? 0x7f : frame.pictureIDBits == 15 ? 0x7fff : 0xffff
-        var pictureID = frame.pictureID &+ pictureOffset
-        if closesPictures {
+        var pictureID = frame.pictureID &+ offsets.pictureOffset
+        if offsets.closesPictures {
             pictureID &-= Int32(map.picturesDropped(before: record.pointee.sequence))
         }
         out.pictureID = pictureID & mask
-        if frame.tl0PicIndex >= 0 { out.tl0PictureIndex = (frame.tl0PicIndex &+ tl0Offset) & 0xff }
-        if frame.keyIndex >= 0 { out.keyIndex = (frame.keyIndex &+ keyOffset) & 0x1f }
+        if frame.tl0PicIndex >= 0 { out.tl0PictureIndex = (frame.tl0PicIndex &+ offsets.tl0Offset) & 0xff }
+        if frame.keyIndex >= 0 { out.keyIndex = (frame.keyIndex &+ offsets.keyOffset) & 0x1f }
     }
 }

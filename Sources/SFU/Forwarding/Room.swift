@@ -154,7 +154,11 @@ final class Room {
         isBatchFull = false
         guard !dirty.isEmpty else { return }
         if !changed.isEmpty { aimAgain(at: now) }
-        for i in 0..<downlinks.count {
+        let count = downlinks.count
+        for i in 0..<count {
+            if i + 6 < count { Downlink.prefetch(downlinks[i + 6]) }
+            if i + 4 < count { downlinks[i + 4].pointee.prefetchStreams() }
+            if i + 2 < count { downlinks[i + 2].pointee.prefetchRoad() }
             downlinks[i].pointee.forward(
                 departures,
                 counters: counters,

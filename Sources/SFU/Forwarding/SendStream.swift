@@ -1,71 +1,76 @@
 // A slot: one outgoing stream of a subscriber, whoever it shows at the moment. What it is bound to and aims at is
-// decided here and in the room; SendStream+Road forwards, SendStream+Write writes. Lives in raw memory.
+// decided here and in the room; SendStream+Road forwards, SendStream+Write writes. Lives in raw memory. What the road calls
+// is `mutating` even where it changes nothing: a large struct that is only borrowed is copied to the stack.
 import RTP
 import Seam
 
 struct SendStream: ~Copyable {
-    let mid: String
-    let kind: MediaKind
-    let ssrc: UInt32
-    /// 0: no retransmission format here.
-    private(set) var rtxSSRC: UInt32
-    private(set) var section: MediaSection
-
-    // What it shows.
-    private(set) var publication: Publication?
-    /// What it shows or showed last, by `Publication.ordinal`; 0: nothing yet.
-    private(set) var lastShown: UInt64 = 0
+    // What the road needs of each packet comes first: a subscriber's memory is cold when its turn comes.
     /// The publication's encodings, for the road.
     var layers: UnsafeMutablePointer<ReceiveStream>?
     /// −1: none yet.
     var currentLayer = -1
-    private(set) var target = LayerTarget.none
-    /// What the tile asks for, whether the publisher sends it or not.
-    private(set) var ideal = LayerTarget.none
-    /// Why it is no better layer.
-    private(set) var limit = SlotState.Reason.none
     /// What was shown before the last switch: packets of it that were missing then still find their place.
     var formerLayer = -1
-    var filter = LayerFilter()
-    var formerFilter = LayerFilter()
+    /// The key frame that waits for the end of the frame that is being shown, `Int64.min`: none.
+    var heldSwitch = Int64.min
+    private(set) var target = LayerTarget.none
     /// Muted, hidden or undecodable: nothing is forwarded, and this says why.
     var pause: SlotState.Reason = .none
-    var tile: Wishes.Tile?
+    let kind: MediaKind
+    private(set) var numbering = PictureNumbering.none
+    /// The publisher's payload type that is forwarded under ours.
+    private(set) var sourcePayloadType = SendStream.noPayloadType
     private(set) var payloadType: UInt8 = 0
     private(set) var rtxPayloadType: UInt8 = 0
     /// 0: this peer takes no RED.
     private(set) var redPayloadType: UInt8 = 0
-    /// The publisher's payload type that is forwarded under ours.
-    private(set) var sourcePayloadType = SendStream.noPayloadType
+    let ssrc: UInt32
+    var packetCount: UInt32 = 0
+    var octetCount: UInt32 = 0
+    /// How much of earlier packets is repeated.
+    var redundancy = Redundancy()
+    private(set) var ring: ResendRing?
+    var lastSentAt: Instant?
+    var template: HeaderTemplate
+    var rewriter: Rewriter
+    var sources = SourceTable()
+    var filter = LayerFilter()
+
+    // What it shows.
+    let mid: String
+    /// 0: no retransmission format here.
+    private(set) var rtxSSRC: UInt32
+    private(set) var section: MediaSection
+    private(set) var publication: Publication?
+    /// What it shows or showed last, by `Publication.ordinal`; 0: nothing yet.
+    private(set) var lastShown: UInt64 = 0
+    /// What the tile asks for, whether the publisher sends it or not.
+    private(set) var ideal = LayerTarget.none
+    /// Why it is no better layer.
+    private(set) var limit = SlotState.Reason.none
+    var formerFilter = LayerFilter()
+    var tile: Wishes.Tile?
     /// What `payloadType` was found for.
     private var usedCodec: CodecParameters?
     private(set) var clockRate: UInt32 = 90_000
-    private(set) var numbering = PictureNumbering.none
     /// How often a switch was put off because its key frame came late.
     var postponements = 0
-    /// The key frame that waits for the end of the frame that is being shown, `Int64.min`: none.
-    var heldSwitch = Int64.min
     var heldSince = Instant.zero
 
-    // What goes out.
-    var rewriter: Rewriter
-    var template: HeaderTemplate
-    private(set) var ring: ResendRing?
-    var sources = SourceTable()
+    // What went out.
     var rtxSequence: Int64
-    var packetCount: UInt32 = 0
-    var octetCount: UInt32 = 0
-    var lastSentAt: Instant?
     var keyFrameSentAt: Instant?
     /// The timestamps have a new base since the last sender report.
     var wantsReport = false
     var roundTrip: Interval?
-    /// How much of earlier packets is repeated.
-    var redundancy = Redundancy()
     /// The last fraction lost that the subscriber reported, in 1/256.
     var fractionLost: UInt8 = 0
     /// What was last told to the gateway; nil: it may know something else.
     var reported: SlotDigest? = SlotDigest()
+
+    /// From the first field to what the road needs of an audio packet.
+    static let roadBytes = 320
 
     private static let noPayloadType: UInt8 = 0xff
 

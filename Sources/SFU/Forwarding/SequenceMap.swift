@@ -1,8 +1,9 @@
 // Which outgoing number an incoming packet has: packets that are filtered out leave no gap, packets that are
 // missing do, and a late packet gets the number of its place, not of its time.
 
-/// Extended sequence numbers in, extended sequence numbers out, for one source of one outgoing stream.
-struct SequenceMap {
+/// Extended sequence numbers in, extended sequence numbers out, for one source of one outgoing stream. What is asked for
+/// each packet fits into a line of the cache; the rest is elsewhere, and is there once something was filtered.
+struct SequenceMap: ~Copyable {
     /// A stretch of incoming numbers between filtered ones. Numbers are cut short: only the newest matter.
     private struct Range {
         var start: UInt32 = 0
@@ -20,10 +21,10 @@ struct SequenceMap {
     private var dropped: UInt16 = 0
     private var pictures: UInt16 = 0
     private(set) var highest: Int64
-    /// Ranges that ended; the oldest are overwritten.
-    private var closed = InlineArray<64, Range>(repeating: Range())
-    private var newest = 0
-    private var used = 0
+    private var newest: UInt8 = 0
+    private var used: UInt8 = 0
+    /// Ranges that ended, once there were any; the oldest are overwritten.
+    private var closed: UnsafeMutablePointer<Range>?
     private static let rangeCount = 64
 
     /// Begins at this incoming packet, which gets this outgoing number.
@@ -31,6 +32,19 @@ struct SequenceMap {
         start = incoming
         offset = outgoing - incoming
         highest = incoming - 1
+    }
+
+    deinit { closed?.deallocate() }
+
+    /// Begins anew, as `init` does, in the same memory.
+    mutating func restart(first incoming: Int64, as outgoing: Int64) {
+        start = incoming
+        offset = outgoing - incoming
+        highest = incoming - 1
+        dropped = 0
+        pictures = 0
+        newest = 0
+        used = 0
     }
 
     /// The outgoing number of this packet, nil if it was filtered or came before all that is remembered.
@@ -56,7 +70,8 @@ struct SequenceMap {
     }
 
     private mutating func find(_ incoming: Int64) -> Range? {
-        age(of: UInt32(truncatingIfNeeded: incoming)).map { closed[index($0)] }
+        guard let closed, let age = age(of: UInt32(truncatingIfNeeded: incoming)) else { return nil }
+        return closed[index(age)]
     }
 
     /// Takes this packet out of the outgoing numbers. A packet that is late leaves its hole: the numbers behind it
@@ -77,7 +92,7 @@ struct SequenceMap {
             return
         }
         let number = UInt32(truncatingIfNeeded: incoming)
-        guard let age = age(of: number) else { return }
+        guard let closed, let age = age(of: number) else { return }
         let pictures: UInt16 = closesPicture ? 1 : 0
         let place = index(age)
         var behind = closed[place]
@@ -111,11 +126,12 @@ struct SequenceMap {
     }
 
     private mutating func index(_ age: Int) -> Int {
-        (newest + SequenceMap.rangeCount - age) % SequenceMap.rangeCount
+        (Int(newest) + SequenceMap.rangeCount - age) % SequenceMap.rangeCount
     }
 
     private mutating func age(of number: UInt32) -> Int? {
-        for age in 0..<used {
+        guard let closed else { return nil }
+        for age in 0..<Int(used) {
             let range = closed[index(age)]
             guard Int32(bitPattern: number &- range.start) >= 0 else { continue }
             return Int32(bitPattern: range.end &- number) >= 0 ? age : nil
@@ -135,20 +151,31 @@ struct SequenceMap {
     }
 
     private mutating func remove(age: Int) {
+        guard let closed else { return }
         for newer in (0..<age).reversed() { closed[index(newer + 1)] = closed[index(newer)] }
-        newest = index(1)
+        newest = UInt8(truncatingIfNeeded: index(1))
         used -= 1
     }
 
     private mutating func push(_ range: Range) {
-        newest = (newest + 1) % SequenceMap.rangeCount
-        used = min(used + 1, SequenceMap.rangeCount)
-        closed[newest] = range
+        let ranges = closed ?? SequenceMap.makeRanges()
+        closed = ranges
+        newest = UInt8(truncatingIfNeeded: (Int(newest) + 1) % SequenceMap.rangeCount)
+        used = UInt8(truncatingIfNeeded: min(Int(used) + 1, SequenceMap.rangeCount))
+        ranges[Int(newest)] = range
+    }
+
+    @inline(never)
+    private static func makeRanges() -> UnsafeMutablePointer<Range> {
+        let ranges = UnsafeMutablePointer<Range>.allocate(capacity: rangeCount)
+        ranges.initialize(repeating: Range(), count: rangeCount)
+        return ranges
     }
 
     /// Puts a range right behind the one of this age.
     private mutating func insert(_ range: Range, age: Int) {
         push(range)
+        guard let closed else { return }
         for newer in 0..<age { closed[index(newer)] = closed[index(newer + 1)] }
         closed[index(age)] = range
     }

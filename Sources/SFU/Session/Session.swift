@@ -355,8 +355,9 @@ struct SentNumbers {
     var hasRoom: Bool { entries.count < Limits.Media.sentStreams }
 
     mutating func note(_ slot: UnsafeMutablePointer<SendStream>) {
-        let rewriter = slot.pointee.rewriter
-        entries[slot.pointee.ssrc] = (rewriter.highestSequence, rewriter.lastTimestamp)
+        entries[slot.pointee.ssrc] = (
+            slot.pointee.rewriter.highestSequence, slot.pointee.rewriter.lastTimestamp
+        )
         if slot.pointee.rtxSSRC != 0 { entries[slot.pointee.rtxSSRC] = (slot.pointee.rtxSequence - 1, 0) }
     }
 }

@@ -94,10 +94,9 @@ import Testing
         _ = send(stream, 13, picture: 1)
         begin(stream, 500, picture: 70)
         _ = send(stream, 500, picture: 70)
-        var rewriter = stream.rewriter
         let void = (Int64(9)...14).map { sequence in
             var record = stream.record(sequence, picture: 0)
-            return withUnsafeMutablePointer(to: &record) { rewriter.formerVoid($0) }
+            return withUnsafeMutablePointer(to: &record) { stream.rewriter.formerVoid($0) }
         }
         // Before it began, at its places, and behind the switch.
         #expect(void == [nil, 100, 101, 102, 103, nil])
