@@ -3,10 +3,10 @@ import COpenSSL
 
 public enum Prefetch {
     /// Bytes of a line of the cache.
-    public static let line = 64
+    @inlinable public static var line: Int { 64 }
 
     /// The first `bytes` from here on.
-    @inline(__always)
+    @inlinable @inline(__always)
     public static func memory(_ address: UnsafeRawPointer, bytes: Int) {
         var offset = 0
         while offset < bytes {
