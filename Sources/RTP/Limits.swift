@@ -175,7 +175,7 @@ public enum Limits {
         /// Sealing keys that are kept: tokens of the older ones are still opened.
         public static let sealKeys = 3
         /// Departures that a room remembers for those who come back.
-        public static let departures = 4096
+        public static let departures = 2048
         /// Oldest departure that is remembered.
         public static let departureAge = Interval.seconds(600)
         /// How long after a start those who were in a room before may still come back.

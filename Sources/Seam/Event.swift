@@ -241,7 +241,7 @@ public struct MediaState: Codable, Sendable, Equatable {
         public var media: SessionMedia?
         public var wishes: Wishes
         public var transport: TransportState
-        /// What it publishes, as the last `Event.publication` of each said it.
+        /// What it publishes, as it is now: no `Event.publication` says it again.
         public var publications: [PublicationState]
         /// By key, what `Command.attach` left.
         public var attachments: [String: String]

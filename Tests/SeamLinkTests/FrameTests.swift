@@ -91,17 +91,19 @@ import Testing
         #expect(throws: LinkFault.foreign) { try read(ByteBuffer(string: "GET / HTTP/1.1\r\n\r\n")) }
         #expect(throws: LinkFault.foreign) { try read(ByteBuffer(bytes: [0])) }
         #expect(throws: LinkFault.foreign) { try read(ByteBuffer(bytes: [0x53, 0x47])) }
-        #expect(throws: LinkFault.unknownKind(99)) { try read(ByteBuffer(bytes: [0x53, 0x46, 1, 99])) }
+        #expect(throws: LinkFault.unknownKind(99)) {
+            try read(ByteBuffer(bytes: [0x53, 0x46, LinkVersion.current, 99]))
+        }
     }
 
     @Test func anotherVersionIsNamed() {
-        let bytes = Frame.bytes(.hello, version: 2, body: ByteBuffer())
-        #expect(throws: LinkFault.version(2)) { try read(bytes) }
-        #expect(LinkFault.version(2).description.contains("version 2 of the link, this one version 1"))
+        let bytes = Frame.bytes(.hello, version: 9, body: ByteBuffer())
+        #expect(throws: LinkFault.version(9)) { try read(bytes) }
+        #expect(LinkFault.version(9).description.contains("version 9 of the link, this one version 2"))
     }
 
     @Test func oversizedFramesAreRefusedByTheirHead() {
-        var head = ByteBuffer(bytes: [0x53, 0x46, 1, 3])
+        var head = ByteBuffer(bytes: [0x53, 0x46, LinkVersion.current, 3])
         head.writeInteger(UInt32(Limits.Link.frameBytes + 1))
         #expect(throws: LinkFault.oversized(Limits.Link.frameBytes + 1)) { try read(head) }
         #expect(throws: LinkFault.oversized(10)) {

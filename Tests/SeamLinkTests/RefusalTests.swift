@@ -19,10 +19,10 @@ import Testing
         try await LinkFixture.run { link in
             try await link.server(FakePlane())
             let (peer, channel) = try await RawPeer.connect(to: link.path)
-            try await channel.writeAndFlush(Frame.bytes(.hello, version: 2, body: ByteBuffer(string: "{}")))
+            try await channel.writeAndFlush(Frame.bytes(.hello, version: 9, body: ByteBuffer(string: "{}")))
             let ending = try await peer.ending()
             #expect(ending.reason == .fault)
-            #expect(ending.text.contains("version 2"))
+            #expect(ending.text.contains("version 9"))
             try await expectService(link)
         }
     }
@@ -75,7 +75,7 @@ import Testing
         try await LinkFixture.run { link in
             try await link.server(FakePlane())
             let (peer, channel) = try await RawPeer.connect(to: link.path)
-            var head = ByteBuffer(bytes: [0x53, 0x46, 1, 1])
+            var head = ByteBuffer(bytes: [0x53, 0x46, LinkVersion.current, 1])
             head.writeInteger(UInt32(Limits.Link.greetingBytes + 1))
             try await channel.writeAndFlush(head)
             #expect(try await peer.ending().text.contains("\(Limits.Link.greetingBytes + 1) bytes"))

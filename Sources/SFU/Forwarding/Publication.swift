@@ -179,7 +179,13 @@ final class Publication {
         return digest
     }
 
-    /// What the gateway is told.
+    /// What the gateway is told, and need not be told again.
+    func report(at now: Instant) -> PublicationState {
+        reported = digest
+        return state(at: now)
+    }
+
+    /// The same, to look at.
     func state(at now: Instant) -> PublicationState {
         var states: [PublicationState.Layer] = []
         for i in 0..<layerCount {

@@ -12,7 +12,7 @@ extension Session {
             media: reportedMedia,
             wishes: wishes,
             transport: state,
-            publications: publications.map { $0.state(at: now) },
+            publications: publications.map { $0.report(at: now) },
             attachments: attachments.texts,
             revisions: attachments.revisions
         )

@@ -46,7 +46,7 @@ struct EnvelopeField: Sendable {
             name: "ts",
             sender: .server,
             schema: ["type": "integer", "minimum": 0],
-            text: "Milliseconds since 1970."
+            text: "Milliseconds since 1970; of a page of a snapshot that others get as well, up to 1 s ago."
         ),
         .init(
             name: "v",

@@ -8,8 +8,14 @@ struct EncodedPeople {
     /// Participants that follow each other, as the elements of a list.
     struct List: Equatable {
         var text: ByteBuffer
-        /// Everybody sees them like this.
-        var isShared: Bool
+        /// What everybody sees like this; nil: only this viewer does.
+        var key: Key?
+    }
+
+    /// A part of a page in one of its states.
+    struct Key: Equatable {
+        var stamp: UInt64
+        var part: Int
     }
 
     private var texts: [ParticipantID: (participant: Participant, text: ByteBuffer)] = [:]
@@ -31,18 +37,19 @@ struct EncodedPeople {
 
     /// The visible participants of a room as `viewer` sees them.
     mutating func lists(of room: RoomState, for viewer: ParticipantID) -> [List] {
+        isUsed = true
         forget(allBut: room)
         let own = room.participants[viewer].flatMap { $0.publications.isEmpty ? nil : $0 }
         let ownPage = own.flatMap { room.pages.stamp(of: $0.place) }
         return room.pages.pages.flatMap { page -> [List] in
             if page.stamp == ownPage {
                 let people = page.people.compactMap { room.participants[$0] }
-                return lists(of: people, for: viewer).map { List(text: $0, isShared: false) }
+                return lists(of: people, for: viewer).map { List(text: $0) }
             }
             let known = pages[page.stamp]
             let lists = known ?? self.lists(of: page.people.compactMap { room.participants[$0] }, for: nil)
             if known == nil { pages[page.stamp] = lists }
-            return lists.map { List(text: $0, isShared: true) }
+            return lists.enumerated().map { List(text: $1, key: Key(stamp: page.stamp, part: $0)) }
         }
     }
 

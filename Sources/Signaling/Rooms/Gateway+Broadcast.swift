@@ -199,14 +199,14 @@ extension Gateway {
         let speakers = member.isWaiting ? nil : room.speakers
         let revision = room.state.revision
         let lists = member.isWaiting ? [] : room.people.lists(of: room.state, for: member.id)
-        let timestamp = room.snapshot.begin(room.state, lists: lists.count, at: wallClock())
+        if !lists.isEmpty { room.snapshot.begin(room.state, lists: lists.count, at: wallClock()) }
         let pages = Pages.make(
             .snapshot,
             lists: lists.map(\.text),
             in: "participants",
             revision: revision,
-            timestamp: timestamp,
-            known: { lists[$0].isShared ? room.snapshot.bodies[$0] : nil }
+            timestamp: wallClock(),
+            known: { room.snapshot.body(at: $0, of: lists[$0]) }
         ) { page, of in
             Snapshot(
                 page: page,
@@ -219,7 +219,7 @@ extension Gateway {
                 relay: page == 1 ? missed?.report : nil
             )
         }
-        room.snapshot.keep(pages) { lists[$0].isShared }
+        if !lists.isEmpty { room.snapshot.keep(pages, of: lists) }
         queue(pages, missed?.messages ?? [], to: member, at: now)
     }
 

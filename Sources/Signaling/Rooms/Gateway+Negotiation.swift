@@ -123,6 +123,8 @@ extension Gateway {
     ) {
         member.links += 1
         member.askedSlots = 0
+        // Nothing is on record with the new one.
+        member.recorded = []
         // The first media session bears the signaling session's name.
         let name = member.links == 1 ? member.sid : SessionID("\(member.sid).\(member.links)")
         member.link = MediaLink(

@@ -22,14 +22,14 @@ extension Gateway {
                 throw GatewayError(.forbidden, "the resume token is for another room")
             }
             let known = sessions[ticket.session].flatMap { $0.accepts(ticket) ? $0 : nil }
+            guard known != nil || !awaitsMedia(at: now) else {
+                return returning[connection.id] = hello
+            }
             // A ticket does not know that another token has lengthened the stay since.
             guard known.map({ $0.leavesAt > now }) ?? (ticket.expiresAt > wallClock()) else {
                 throw GatewayError(.expired, "the time in the room is over")
             }
             guard let member = known else {
-                guard !awaitsMedia(at: now) else {
-                    return returning[connection.id] = hello
-                }
                 return try rejoin(connection, hello, resume, ticket, at: now)
             }
             attach(connection, to: member, hello, resume, ticket, at: now)

@@ -120,9 +120,15 @@ extension Gateway {
     /// Sessions that read too slowly give way before the process does.
     private func limitMemory(at now: Instant) {
         let limit = configuration.sessionMemory
+        isCrowded = false
+        guard statistics.sessionBytes > limit / 100 * 80 else { return }
+        let everybody = rooms.values.flatMap(\.members.values)
+        // What clients have acknowledged since the last look is held no more.
+        for member in everybody { account(member) }
         isCrowded = statistics.sessionBytes > limit / 100 * 95
         guard statistics.sessionBytes > limit / 100 * 80 else { return }
-        let largest = rooms.values.flatMap(\.members.values)
+        let largest =
+            everybody
             .filter { $0.heldBytes > Limits.Signaling.criticalBytes / 8 }
             .sorted { $0.heldBytes > $1.heldBytes }
         for member in largest where statistics.sessionBytes > limit / 100 * 80 {

@@ -5,32 +5,34 @@ import RTP
 
 /// Pages that were made for somebody, while they are true.
 struct SharedSnapshot {
-    /// Members that come at once are told the same, with one timestamp.
+    /// Members that come at once are told the same. Milliseconds: so old may the timestamp of a page be.
     private static let age: UInt64 = 1000
 
     private var revision: UInt64 = 0
-    private var stamp: UInt64 = 0
-    private var timestamp: UInt64 = 0
-    private(set) var bodies: [EventBody?] = []
+    private var begunAt: UInt64 = 0
+    private var bodies: [(key: EncodedPeople.Key, body: EventBody)?] = []
 
-    /// The timestamp of the pages, milliseconds since 1970.
-    mutating func begin(_ room: RoomState, lists: Int, at now: UInt64) -> UInt64 {
-        let isTrue =
-            revision == room.revision && stamp == room.pages.stamp && bodies.count == lists
-            && now >= timestamp && now - timestamp < Self.age
-        if !isTrue {
-            revision = room.revision
-            stamp = room.pages.stamp
-            timestamp = now
-            bodies = Array(repeating: nil, count: lists)
-        }
-        return timestamp
+    /// `now`: milliseconds since 1970.
+    mutating func begin(_ room: RoomState, lists: Int, at now: UInt64) {
+        let isYoung = now >= begunAt && now - begunAt < Self.age
+        guard revision != room.revision || bodies.count != lists || !isYoung else { return }
+        revision = room.revision
+        begunAt = now
+        bodies = Array(repeating: nil, count: lists)
     }
 
-    mutating func keep(_ pages: [EventBody], where isShared: (Int) -> Bool) {
+    /// The page with this number less one and exactly this list.
+    func body(at index: Int, of list: EncodedPeople.List) -> EventBody? {
+        guard let key = list.key, let known = bodies[index], known.key == key else { return nil }
+        return known.body
+    }
+
+    mutating func keep(_ pages: [EventBody], of lists: [EncodedPeople.List]) {
         // The first page says what only one member is told.
-        guard pages.count == bodies.count else { return }
-        for index in bodies.indices.dropFirst() where isShared(index) { bodies[index] = pages[index] }
+        guard pages.count == bodies.count, lists.count == bodies.count else { return }
+        for index in bodies.indices.dropFirst() {
+            if let key = lists[index].key { bodies[index] = (key, pages[index]) }
+        }
     }
 }
 
@@ -60,14 +62,16 @@ enum Pages {
                 filling: [Filling(field: field, elements: elements)]
             )
         }
-        let first = body(0, of: lists)
-        // The first says more than its list: where both are too much, the list is on the next.
-        let fits = first.map { $0.count <= Limits.Signaling.serverMessageBytes } ?? true
-        guard !fits, lists[0].readableBytes > 0 else {
-            return [first].compactMap(\.self)
-                + lists.indices.dropFirst().compactMap { known($0) ?? body($0, of: lists) }
+        let bodies = [body(0, of: lists)] + lists.indices.dropFirst().map { known($0) ?? body($0, of: lists) }
+        // The first and the last say more than their lists: where both are too much, the list is on a page of its own.
+        func isTooLarge(_ index: Int) -> Bool {
+            lists[index].readableBytes > 0
+                && bodies[index].map { $0.count > Limits.Signaling.serverMessageBytes } ?? false
         }
-        let spread = [ByteBuffer()] + lists
+        let before = isTooLarge(0) ? [ByteBuffer()] : []
+        let after = isTooLarge(lists.count - 1) ? [ByteBuffer()] : []
+        guard !before.isEmpty || !after.isEmpty else { return bodies.compactMap(\.self) }
+        let spread = before + lists + after
         return spread.indices.compactMap { body($0, of: spread) }
     }
 }

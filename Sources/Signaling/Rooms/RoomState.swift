@@ -189,11 +189,16 @@ struct RoomState: Sendable {
         for publication in participant.publications { owners[publication.id] = nil }
         count(participant.publications, [], of: participant.user)
         if !participant.isHidden {
-            roster.left(id, reason: reason, revision: revision, until: rosterDue(at: now))
-            departures.append(Departure(id: id, reason: reason, revision: revision, at: now))
-            forgetDepartures(at: now)
+            noteDeparture(of: id, reason: reason, at: now)
         }
         return participant
+    }
+
+    /// From what others see.
+    private mutating func noteDeparture(of id: ParticipantID, reason: LeaveReason, at now: Instant) {
+        roster.left(id, reason: reason, revision: revision, until: rosterDue(at: now))
+        departures.append(Departure(id: id, reason: reason, revision: revision, at: now))
+        forgetDepartures(at: now)
     }
 
     private mutating func forgetDepartures(at now: Instant) {
@@ -211,7 +216,7 @@ struct RoomState: Sendable {
         let changed = pages.pages.filter { $0.revision > revision }.flatMap(\.people)
         return (
             changed.compactMap { participants[$0] }.filter { $0.revision > revision },
-            departures.all.filter { $0.revision > revision && participants[$0.id] == nil }
+            departures.all.filter { $0.revision > revision && participants[$0.id]?.isHidden != false }
         )
     }
 
@@ -241,7 +246,11 @@ struct RoomState: Sendable {
         revision += 1
         participant.revision = revision
         store(participant)
-        changed(id, byOwner: byOwner, at: now)
+        switch (before.isHidden, participant.isHidden) {
+        case (false, true): noteDeparture(of: id, reason: .left, at: now)
+        case (true, false): roster.joined(id, revision: revision, until: rosterDue(at: now))
+        default: changed(id, byOwner: byOwner, at: now)
+        }
         return participant
     }
 

@@ -72,6 +72,7 @@ struct RosterNews {
     init(_ batch: RosterBatch, in room: RoomState) {
         func sorted(_ changes: [ParticipantID: UInt64]) -> [(participant: Participant, revision: UInt64)] {
             changes.compactMap { id, revision in room.participants[id].map { ($0, revision) } }
+                .filter { !$0.0.isHidden }
                 .sorted { $0.participant.place < $1.participant.place }
         }
         let joined = sorted(batch.joined)

@@ -14,7 +14,7 @@ struct RosterPages: Sendable, Equatable {
         var count: Int { places.count }
     }
 
-    struct Place: Sendable, Equatable, Comparable {
+    struct Place: Sendable, Hashable, Comparable {
         var order: UInt64
         var id: ParticipantID
 
@@ -90,14 +90,23 @@ struct RosterPages: Sendable, Equatable {
         pages.insert(Page(places: places, stamp: stamp, revision: revision), at: index)
     }
 
-    /// A page that has become small goes to the one before it.
+    /// A page that has become small goes together with a small one beside it.
     private mutating func join(around index: Int) {
         if pages[index].count == 0 {
             pages.remove(at: index)
-        } else if index > 0, pages[index].count + pages[index - 1].count <= Self.peoplePerPage / 2 {
-            let page = pages.remove(at: index)
-            pages[index - 1].places += page.places
-            touch(index - 1, page.revision)
+        } else if !merge(index, into: index - 1) {
+            merge(index + 1, into: index)
         }
+    }
+
+    @discardableResult
+    private mutating func merge(_ upper: Int, into lower: Int) -> Bool {
+        guard lower >= 0, upper < pages.count,
+            pages[upper].count + pages[lower].count <= Self.peoplePerPage / 2
+        else { return false }
+        let page = pages.remove(at: upper)
+        pages[lower].places += page.places
+        touch(lower, page.revision)
+        return true
     }
 }

@@ -140,9 +140,34 @@ struct EncodedPeopleTests {
         }
         let first = people.lists(of: room, for: ParticipantID("pa_p0"))
         let second = people.lists(of: room, for: ParticipantID("pa_p120"))
-        #expect(first.map(\.isShared) == [false, true, true])
-        #expect(second.map(\.isShared) == [true, false, true])
+        #expect(first.map { $0.key == nil } == [true, false, false])
+        #expect(second.map { $0.key == nil } == [false, true, false])
         #expect(first[2] == second[2])
+    }
+
+    /// What is kept is found by what it says: an own page that takes two messages moves the others.
+    @Test func aPageIsSharedOnlyWithThoseWhoHaveItInTheSamePlace() throws {
+        func list(_ stamp: UInt64?) -> EncodedPeople.List {
+            let key = stamp.map { EncodedPeople.Key(stamp: $0, part: 0) }
+            return EncodedPeople.List(text: ByteBuffer(string: "{}"), key: key)
+        }
+        func body(_ number: Int) -> EventBody {
+            EventBody(type: .snapshot, tail: ByteBuffer(string: "\(number)"))
+        }
+        let room = RoomState(id: RoomID("r"), epoch: "e")
+        var shared = SharedSnapshot()
+        let first = [list(nil), list(nil), list(12), list(13)]
+        shared.begin(room, lists: 4, at: 5000)
+        shared.keep((0..<4).map(body), of: first)
+        #expect(first.indices.map { shared.body(at: $0, of: first[$0]) } == [nil, nil, body(2), body(3)])
+        let last = [list(11), list(12), list(13), list(nil)]
+        shared.begin(room, lists: 4, at: 5999)
+        #expect(last.indices.allSatisfy { shared.body(at: $0, of: last[$0]) == nil })
+        #expect(shared.body(at: 3, of: first[3]) == body(3))
+        shared.begin(room, lists: 4, at: 6000)
+        #expect(shared.body(at: 3, of: first[3]) == nil)
+        shared.begin(room, lists: 3, at: 6000)
+        #expect(shared.body(at: 2, of: first[2]) == nil)
     }
 
     @Test(arguments: [(0, 0), (1, 0), (0, 1), (3, 2)])

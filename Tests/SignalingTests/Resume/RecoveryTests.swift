@@ -198,6 +198,70 @@ import Testing
         #expect(back.welcome?.outcome == .snapshot)
     }
 
+    @Test(arguments: [true, false])
+    func whoseStayWasLengthenedMayComeBackBeforeTheMediaPlaneSpeaks(_ isTold: Bool) async throws {
+        let first = await start()
+        let pc = ["sdp": try SDPFixture.text("chromium_VP8_sim.offer")]
+        let socket = try await greet(first, ["token": "ada,short", "pc": pc])
+        await pass(first)
+        let token = try #require(socket.welcome?.resume?.token)
+        let refresh = #"{"id":1,"type":"auth.refresh","data":{"token":"ada"}}"#
+        await first.received(ByteBuffer(string: refresh), on: try #require(socket.id))
+        await pass(first, .seconds(71))
+        let second = await start(isTold: isTold)
+        let back = try await greet(second, ["resume": ["token": token, "attempt": 1, "lastSeq": 0]])
+        await pass(second)
+        await second.reconcile(with: media.report, at: clock.now)
+        #expect(back.welcome?.outcome == .snapshot)
+    }
+
+    /// A media session that is new has no record yet, of the room as little as of its owner.
+    @Test func anotherMediaSessionHasTheRecordsAsWell() async throws {
+        let gateway = await start()
+        let pc = ["sdp": try SDPFixture.text("chromium_VP8_sim.offer")]
+        let socket = try await greet(gateway, ["user": ["uid": "ada"], "pc": pc])
+        await pass(gateway)
+        media.restart()
+        await gateway.reconcile(with: media.report, at: clock.now)
+        let offer = try JSONSerialization.data(withJSONObject: [
+            "id": 1, "type": "pc.offer",
+            "data": ["gen": 2, "sdp": try SDPFixture.text("chromium_VP8_sim.offer")],
+        ])
+        await gateway.received(ByteBuffer(bytes: offer), on: try #require(socket.id))
+        await pass(gateway)
+        await pass(gateway)
+        let keys = media.report.sessions.map { Set($0.attachments.keys) }
+        #expect(keys == [["member", "tracks", "attrs", "room", "conduct"]])
+    }
+
+    @Test func whatIsPublishedIsSaidByTheWholeState() async throws {
+        let first = await start()
+        _ = try await join(first)
+        await pass(first)
+        var report = media.report
+        let tracks = try #require(await first.person("ada")?.publications.filter { $0.kind == .video })
+        let id = try #require(tracks.first?.id)
+        let layer = PublicationState.Layer(
+            rid: "q",
+            live: true,
+            width: 320,
+            height: 180,
+            bitsPerSecond: 90_000
+        )
+        report.sessions[0].publications = [
+            PublicationState(publication: id, room: RoomID("standup"), codec: .vp8, layers: [layer])
+        ]
+        // The gateway that was there, and one that knows nothing.
+        await first.reconcile(with: report, at: clock.now)
+        let second = await start(isTold: false)
+        await second.reconcile(with: report, at: clock.now)
+        for gateway in [first, second] {
+            let known = await gateway.person("ada")?.publications.first { $0.id == id }
+            #expect(known?.codec == .vp8)
+            #expect(known?.layers?.map(\.width) == [320])
+        }
+    }
+
     @Test func messagesThatTheRelayHasForgottenAreNotMissedSilently() async throws {
         let token = try await join(await start())
         let second = await start()

@@ -63,6 +63,38 @@ import Testing
         #expect(pages.dropFirst().allSatisfy { $0.slots == nil })
     }
 
+    @Test(arguments: [(0, 2048), (100, 2048), (230, 2048), (3, 0)])
+    func deltasArePaged(_ count: Int, _ departures: Int) throws {
+        let all = participants(count, attribute: count == 230 ? 1000 : 0)
+        let left = (0..<departures).map {
+            RosterChange.Left(pid: "pa_of_somebody_who_left_\($0)", reason: .timeout, rev: UInt64($0))
+        }
+        let pages = try Pages.make(
+            .delta,
+            lists: EncodedPeople.lists(of: all.compactMap { OutboundText.json($0) }),
+            in: "changed",
+            revision: 9,
+            timestamp: 1
+        ) { page, of in
+            Delta(
+                page: page,
+                of: of,
+                fromRev: 1,
+                rev: 9,
+                changed: [],
+                left: page == of ? left : [],
+                slots: page == 1 ? [] : nil,
+                speakers: nil
+            )
+        }.map { body in
+            #expect(body.count <= Limits.Signaling.serverMessageBytes)
+            return try decoded(body, Delta.self)
+        }
+        #expect(pages.flatMap(\.changed) == all)
+        #expect(pages.flatMap(\.left) == left)
+        #expect(pages.map(\.page) == Array(1...pages.count) && pages.allSatisfy { $0.of == pages.count })
+    }
+
     @Test(arguments: [(1, 0), (1500, 0), (90, 8000), (1, 300_000)])
     func rostersAreSplit(_ count: Int, _ bytes: Int) throws {
         let all = participants(count, attribute: bytes)

@@ -100,6 +100,22 @@ import Testing
         #expect(room.takeRoster().updated == [ParticipantID("a"): .init(byOwner: false, revision: 4)])
     }
 
+    @Test func whoIsHiddenHasLeftForTheOthers() {
+        var room = room
+        let id = ParticipantID("a")
+        room.join(participant("a"), at: now)
+        room.update(id, byOwner: true, at: now) { $0.grants.hidden = true }
+        var news = RosterNews(room.takeRoster(), in: room)
+        #expect(news.whole.joined.isEmpty && news.whole.updated.isEmpty)
+        #expect(news.whole.left.map(\.pid) == ["a"])
+        #expect(room.changes(since: 1)?.changed.isEmpty == true)
+        #expect(room.changes(since: 1)?.left.map(\.id) == [id])
+        room.update(id, byOwner: true, at: now) { $0.grants.hidden = false }
+        news = RosterNews(room.takeRoster(), in: room)
+        #expect(news.whole.joined.map(\.pid) == ["a"] && news.whole.left.isEmpty)
+        #expect(room.changes(since: 1)?.left.isEmpty == true)
+    }
+
     @Test func whatASnapshotHasSaidIsNotNews() {
         var room = room
         room.join(participant("a"), at: now)
