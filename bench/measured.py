@@ -78,9 +78,12 @@ class _Program:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, **{"stdout": log, **options})
         self.pid = self.process.pid
 
-    def _environment(self):
-        """Media goes nowhere while `sends` is off."""
-        return {**os.environ, "LD_PRELOAD": str(FLOOR / "unsent.so"), "UNSENT": str(self.gate)}
+    def _environment(self, gated=False):
+        """The server refuses settings that it does not know. `gated`: media goes nowhere while `sends` is off."""
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("SFU_")}
+        if not gated:
+            return plain
+        return {**plain, "LD_PRELOAD": str(FLOOR / "unsent.so"), "UNSENT": str(self.gate)}
 
     def set_sends(self, wanted):
         # In place: the program has the file mapped.
@@ -117,7 +120,7 @@ class Server(_Program):
         media = f"{address}:{free_port(socket.SOCK_DGRAM, address)}"
         command = [binary, "serve", "--dev", "--http", self.http, "--media", media, "--log-level", "warning"]
         command += options
-        self._start(command, cwd=self.folder, env=self._environment() if gated else None)
+        self._start(command, cwd=self.folder, env=self._environment(gated))
         deadline = time.monotonic() + PATIENCE
         while True:
             if self.process.poll() is not None:
@@ -189,7 +192,7 @@ class Floor(_Program):
         done = subprocess.run([client, *write], capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"the load client writes no keys: {done.stderr[-2000:]}")
-        environment = self._environment() if gated else None
+        environment = self._environment(gated)
         self._start([FLOOR / "floor", *options, self.keys], stdout=subprocess.PIPE, text=True, env=environment)
         # Its first line: it has read the keys and listens.
         if not self.process.stdout.readline():
