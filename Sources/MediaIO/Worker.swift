@@ -56,6 +56,8 @@ final class Worker: @unchecked Sendable {
     private var now = Instant.zero
     private var hasMoreWork = false
     private var stopping: [SessionID]?
+    /// Commands and connections that wait for their turn.
+    private var orders = OrderQueue()
 
     /// - Parameter makeShard: gets the outbox that this worker empties.
     init(
@@ -113,7 +115,7 @@ final class Worker: @unchecked Sendable {
 
     private func wait() {
         var deadline = min(shard.nextDeadline, nextCounters, streams.nextDeadline, listenersResume)
-        if hasMoreWork || !streams.closed.isEmpty { deadline = .zero }
+        if hasMoreWork || !orders.isEmpty || !streams.closed.isEmpty { deadline = .zero }
         var interval = deadline == .zero ? Interval.zero : deadline - MonotonicClock.now
         if interval > .zero {
             mailbox.wakeup.prepareToSleep()
@@ -160,15 +162,29 @@ final class Worker: @unchecked Sendable {
     }
 
     private func readMail() {
-        guard !mailbox.isEmpty else { return }
-        for mail in mailbox.drain() {
+        if !mailbox.isEmpty && orders.count < Limits.MediaIO.mailboxCommands {
+            for mail in mailbox.drain() {
+                switch mail {
+                case .path(let path, let owner, .confirmed): handOver.learn(path, owner: owner, at: now)
+                case .path(let path, let owner, .forgotten): handOver.forget(path, owner: owner)
+                case .command, .stream, .stop: orders.add(mail)
+                }
+            }
+        }
+        if !orders.isEmpty { obey() }
+    }
+
+    /// What was received must not wait for a crowd that joins: the rest is for the next loops.
+    private func obey() {
+        let end = MonotonicClock.now + Limits.MediaIO.commandSlice
+        while let mail = orders.next() {
             switch mail {
             case .command(let command): shard.apply(command, at: now)
-            case .path(let path, let owner, .confirmed): handOver.learn(path, owner: owner, at: now)
-            case .path(let path, let owner, .forgotten): handOver.forget(path, owner: owner)
+            case .path: break
             case .stream(let moved): streams.adopt(moved, deliver)
             case .stop(let sessions): stopping = (stopping ?? []) + sessions
             }
+            if MonotonicClock.now >= end { break }
         }
     }
 
@@ -299,12 +315,25 @@ final class Worker: @unchecked Sendable {
         for number in streams.takeClosed() { shard.connectionClosed(number, at: now) }
         shard.advance(to: now)
         handOver.release()
-        drainPathChanges()
-        outbox.flush()
+        flush()
+        if shard.hasHandshakes { advanceHandshakes() }
         for number in forgottenStreams { streams.forget(number) }
         forgottenStreams.removeAll(keepingCapacity: true)
         noteDrops()
         reportEvents()
+    }
+
+    private func flush() {
+        drainPathChanges()
+        outbox.flush()
+    }
+
+    /// Media is on its way; what is left when the time is up waits until the next media is.
+    private func advanceHandshakes() {
+        now = MonotonicClock.now
+        let end = now + Limits.MediaIO.handshakeSlice
+        while now < end, shard.advanceHandshake(at: now) { now = MonotonicClock.now }
+        flush()
     }
 
     /// Before the outbox is flushed: the other workers must know a path before the peer has our answer.

@@ -225,6 +225,8 @@ public final class Call {
         }
         shard.advance(to: now)
         outbox.flush()
+        // One step of a handshake in each loop, as a worker whose time is up after it.
+        if shard.advanceHandshake(at: now) { outbox.flush() }
         carry()
         shard.drainEvents { batch in
             for event in batch {
