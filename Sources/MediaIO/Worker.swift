@@ -57,11 +57,11 @@ final class Worker: @unchecked Sendable {
     private var hasMoreWork = false
     private var stopping: [SessionID]?
 
-    /// - Parameter makeShard: gets the outbox that this worker empties.
+    /// - Parameter makeShard: gets the outbox that this worker empties, and the way to the other workers.
     init(
         parts: WorkerParts,
         shared: WorkerShared,
-        makeShard: (Outbox) throws -> Shard
+        makeShard: (Outbox, RelayPort) throws -> Shard
     ) throws {
         index = parts.index
         poll = parts.poll
@@ -79,9 +79,10 @@ final class Worker: @unchecked Sendable {
             slots: Limits.MediaIO.receiveSlots,
             slotBytes: Limits.MediaIO.receiveSlotBytes
         )
-        handOver = HandOver(index: parts.index, shared: shared, tally: parts.tally, salt: parts.salt)
+        let handOver = HandOver(index: parts.index, shared: shared, tally: parts.tally, salt: parts.salt)
+        self.handOver = handOver
         socketReady = Array(repeating: false, count: parts.sockets.count)
-        shard = try makeShard(outbox)
+        shard = try makeShard(outbox, RelayPort { handOver.relay($0, length: $1, $2, to: $3) })
         try poll.watch(mailbox.wakeup.descriptor, token: WorkerPoll.wakeup)
         for (i, socket) in sockets.enumerated() {
             try poll.watch(socket.descriptor, token: WorkerPoll.socket(i))
@@ -164,6 +165,8 @@ final class Worker: @unchecked Sendable {
         for mail in mailbox.drain() {
             switch mail {
             case .command(let command): shard.apply(command, at: now)
+            case .open(let open, let sharing): shard.apply(.open(open), sharing: sharing, at: now)
+            case .relay(let message, let worker): shard.apply(message, from: worker, at: now)
             case .path(let path, let owner, .confirmed): handOver.learn(path, owner: owner, at: now)
             case .path(let path, let owner, .forgotten): handOver.forget(path, owner: owner)
             case .stream(let moved): streams.adopt(moved, deliver)
@@ -230,7 +233,10 @@ final class Worker: @unchecked Sendable {
     }
 
     private func takeHandOvers() {
-        hasMoreWork = handOver.take { header, bytes in
+        hasMoreWork = handOver.take { header, bytes, from in
+            if let relayed = header.relayed {
+                return shard.receive(bytes, length: header.length, relayed, from: from)
+            }
             let result = shard.receive(
                 UnsafeMutableBufferPointer(start: bytes, count: header.length),
                 on: header.path,
@@ -299,6 +305,7 @@ final class Worker: @unchecked Sendable {
         for number in streams.takeClosed() { shard.connectionClosed(number, at: now) }
         shard.advance(to: now)
         handOver.release()
+        shard.drainRelay { worker, message in handOver.tell(message, to: worker) }
         drainPathChanges()
         outbox.flush()
         for number in forgottenStreams { streams.forget(number) }

@@ -554,6 +554,8 @@ public enum Limits {
     public enum MediaIO {
         /// Threads of the media plane.
         public static let workers = 64
+        /// Sessions of one room on one worker; the next one takes the room to another worker, too.
+        public static let roomSeatsPerWorker = 50
         /// Socket buffers that are asked for; the kernel may grant less, bytes.
         public static let receiveBufferBytes = 4 << 20
         /// The same for sending.

@@ -145,35 +145,35 @@ extension MediaIOTests {
 
         @Test func roomsStayTogetherAndSpreadBySeats() {
             let router = SessionRouter(workers: 3)
-            let big = (0..<10).map { router.place(open("big\($0)", "big")) }
+            let big = (0..<10).map { router.place(open("big\($0)", "big")) { worker, _ in worker } }
             #expect(Set(big) == [0])
-            #expect(router.place(open("b", "second")) == 1)
-            #expect(router.place(open("c", "third")) == 2)
-            #expect(router.place(open("c2", "third")) == 2)
-            #expect(router.place(open("d", "fourth")) == 1)
+            #expect(router.place(open("b", "second")) { worker, _ in worker } == 1)
+            #expect(router.place(open("c", "third")) { worker, _ in worker } == 2)
+            #expect(router.place(open("c2", "third")) { worker, _ in worker } == 2)
+            #expect(router.place(open("d", "fourth")) { worker, _ in worker } == 1)
             #expect((0..<3).map { router.seats(on: $0) } == [10, 2, 2])
             for i in 0..<10 {
                 router.note(.sessionOpened(SessionID("big\(i)"), local))
                 router.note(.sessionClosed(SessionID("big\(i)"), .requested))
             }
             #expect(router.seats(on: 0) == 0)
-            #expect(router.place(open("big0", "big")) == 0)
+            #expect(router.place(open("big0", "big")) { worker, _ in worker } == 0)
         }
 
         @Test func aSessionIsForgottenWhenItEndsAndNotBefore() {
             let router = SessionRouter(workers: 2)
             let id = SessionID("s")
-            #expect(router.place(open("s", "r")) == 0)
+            #expect(router.place(open("s", "r")) { worker, _ in worker } == 0)
             #expect(router.worker(of: id) == 0)
             router.note(.sessionOpened(id, local))
             // A refused double, or a refused restart, leaves the session alone.
-            #expect(router.place(open("s", "r")) == 0)
+            #expect(router.place(open("s", "r")) { worker, _ in worker } == 0)
             router.note(.sessionRefused(id, .duplicate))
             router.note(.sessionRefused(id, .unusable))
             #expect(router.worker(of: id) == 0)
             #expect(router.seats(on: 0) == 1)
             // Opened anew before the news of its end came.
-            #expect(router.place(open("s", "r")) == 0)
+            #expect(router.place(open("s", "r")) { worker, _ in worker } == 0)
             router.note(.sessionClosed(id, .requested))
             #expect(router.worker(of: id) == 0)
             router.note(.sessionOpened(id, local))
@@ -184,8 +184,8 @@ extension MediaIOTests {
 
         @Test func publicationsLeadToTheirSession() {
             let router = SessionRouter(workers: 2)
-            _ = router.place(open("filler", "x"))
-            #expect(router.place(open("s", "r")) == 1)
+            _ = router.place(open("filler", "x")) { worker, _ in worker }
+            #expect(router.place(open("s", "r")) { worker, _ in worker } == 1)
             func media(_ names: [String]) -> SessionMedia {
                 let section = MediaSection(mid: "0", kind: .audio, codecs: [], extensions: [])
                 return SessionMedia(
