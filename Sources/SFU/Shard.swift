@@ -534,6 +534,7 @@ public final class Shard {
             gauges: [
                 "sessions": Int64(sessionsByID.count), "rooms": Int64(rooms.count),
                 "publications": Int64(publications.count), "paths": Int64(paths.count),
+                "mirrors": Int64(relay.mirrorCount),
             ]
         )
     }

@@ -160,6 +160,34 @@ extension MediaIOTests {
             #expect(router.place(open("big0", "big")) { worker, _ in worker } == 0)
         }
 
+        @Test func aRoomThatIsFullTakesAnotherWorkerAndSaysWithWhom() {
+            let router = SessionRouter(workers: 3, roomSeatsPerWorker: 4)
+            _ = router.place(open("other", "other")) { worker, _ in worker }
+            func place(_ i: Int) -> [Int] {
+                router.place(open("s\(i)", "big")) { worker, sharing in [worker] + sharing }
+            }
+            // Worker 0 has a seat more, of another room.
+            #expect((0..<4).map(place) == [[1], [1], [1], [1]])
+            #expect((4..<8).map(place) == Array(repeating: [2, 1], count: 4))
+            #expect((8..<12).map(place) == Array(repeating: [0, 1, 2], count: 4))
+            // No worker has a free seat for this room: all get more, evenly.
+            #expect(Set((12..<15).map { place($0)[0] }) == [0, 1, 2])
+            #expect((0..<3).map { router.seats(on: $0) } == [6, 5, 5])
+            // Who leaves makes room, where the room began first.
+            router.note(.sessionOpened(SessionID("s0"), local))
+            router.note(.sessionOpened(SessionID("s1"), local))
+            router.note(.sessionClosed(SessionID("s0"), .requested))
+            router.note(.sessionClosed(SessionID("s1"), .requested))
+            #expect(place(15)[0] == 1)
+            // A worker that has nobody of the room any more is not named.
+            for i in 4..<8 {
+                router.note(.sessionOpened(SessionID("s\(i)"), local))
+                router.note(.sessionClosed(SessionID("s\(i)"), .requested))
+            }
+            let named = place(16)
+            #expect(named.contains(2), "one session is left there")
+        }
+
         @Test func aSessionIsForgottenWhenItEndsAndNotBefore() {
             let router = SessionRouter(workers: 2)
             let id = SessionID("s")

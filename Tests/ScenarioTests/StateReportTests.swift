@@ -92,7 +92,7 @@ import Testing
     }
 
     @Test func theStateSaysWhatAGatewayNeeds() throws {
-        let call = try Call(seed: 5)
+        let call = try Call(seed: 5, shards: 1)
         let (publisher, viewer) = try call.publisherAndViewer()
         call.run(for: .seconds(1))
         let wishes = Wishes(scope: .none, overrides: [publisher.camera.id: true])

@@ -10,6 +10,7 @@ public final class Call {
     public var shard: Shard { shards[0] }
     public private(set) var shards: [Shard] = []
     /// Where each peer's session lives.
+    private var nextNumber: UInt32 = 1
     private var homes: [SessionID: Int] = [:]
     private let relays = Relays()
     /// Of packets between shards, this share is lost, percent.
@@ -153,12 +154,13 @@ public final class Call {
         let peer = try SimulatedPeer(
             name: name,
             certificate: certificate,
-            number: UInt32(peers.count + 1),
+            number: nextNumber,
             up: up,
             down: down,
-            seed: seed &+ UInt64(peers.count) &* 977
+            seed: seed &+ UInt64(nextNumber - 1) &* 977
         )
         prepare(peer)
+        nextNumber += 1
         let worker = chosen ?? peers.count % shards.count
         let hosts = Set(peers.filter { $0.room == room }.compactMap { homes[$0.session] })
         peer.room = room

@@ -48,6 +48,8 @@ extension Uplink {
                 at: now
             )
             guard isHeard else {
+                // The few of these that are read keep mirrors up to date, however long the silence.
+                if !room.peers.isEmpty && relayed == nil { pass(packet, length, number, stream, at: now) }
                 stream.pointee.leaveOut(header, length: length, codec: codec, at: now)
                 return .notLoudest
             }
@@ -83,7 +85,9 @@ extension Uplink {
         }
         if !stream.pointee.nack.isEmpty { session?.repair(after: stream.pointee.nack.reorderGuard, at: now) }
         if stream.pointee.takeNews() { lookAgain(at: stream.pointee.publication, at: now) }
-        if !room.peers.isEmpty && relayed == nil { pass(packet, length, number, stream, drop, at: now) }
+        if !room.peers.isEmpty && relayed == nil && (drop == nil || drop == .awaitingKeyFrame) {
+            pass(packet, length, number, stream, at: now)
+        }
         if let drop { return drop }
         room.arrived(in: stream, endsFrame: header.marker, at: now, configuration: windows)
         return nil
@@ -96,10 +100,8 @@ extension Uplink {
         _ length: Int,
         _ number: UInt16,
         _ stream: UnsafeMutablePointer<ReceiveStream>,
-        _ drop: DropReason?,
         at now: Instant
     ) {
-        guard drop == nil || drop == .awaitingKeyFrame else { return }
         let relayed = RelayedPacket(
             number: self.number,
             isReport: false,

@@ -71,6 +71,7 @@ enum MediaMetrics {
     private static let gauges = [
         ("foreign_paths", "Paths of other workers' sessions that this one knows."),
         ("ice_tcp_connections", "Open ICE-TCP connections."),
+        ("mirrors", "Participants of other workers whose media is here, too, for a room that both have."),
         ("paths", "Validated network paths."),
         ("publications", "Publications of a worker."),
         ("rooms", "Rooms of a worker."),
