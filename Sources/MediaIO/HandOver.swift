@@ -86,7 +86,8 @@ final class HandOver {
     }
 
     /// Hands a decrypted packet to a worker that shares its room. False: no room in the ring.
-    func relay(_ packet: UnsafePointer<UInt8>, length: Int, _ relayed: RelayedPacket, to worker: Int) -> Bool {
+    func relay(_ packet: UnsafePointer<UInt8>, length: Int, _ relayed: RelayedPacket, to worker: Int) -> Bool
+    {
         guard outbound.indices.contains(worker), let ring = outbound[worker] else { return false }
         return ring.push(
             packet,

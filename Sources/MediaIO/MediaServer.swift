@@ -69,13 +69,14 @@ public final class MediaServer: MediaPlane {
         let ntpAtZero = MonotonicClock.ntpAtZero
         var workers: [Worker] = []
         for (index, part) in parts.enumerated() {
-            let shardConfiguration = ShardConfiguration(
+            var shardConfiguration = ShardConfiguration(
                 worker: index,
                 certificate: configuration.certificate,
                 candidates: candidates,
                 epoch: configuration.epoch,
                 ntpAtZero: ntpAtZero
             )
+            shardConfiguration.audioWindow = configuration.audioWindow
             let random = configuration.seed.map { RandomSource.seeded($0 &+ UInt64(index)) } ?? .system
             workers.append(
                 try Worker(parts: part, shared: shared) { outbox, port in

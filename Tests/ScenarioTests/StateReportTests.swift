@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test func everythingIsToldAnewAfterTheState() throws {
-        let scene = try LayerScene("VP8 L1T1", withAudio: true)
+        let scene = try LayerScene("VP8 L1T1", withAudio: true, shards: 1)
         scene.view(180)
         scene.run(8000)
         let call = scene.call

@@ -102,7 +102,11 @@ struct ReceiveStream: ~Copyable {
             ? unwrapper.peek(sequenceNumber) : unwrapper.unwrap(sequenceNumber)
         let sequence = place + origin
         if recovered {
-            if way == .retransmission && !isMirror { nack.recovered(sequence, at: now) } else { nack.forget(sequence) }
+            if way == .retransmission && !isMirror {
+                nack.recovered(sequence, at: now)
+            } else {
+                nack.forget(sequence)
+            }
         } else {
             statistics.receive(sequence: sequenceNumber, timestamp: timestamp, at: now)
             if !isMirror { nack.received(sequence, repairsApart: rtxSSRC != 0, at: now) }
