@@ -113,14 +113,15 @@ class Server(_Program):
     name = "sfu"
     threads = "sfu-media-"
 
-    def __init__(self, binary, address, options=(), gated=False):
+    def __init__(self, binary, address, options=(), gated=False, settings=None):
+        """`settings`: environment variables of the server."""
         super().__init__()
         self.http = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.http}"
         media = f"{address}:{free_port(socket.SOCK_DGRAM, address)}"
         command = [binary, "serve", "--dev", "--http", self.http, "--media", media, "--log-level", "warning"]
         command += options
-        self._start(command, cwd=self.folder, env=self._environment(gated))
+        self._start(command, cwd=self.folder, env=self._environment(gated) | (settings or {}))
         deadline = time.monotonic() + PATIENCE
         while True:
             if self.process.poll() is not None:
