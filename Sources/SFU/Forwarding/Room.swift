@@ -41,8 +41,10 @@ final class Room {
     /// In the shard's list of rooms with packets that wait.
     var isQueued = false
 
-    /// The room has members on other shards, too.
+    /// The room has members on other shards, too: these.
     var peers = RoomPeers()
+    /// There are some, for the road.
+    var isShared = false
     let relay: Relay
 
     init(id: RoomID, relay: Relay = Relay()) {

@@ -13,9 +13,6 @@ struct RoomPeers {
     fileprivate var mirrors: [Uplink] = []
     fileprivate var audiences: [Int: RelayMessage.Audience] = [:]
     fileprivate var told = RelayMessage.Audience()
-
-    /// Anybody but us.
-    var isEmpty: Bool { workers.isEmpty }
 }
 
 extension Room {
@@ -57,6 +54,7 @@ extension Room {
         if !peers.workers.contains(worker) {
             let wasLeading = isLeading
             peers.workers.append(worker)
+            isShared = true
             if !wasLeading && isLeading { speakers.forgetReports() }
         }
         for member in members { announce(member.uplink, to: [worker]) }
@@ -68,6 +66,7 @@ extension Room {
     private func part(from worker: Int) {
         let wasLeading = isLeading
         peers.workers.removeAll { $0 == worker }
+        isShared = !peers.workers.isEmpty
         peers.asked &= ~(1 << UInt64(worker & 63))
         peers.audiences[worker] = nil
         for publication in publications { publication.distantWishes[worker] = nil }
@@ -83,6 +82,7 @@ extension Room {
         }
         peers.asked = 0
         peers.workers.removeAll()
+        isShared = false
         unmirror { _ in true }
     }
 

@@ -35,7 +35,7 @@ extension Session {
             default: break
             }
         }
-        if hasReport && !room.peers.isEmpty {
+        if hasReport && room.isShared {
             room.pass(
                 packet,
                 length: length,

@@ -49,7 +49,7 @@ extension Uplink {
             )
             guard isHeard else {
                 // The few of these that are read keep mirrors up to date, however long the silence.
-                if !room.peers.isEmpty && relayed == nil { pass(packet, length, number, stream, at: now) }
+                if room.isShared && relayed == nil { pass(packet, length, number, stream, at: now) }
                 stream.pointee.leaveOut(header, length: length, codec: codec, at: now)
                 return .notLoudest
             }
@@ -85,7 +85,7 @@ extension Uplink {
         }
         if !stream.pointee.nack.isEmpty { session?.repair(after: stream.pointee.nack.reorderGuard, at: now) }
         if stream.pointee.takeNews() { lookAgain(at: stream.pointee.publication, at: now) }
-        if !room.peers.isEmpty && relayed == nil && (drop == nil || drop == .awaitingKeyFrame) {
+        if room.isShared && relayed == nil && (drop == nil || drop == .awaitingKeyFrame) {
             pass(packet, length, number, stream, at: now)
         }
         if let drop { return drop }

@@ -8,7 +8,8 @@ final class Uplink {
     let id: SessionID
     let participant: ParticipantID
     let user: UserID
-    unowned let room: Room
+    /// The room holds it, or its session does, which the room holds.
+    unowned(unsafe) let room: Room
     /// nil: it is the mirror of one whose session lives on another shard. Cleared by nobody: it lives as long as its session.
     unowned(unsafe) var session: Session?
     /// The shard of its session, and what packets are called by on their way from there; 0: none crossed yet.
