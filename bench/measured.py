@@ -193,7 +193,8 @@ class Floor(_Program):
         done = subprocess.run([client, *write], capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"the load client writes no keys: {done.stderr[-2000:]}")
-        environment = self._environment(gated)
+        # As the server does by itself.
+        environment = self._environment(gated) | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1"}
         self._start([FLOOR / "floor", *options, self.keys], stdout=subprocess.PIPE, text=True, env=environment)
         # Its first line: it has read the keys and listens.
         if not self.process.stdout.readline():
