@@ -113,14 +113,15 @@ class Server(_Program):
     name = "sfu"
     threads = "sfu-media-"
 
-    def __init__(self, binary, address, options=(), gated=False):
+    def __init__(self, binary, address, options=(), gated=False, settings=None):
+        """`settings`: environment variables of the server."""
         super().__init__()
         self.http = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.http}"
         media = f"{address}:{free_port(socket.SOCK_DGRAM, address)}"
         command = [binary, "serve", "--dev", "--http", self.http, "--media", media, "--log-level", "warning"]
         command += options
-        self._start(command, cwd=self.folder, env=self._environment(gated))
+        self._start(command, cwd=self.folder, env=self._environment(gated) | (settings or {}))
         deadline = time.monotonic() + PATIENCE
         while True:
             if self.process.poll() is not None:
@@ -192,7 +193,8 @@ class Floor(_Program):
         done = subprocess.run([client, *write], capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"the load client writes no keys: {done.stderr[-2000:]}")
-        environment = self._environment(gated)
+        # As the server does by itself.
+        environment = self._environment(gated) | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1"}
         self._start([FLOOR / "floor", *options, self.keys], stdout=subprocess.PIPE, text=True, env=environment)
         # Its first line: it has read the keys and listens.
         if not self.process.stdout.readline():

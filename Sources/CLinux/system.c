@@ -1,6 +1,7 @@
 // Waiting, time, threads, randomness, and what the machine allows us.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -172,6 +173,42 @@ int clinux_cpu_quota(void) {
     if (fields != 2 || quota <= 0 || period <= 0) return 0;
     long long count = (quota + period - 1) / period;
     return count > CPU_SETSIZE ? CPU_SETSIZE : (int)count;
+}
+
+static int has_large_pages(void) {
+    char text[64] = "";
+    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+    if (!file) return 0;
+    if (!fgets(text, sizeof text, file)) text[0] = 0;
+    fclose(file);
+    return strstr(text, "[madvise]") || strstr(text, "[always]");
+}
+
+void clinux_restart_on_large_pages(void) {
+#ifdef __GLIBC__
+    enum { longest = 1 << 17, most = 4096 };
+    static char path[4096], bytes[longest];
+    static char *arguments[most + 1];
+    if (getenv("GLIBC_TUNABLES") || !has_large_pages()) return;
+    // By its own path: under /proc/self/exe the process would be called "exe".
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return;
+    ssize_t size = 0, got;
+    while (size < longest && (got = read(file, bytes + size, (size_t)(longest - size))) > 0) size += got;
+    close(file);
+    if (length <= 0 || size <= 0 || size == longest) return;
+    path[length] = 0;
+    int count = 0;
+    for (char *at = bytes; at < bytes + size; at += strlen(at) + 1) {
+        if (count == most) return;
+        arguments[count++] = at;
+    }
+    arguments[count] = NULL;
+    if (setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1", 1) != 0) return;
+    execv(path, arguments);
+    unsetenv("GLIBC_TUNABLES");
+#endif
 }
 
 uint64_t clinux_random(void) {

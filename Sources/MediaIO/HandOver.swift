@@ -85,6 +85,21 @@ final class HandOver {
         if isIn { tally.counters.handOversOut += 1 } else { tally.handOverFull += 1 }
     }
 
+    /// Hands a decrypted packet to a worker that shares its room. False: no room in the ring.
+    func relay(_ packet: UnsafePointer<UInt8>, length: Int, _ relayed: RelayedPacket, to worker: Int) -> Bool
+    {
+        guard outbound.indices.contains(worker), let ring = outbound[worker] else { return false }
+        return ring.push(
+            packet,
+            length: length,
+            path: HandOver.nowhere,
+            arrival: relayed.arrival,
+            relayed: relayed
+        )
+    }
+
+    private static let nowhere = NetworkPath(remote: .unspecified, remotePort: 0)
+
     /// Shows the others what was passed on; one wake each.
     func publish() {
         if isAlone { return }
@@ -101,7 +116,7 @@ final class HandOver {
     }
 
     /// Gives out what the others passed on; valid until `release`. True when more waits.
-    func take(_ body: (HandOverHeader, UnsafeMutablePointer<UInt8>) -> Void) -> Bool {
+    func take(_ body: (HandOverHeader, UnsafeMutablePointer<UInt8>, _ from: Int) -> Void) -> Bool {
         var hasMore = false
         turn += 1
         for i in inbound.indices {
@@ -111,7 +126,7 @@ final class HandOver {
                 if header.wantsConfirmation && questions.count < HandOver.questionsPerLoop {
                     questions.append((header.path, from))
                 }
-                body(header, bytes)
+                body(header, bytes, from)
             }
             tally.counters.handOversIn += UInt64(count)
             if count == HandOver.perRing { hasMore = true }
@@ -121,6 +136,12 @@ final class HandOver {
 
     func release() {
         for (_, ring) in inbound { ring.release() }
+    }
+
+    /// What a shard says to another; never refused, since it is bounded by what the shards hold.
+    func tell(_ message: RelayMessage, to worker: Int) {
+        guard mailboxes.indices.contains(worker), worker != index else { return }
+        _ = mailboxes[worker].post(.relay(message, from: index), isUrgent: true)
     }
 
     // MARK: who owns which path

@@ -1,7 +1,9 @@
-// Datagrams on their way from the worker that the kernel gave them to, to the worker that owns the session. One
-// producer, one consumer, preallocated slots, no lock. It knows bytes and paths only.
+// Datagrams on their way from the worker that the kernel gave them to, to the worker that owns the session; and decrypted
+// packets on their way to workers that share a room. One producer, one consumer, preallocated slots, no lock. It knows
+// bytes and headers only.
 import PeerTransport
 import RTP
+import SFU
 import Synchronization
 
 /// What stands in front of a handed-over datagram's bytes.
@@ -11,6 +13,8 @@ struct HandOverHeader {
     var length: Int
     /// The sender does not know the path yet and asks the owner to confirm it.
     var wantsConfirmation: Bool
+    /// Set where it is no datagram, but a packet for a room that both have.
+    var relayed: RelayedPacket?
 }
 
 // @unchecked Sendable: `produced` and the slots behind it belong to the one producing thread, `consumed` and the
@@ -69,6 +73,7 @@ final class HandOverRing: @unchecked Sendable {
         path: NetworkPath,
         arrival: Instant,
         wantsConfirmation: Bool = false,
+        relayed: RelayedPacket? = nil,
         leaving reserve: Int = 0
     ) -> Bool {
         guard length >= 0, length <= slotBytes else { return false }
@@ -82,7 +87,8 @@ final class HandOverRing: @unchecked Sendable {
                 path: path,
                 arrival: arrival,
                 length: length,
-                wantsConfirmation: wantsConfirmation
+                wantsConfirmation: wantsConfirmation,
+                relayed: relayed
             ),
             as: HandOverHeader.self
         )

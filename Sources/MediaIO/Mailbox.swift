@@ -74,6 +74,9 @@ final class MovedStream: Sendable {
 
 enum Mail: Sendable {
     case command(Command)
+    /// A session whose room has members on other workers, too: on these.
+    case open(OpenSession, sharing: [Int])
+    case relay(RelayMessage, from: Int)
     /// The owner tells who asked that the path is its own, or everybody that it no longer is.
     case path(NetworkPath, owner: Int, PathChange)
     case stream(MovedStream)

@@ -79,6 +79,10 @@ public struct MediaConfiguration: Sendable {
     public var streamCheckTimeout: Interval
     /// How often each worker reports `Event.counters`.
     public var counterInterval = Limits.MediaIO.counterInterval
+    /// Sessions of one room on one worker, before the room takes another worker.
+    public var roomSeatsPerWorker = Limits.MediaIO.roomSeatsPerWorker
+    /// How long audio may wait so that packets of several speakers share one send.
+    public var audioWindow = Limits.Media.audioWindow
     /// nil: the system's randomness. A seed is for tests only.
     public var seed: UInt64?
 

@@ -55,7 +55,7 @@ public final class MediaServer: MediaPlane {
         // The kernel counts its own overhead: it grants twice what was asked for.
         grantedReceiveBufferBytes = parts.flatMap(\.sockets).map { $0.grantedReceiveBuffer / 2 }.min() ?? 0
 
-        router = SessionRouter(workers: count)
+        router = SessionRouter(workers: count, roomSeatsPerWorker: configuration.roomSeatsPerWorker)
         hub = EventHub(workers: count, router: router, epoch: configuration.epoch)
         var mailboxes: [Mailbox] = []
         for _ in 0..<count { mailboxes.append(try Mailbox()) }
@@ -69,17 +69,23 @@ public final class MediaServer: MediaPlane {
         let ntpAtZero = MonotonicClock.ntpAtZero
         var workers: [Worker] = []
         for (index, part) in parts.enumerated() {
-            let shardConfiguration = ShardConfiguration(
+            var shardConfiguration = ShardConfiguration(
                 worker: index,
                 certificate: configuration.certificate,
                 candidates: candidates,
                 epoch: configuration.epoch,
                 ntpAtZero: ntpAtZero
             )
+            shardConfiguration.audioWindow = configuration.audioWindow
             let random = configuration.seed.map { RandomSource.seeded($0 &+ UInt64(index)) } ?? .system
             workers.append(
-                try Worker(parts: part, shared: shared) { outbox in
-                    try Shard(configuration: shardConfiguration, random: random, outbox: outbox)
+                try Worker(parts: part, shared: shared) { outbox, port in
+                    try Shard(
+                        configuration: shardConfiguration,
+                        random: random,
+                        outbox: outbox,
+                        relayPort: count > 1 ? port : nil
+                    )
                 }
             )
         }
@@ -218,10 +224,11 @@ public final class MediaServer: MediaPlane {
     public func send(_ command: Command) -> Bool {
         switch command {
         case .open(let open):
-            let worker = router.place(open)
-            if mailboxes[worker].post(.command(command)) { return true }
-            router.takeBack(open.session)
-            return false
+            let isIn = router.place(open) { worker, sharing in
+                mailboxes[worker].post(.open(open, sharing: sharing))
+            }
+            if !isIn { router.takeBack(open.session) }
+            return isIn
         case .configure(let session, let media): return post(command, to: router.configure(session, media))
         case .restartICE(let session, _), .subscribe(let session, _), .close(let session),
             .attach(let session, _, _, _):

@@ -1,5 +1,6 @@
-// Which worker a command belongs to. A room's sessions live together; a new room goes to the worker with the fewest
-// seats. It knows ids only, no media.
+// Which worker a command belongs to. A room's sessions live together until they are too many for one worker; a new room
+// goes to the worker with the fewest seats. It knows ids only, no media.
+import RTP
 import Seam
 
 final class SessionRouter: Sendable {
@@ -13,9 +14,20 @@ final class SessionRouter: Sendable {
         var live = 0
     }
 
+    /// Seats of one room, by worker; the first one is where it began.
     private struct RoomPlace {
-        var worker: Int
-        var seats: Int
+        var hosts: [(worker: Int, seats: Int)] = []
+
+        func seats(on worker: Int) -> Int { hosts.first { $0.worker == worker }?.seats ?? 0 }
+
+        mutating func add(_ change: Int, to worker: Int) {
+            if let i = hosts.firstIndex(where: { $0.worker == worker }) {
+                hosts[i].seats += change
+                if hosts[i].seats <= 0 { hosts.remove(at: i) }
+            } else if change > 0 {
+                hosts.append((worker, change))
+            }
+        }
     }
 
     private struct State {
@@ -26,31 +38,40 @@ final class SessionRouter: Sendable {
     }
 
     private let state: Lock<State>
+    private let roomSeatsPerWorker: Int
 
-    init(workers: Int) {
+    init(workers: Int, roomSeatsPerWorker: Int = Limits.MediaIO.roomSeatsPerWorker) {
+        self.roomSeatsPerWorker = max(1, roomSeatsPerWorker)
         state = Lock(State(seats: Array(repeating: 0, count: workers)))
     }
 
     /// The worker for a session that is to be opened. An id that exists stays where it is, and that worker refuses
     /// the double.
-    func place(_ open: OpenSession) -> Int {
+    /// - Parameter post: tells the worker, and which others have sessions of this room. Called before anybody else is
+    ///   placed: whoever is named there hears of its own sessions first.
+    func place<Result>(_ open: OpenSession, _ post: (_ worker: Int, _ sharing: [Int]) -> Result) -> Result {
         state.withLock { state in
             if let placed = state.sessions[open.session] {
                 state.sessions[open.session]?.pending += 1
-                return placed.worker
+                return post(placed.worker, [])
             }
-            let worker = SessionRouter.worker(for: open.room, in: state)
+            let worker = worker(for: open.room, in: state)
             state.sessions[open.session] = Placement(worker: worker, room: open.room)
-            state.rooms[open.room, default: RoomPlace(worker: worker, seats: 0)].seats += 1
+            state.rooms[open.room, default: RoomPlace()].add(1, to: worker)
             state.seats[worker] += 1
-            return worker
+            let hosts = state.rooms[open.room]?.hosts ?? []
+            return post(worker, hosts.map(\.worker).filter { $0 != worker })
         }
     }
 
-    /// Room affinity first. A room that outgrows one worker would spill here, by seats.
-    private static func worker(for room: RoomID, in state: State) -> Int {
-        if let place = state.rooms[room] { return place.worker }
-        return state.seats.indices.min { state.seats[$0] < state.seats[$1] } ?? 0
+    /// Room affinity first: the room's first worker with a free seat. A room that has none is spread evenly over all
+    /// workers, by its seats and not by what they do at the moment.
+    private func worker(for room: RoomID, in state: State) -> Int {
+        let place = state.rooms[room] ?? RoomPlace()
+        if let host = place.hosts.first(where: { $0.seats < roomSeatsPerWorker }) { return host.worker }
+        return state.seats.indices.min { a, b in
+            (place.seats(on: a), state.seats[a]) < (place.seats(on: b), state.seats[b])
+        } ?? 0
     }
 
     func worker(of session: SessionID) -> Int? {
@@ -115,8 +136,8 @@ final class SessionRouter: Sendable {
         }
         state.seats[placement.worker] -= 1
         guard var room = state.rooms[placement.room] else { return }
-        room.seats -= 1
-        state.rooms[placement.room] = room.seats > 0 ? room : nil
+        room.add(-1, to: placement.worker)
+        state.rooms[placement.room] = room.hosts.isEmpty ? nil : room
     }
 
     /// Learns from what a worker reports.

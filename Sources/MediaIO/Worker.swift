@@ -59,11 +59,11 @@ final class Worker: @unchecked Sendable {
     /// Commands and connections that wait for their turn.
     private var orders = OrderQueue()
 
-    /// - Parameter makeShard: gets the outbox that this worker empties.
+    /// - Parameter makeShard: gets the outbox that this worker empties, and the way to the other workers.
     init(
         parts: WorkerParts,
         shared: WorkerShared,
-        makeShard: (Outbox) throws -> Shard
+        makeShard: (Outbox, RelayPort) throws -> Shard
     ) throws {
         index = parts.index
         poll = parts.poll
@@ -81,9 +81,10 @@ final class Worker: @unchecked Sendable {
             slots: Limits.MediaIO.receiveSlots,
             slotBytes: Limits.MediaIO.receiveSlotBytes
         )
-        handOver = HandOver(index: parts.index, shared: shared, tally: parts.tally, salt: parts.salt)
+        let handOver = HandOver(index: parts.index, shared: shared, tally: parts.tally, salt: parts.salt)
+        self.handOver = handOver
         socketReady = Array(repeating: false, count: parts.sockets.count)
-        shard = try makeShard(outbox)
+        shard = try makeShard(outbox, RelayPort { handOver.relay($0, length: $1, $2, to: $3) })
         try poll.watch(mailbox.wakeup.descriptor, token: WorkerPoll.wakeup)
         for (i, socket) in sockets.enumerated() {
             try poll.watch(socket.descriptor, token: WorkerPoll.socket(i))
@@ -167,7 +168,7 @@ final class Worker: @unchecked Sendable {
                 switch mail {
                 case .path(let path, let owner, .confirmed): handOver.learn(path, owner: owner, at: now)
                 case .path(let path, let owner, .forgotten): handOver.forget(path, owner: owner)
-                case .command, .stream, .stop: orders.add(mail)
+                case .command, .open, .relay, .stream, .stop: orders.add(mail)
                 }
             }
         }
@@ -180,6 +181,8 @@ final class Worker: @unchecked Sendable {
         while let mail = orders.next() {
             switch mail {
             case .command(let command): shard.apply(command, at: now)
+            case .open(let open, let sharing): shard.apply(.open(open), sharing: sharing, at: now)
+            case .relay(let message, let worker): shard.apply(message, from: worker, at: now)
             case .path: break
             case .stream(let moved): streams.adopt(moved, deliver)
             case .stop(let sessions): stopping = (stopping ?? []) + sessions
@@ -246,7 +249,10 @@ final class Worker: @unchecked Sendable {
     }
 
     private func takeHandOvers() {
-        hasMoreWork = handOver.take { header, bytes in
+        hasMoreWork = handOver.take { header, bytes, from in
+            if let relayed = header.relayed {
+                return shard.receive(bytes, length: header.length, relayed, from: from)
+            }
             let result = shard.receive(
                 UnsafeMutableBufferPointer(start: bytes, count: header.length),
                 on: header.path,
@@ -324,6 +330,7 @@ final class Worker: @unchecked Sendable {
     }
 
     private func flush() {
+        shard.drainRelay { worker, message in handOver.tell(message, to: worker) }
         drainPathChanges()
         outbox.flush()
     }

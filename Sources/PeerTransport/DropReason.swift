@@ -19,7 +19,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     // a room with more voices than slots
     case notLoudest
     // workers
-    case handOverFull, handOverUnknown
+    case handOverFull, handOverUnknown, relayFull, relayUnknown
     // sending
     case socketFull, socketError, tcpBacklog
 

@@ -4,6 +4,10 @@
 public enum Limits {
     /// Packets and streams.
     public enum Media {
+        /// Audio waits this long for packets of other speakers, to share a send; 0: not at all.
+        public static let audioWindow = Interval.zero
+        /// The longest that an operator may set.
+        public static let audioWindowLongest = Interval.milliseconds(5)
         /// Largest datagram that is received, bytes. RFC 4571 frames above it close the connection.
         public static let datagramBytes = 1500
         /// Largest RTP packet that we send before SRTP, bytes.
@@ -558,6 +562,8 @@ public enum Limits {
     public enum MediaIO {
         /// Threads of the media plane.
         public static let workers = 64
+        /// Sessions of one room on one worker; the next one takes the room to another worker, too.
+        public static let roomSeatsPerWorker = 50
         /// Socket buffers that are asked for; the kernel may grant less, bytes.
         public static let receiveBufferBytes = 4 << 20
         /// The same for sending.

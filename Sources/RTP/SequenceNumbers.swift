@@ -51,6 +51,12 @@ public struct SequenceUnwrapper: Equatable, Sendable {
         guard isStarted else { return Int64(number) }
         return highest &+ Int64(Int16(bitPattern: number &- UInt16(truncatingIfNeeded: highest)))
     }
+
+    /// Goes on at this place, whatever came before: for who did not see all numbers.
+    public mutating func move(to place: Int64) {
+        isStarted = true
+        highest = place
+    }
 }
 
 /// `SequenceUnwrapper` for 32-bit RTP timestamps.

@@ -13,6 +13,8 @@ struct Counters {
     var consumed: UInt64 = 0
     /// Checks that are for another worker.
     var handedOver: UInt64 = 0
+    /// Packets of sessions on other workers, whose room has members here; no datagrams of this shard.
+    var relayed: UInt64 = 0
     /// With `rtpQueued`, `rtcpReceived`, `consumed` and `handedOver` as many as `datagramsReceived`.
     var datagramsDropped: UInt64 = 0
     /// Copies sent to subscribers, first transmissions.
@@ -59,6 +61,7 @@ struct Counters {
             "key_frame_requests_sent": keyFrameRequestsSent,
             "transport_feedback_received": transportFeedbackReceived,
             "transport_feedback_sent": transportFeedbackSent, "sessions_opened": sessionsOpened,
+            "packets_relayed": relayed,
         ]
     }
 

@@ -21,6 +21,7 @@ public final class Shard {
     private var sessionsByFragment: [String: Session] = [:]
     private var publications: [PublicationID: Publication] = [:]
     private var roomsByID: [RoomID: Room] = [:]
+    private let relay: Relay
     private var rooms: ContiguousArray<Room> = []
 
     private var events: [Event] = []
@@ -39,11 +40,18 @@ public final class Shard {
     private var waitingRooms: ContiguousArray<Room> = []
     private var forwardDeadline = Instant.distantFuture
 
-    public init(configuration: ShardConfiguration, random: RandomSource, outbox: Outbox) throws {
+    /// - Parameter relayPort: carries packets to the other shards of this server; nil: there are none.
+    public init(
+        configuration: ShardConfiguration,
+        random: RandomSource,
+        outbox: Outbox,
+        relayPort: RelayPort? = nil
+    ) throws {
         guard let integrity = STUNIntegrity() else { throw TransportError.integrityUnavailable }
         self.configuration = configuration
         self.random = random
         self.outbox = outbox
+        relay = Relay(worker: configuration.worker, port: relayPort)
         self.integrity = integrity
         windows = ForwardingWindows(audio: configuration.audioWindow, video: configuration.videoWindow)
         context = try DTLSContext(certificate: configuration.certificate)
@@ -126,7 +134,7 @@ public final class Shard {
             counts.pointee.rtpReceived &+= 1
             guard let packet = datagram.baseAddress else { return counts.pointee.drop(.malformed) }
             if path != session.downlink.pointee.path { takeChanges(of: session, at: now) }
-            if let drop = session.receiveRTP(packet, length: length, windows: windows, at: now) {
+            if let drop = session.uplink.receiveRTP(packet, length: length, windows: windows, at: now) {
                 counts.pointee.drop(drop)
             } else {
                 counts.pointee.rtpQueued &+= 1
@@ -341,9 +349,12 @@ public final class Shard {
 
     // MARK: Commands
 
-    public func apply(_ command: Command, at now: Instant) {
+    /// - Parameter sharing: where `.open` is for a room that has members on other shards, too: those.
+    public func apply(_ command: Command, sharing: [Int] = [], at now: Instant) {
         switch command {
-        case .open(let open): self.open(open, at: now)
+        case .open(let open):
+            self.open(open, at: now)
+            for worker in sharing { roomsByID[open.room]?.ask(worker) }
         case .configure(let id, let media): configure(id, media)
         case .restartICE(let id, let remote): restartICE(id, remote, at: now)
         case .subscribe(let id, let wishes): subscribe(id, wishes)
@@ -403,7 +414,7 @@ public final class Shard {
 
     private func room(_ id: RoomID) -> Room {
         if let known = roomsByID[id] { return known }
-        let room = Room(id: id)
+        let room = Room(id: id, relay: relay)
         roomsByID[id] = room
         rooms.append(room)
         return room
@@ -420,9 +431,9 @@ public final class Shard {
 
     private func configure(_ id: SessionID, _ media: SessionMedia) {
         guard let session = sessionsByID[id] else { return }
-        for publication in session.publications { forget(publication) }
+        for publication in session.uplink.publications { forget(publication) }
         session.configure(media, random: &random)
-        for publication in session.publications { publications[publication.id] = publication }
+        for publication in session.uplink.publications { publications[publication.id] = publication }
         events.append(.configured(id, generation: media.generation))
     }
 
@@ -457,6 +468,7 @@ public final class Shard {
     private func mute(_ id: PublicationID, _ muted: Bool) {
         guard let publication = publications[id], publication.isMuted != muted else { return }
         publication.room.mute(publication, muted)
+        publication.room.tellMuted(publication)
     }
 
     private func close(_ id: SessionID, at now: Instant) {
@@ -467,7 +479,7 @@ public final class Shard {
 
     private func close(_ session: Session, reason: CloseReason) {
         guard sessionsByID.removeValue(forKey: session.id) != nil else { return }
-        for publication in session.publications { forget(publication) }
+        for publication in session.uplink.publications { forget(publication) }
         session.leave()
         for fragment in session.usernameFragments { sessionsByFragment[fragment] = nil }
         for path in session.paths { forget(path, of: session) }
@@ -475,11 +487,53 @@ public final class Shard {
         sessions[Int(session.index)] = nil
         freeIndices.append(session.index)
         if session.room.isEmpty {
+            session.room.dissolve()
             roomsByID[session.room.id] = nil
             rooms.removeAll { $0 === session.room }
         }
         nextRoomTimer = .zero
         events.append(.sessionClosed(session.id, reason))
+    }
+
+    // MARK: Other shards
+
+    /// What another shard of this server says; in the order in which it said it.
+    public func apply(_ message: RelayMessage, from worker: Int, at now: Instant) {
+        guard let room = roomsByID[message.room] else {
+            // It may have been asked by a room that is gone.
+            if message.content == .hello { relay.send(.goodbye, of: message.room, to: worker) }
+            return
+        }
+        room.receive(message.content, from: worker)
+        nextRoomTimer = now
+    }
+
+    /// What is to be said to the others, after each `receive`, `apply` or `advance` of a batch.
+    public func drainRelay(_ body: (_ worker: Int, RelayMessage) -> Void) {
+        counts.pointee.withhold(.relayFull, relay.lost)
+        relay.lost = 0
+        relay.drain(body)
+    }
+
+    /// A packet that another shard decrypted, of a session there.
+    public func receive(
+        _ packet: UnsafeMutablePointer<UInt8>,
+        length: Int,
+        _ relayed: RelayedPacket,
+        from worker: Int
+    ) {
+        let now = relayed.arrival
+        guard let mirror = relay.mirror(relayed.number, of: worker) else {
+            return counts.pointee.withhold(.relayUnknown)
+        }
+        counts.pointee.relayed &+= 1
+        if relayed.isReport {
+            return mirror.receiveReports(packet, length: length, ntp: ntp(at: now), at: now)
+        }
+        let drop = mirror.receiveRTP(packet, length: length, windows: windows, relayed: relayed, at: now)
+        if let drop { counts.pointee.withhold(drop) }
+        queue(mirror.room, at: now)
+        if mirror.room.needsDealing { nextRoomTimer = now }
     }
 
     // MARK: Reports
@@ -515,6 +569,7 @@ public final class Shard {
             gauges: [
                 "sessions": Int64(sessionsByID.count), "rooms": Int64(rooms.count),
                 "publications": Int64(publications.count), "paths": Int64(paths.count),
+                "mirrors": Int64(relay.mirrorCount),
             ]
         )
     }

@@ -145,35 +145,63 @@ extension MediaIOTests {
 
         @Test func roomsStayTogetherAndSpreadBySeats() {
             let router = SessionRouter(workers: 3)
-            let big = (0..<10).map { router.place(open("big\($0)", "big")) }
+            let big = (0..<10).map { router.place(open("big\($0)", "big")) { worker, _ in worker } }
             #expect(Set(big) == [0])
-            #expect(router.place(open("b", "second")) == 1)
-            #expect(router.place(open("c", "third")) == 2)
-            #expect(router.place(open("c2", "third")) == 2)
-            #expect(router.place(open("d", "fourth")) == 1)
+            #expect(router.place(open("b", "second")) { worker, _ in worker } == 1)
+            #expect(router.place(open("c", "third")) { worker, _ in worker } == 2)
+            #expect(router.place(open("c2", "third")) { worker, _ in worker } == 2)
+            #expect(router.place(open("d", "fourth")) { worker, _ in worker } == 1)
             #expect((0..<3).map { router.seats(on: $0) } == [10, 2, 2])
             for i in 0..<10 {
                 router.note(.sessionOpened(SessionID("big\(i)"), local))
                 router.note(.sessionClosed(SessionID("big\(i)"), .requested))
             }
             #expect(router.seats(on: 0) == 0)
-            #expect(router.place(open("big0", "big")) == 0)
+            #expect(router.place(open("big0", "big")) { worker, _ in worker } == 0)
+        }
+
+        @Test func aRoomThatIsFullTakesAnotherWorkerAndSaysWithWhom() {
+            let router = SessionRouter(workers: 3, roomSeatsPerWorker: 4)
+            _ = router.place(open("other", "other")) { worker, _ in worker }
+            func place(_ i: Int) -> [Int] {
+                router.place(open("s\(i)", "big")) { worker, sharing in [worker] + sharing }
+            }
+            // Worker 0 has a seat more, of another room.
+            #expect((0..<4).map(place) == [[1], [1], [1], [1]])
+            #expect((4..<8).map(place) == Array(repeating: [2, 1], count: 4))
+            #expect((8..<12).map(place) == Array(repeating: [0, 1, 2], count: 4))
+            // No worker has a free seat for this room: all get more, evenly.
+            #expect(Set((12..<15).map { place($0)[0] }) == [0, 1, 2])
+            #expect((0..<3).map { router.seats(on: $0) } == [6, 5, 5])
+            // Who leaves makes room, where the room began first.
+            router.note(.sessionOpened(SessionID("s0"), local))
+            router.note(.sessionOpened(SessionID("s1"), local))
+            router.note(.sessionClosed(SessionID("s0"), .requested))
+            router.note(.sessionClosed(SessionID("s1"), .requested))
+            #expect(place(15)[0] == 1)
+            // A worker that has nobody of the room any more is not named.
+            for i in 4..<8 {
+                router.note(.sessionOpened(SessionID("s\(i)"), local))
+                router.note(.sessionClosed(SessionID("s\(i)"), .requested))
+            }
+            let named = place(16)
+            #expect(named.contains(2), "one session is left there")
         }
 
         @Test func aSessionIsForgottenWhenItEndsAndNotBefore() {
             let router = SessionRouter(workers: 2)
             let id = SessionID("s")
-            #expect(router.place(open("s", "r")) == 0)
+            #expect(router.place(open("s", "r")) { worker, _ in worker } == 0)
             #expect(router.worker(of: id) == 0)
             router.note(.sessionOpened(id, local))
             // A refused double, or a refused restart, leaves the session alone.
-            #expect(router.place(open("s", "r")) == 0)
+            #expect(router.place(open("s", "r")) { worker, _ in worker } == 0)
             router.note(.sessionRefused(id, .duplicate))
             router.note(.sessionRefused(id, .unusable))
             #expect(router.worker(of: id) == 0)
             #expect(router.seats(on: 0) == 1)
             // Opened anew before the news of its end came.
-            #expect(router.place(open("s", "r")) == 0)
+            #expect(router.place(open("s", "r")) { worker, _ in worker } == 0)
             router.note(.sessionClosed(id, .requested))
             #expect(router.worker(of: id) == 0)
             router.note(.sessionOpened(id, local))
@@ -184,8 +212,8 @@ extension MediaIOTests {
 
         @Test func publicationsLeadToTheirSession() {
             let router = SessionRouter(workers: 2)
-            _ = router.place(open("filler", "x"))
-            #expect(router.place(open("s", "r")) == 1)
+            _ = router.place(open("filler", "x")) { worker, _ in worker }
+            #expect(router.place(open("s", "r")) { worker, _ in worker } == 1)
             func media(_ names: [String]) -> SessionMedia {
                 let section = MediaSection(mid: "0", kind: .audio, codecs: [], extensions: [])
                 return SessionMedia(

@@ -47,7 +47,7 @@ import Testing
 
     @Test(arguments: UInt64(1)...6)
     func garbageUnderThePeersKeysIsCounted(seed: UInt64) throws {
-        let call = try Call(seed: seed)
+        let call = try Call(seed: seed, shards: 1)
         let (publisher, viewer) = try call.publisherAndViewer()
         call.run(for: .milliseconds(500))
         var random = SimulatedICEClient.Generator(seed: seed)

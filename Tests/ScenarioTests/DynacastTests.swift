@@ -28,7 +28,7 @@ import Testing
 
     @Test(arguments: DynacastTests.simulcast)
     func whatSomebodyWantsAgainIsSwitchedOnInTheSameMoment(format: String) throws {
-        let scene = try LayerScene(format)
+        let scene = try LayerScene(format, shards: 1)
         scene.run(1000)
         scene.view(180)
         scene.runObeying(6000)
@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func eachViewerHasAnEncodingOfItsOwn() throws {
-        let scene = try LayerScene("VP8 L1T1", viewers: 2)
+        let scene = try LayerScene("VP8 L1T1", viewers: 2, shards: 1)
         scene.view(180, by: 0)
         scene.view(720, by: 1)
         scene.run(6000)
@@ -98,7 +98,7 @@ import Testing
 
     @Test(arguments: ["VP8 L1T1", "VP9 L3T3_KEY"])
     func hiddenByEverybodyAllGoesOffAndAPictureIsThereAgainSoon(format: String) throws {
-        let scene = try LayerScene(format, viewers: 2)
+        let scene = try LayerScene(format, viewers: 2, shards: 1)
         scene.run(1000)
         scene.view(720, visible: false, by: 0)
         scene.runObeying(5000)

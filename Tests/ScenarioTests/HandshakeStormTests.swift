@@ -7,7 +7,7 @@ import Testing
 
 struct HandshakeStormTests {
     private func startedCall() throws -> (Call, SimulatedPeer, SimulatedPeer) {
-        let call = try Call(seed: 3)
+        let call = try Call(seed: 3, shards: 1)
         let speaker = try call.join("speaker") { _ = $0.publish(.opus(bytes: 80)) }
         let listener = try call.join("listener") { $0.addSlot(.audio) }
         #expect(call.run(atMost: .seconds(5), until: { listener.mediaCount > 20 }))

@@ -20,13 +20,14 @@ struct LayerScene {
         viewers count: Int = 1,
         isScreen: Bool = false,
         withAudio: Bool = false,
+        shards: Int = Call.shardsByDefault,
         change: (inout VideoFormat) -> Void = { _ in },
         prepare: (SimulatedPublisher) -> Void = { _ in }
     ) throws {
         var video = try Formats.named(format)
         change(&video)
         isSVC = video.isSVC
-        call = try Call(seed: seed)
+        call = try Call(seed: seed, shards: shards)
         publisher = try call.join("publisher") { peer in
             let camera = peer.publish(.video(video), nearWraps: true)
             camera.isScreen = isScreen

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct LongCallTests {
     @Test func tenPeopleTalkForAMinuteAndNothingIsLeftOfThem() throws {
-        let call = try Call(seed: 1)
+        let call = try Call(seed: 1, shards: 1)
         let small: MediaSource.Format = .vp8(
             [
                 MediaSource.VP8Layer(width: 320, height: 180, bitsPerSecond: 60_000),

@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test func closeNotifyEndsTheSession() throws {
-        let call = try Call(seed: 8)
+        let call = try Call(seed: 8, shards: 1)
         let (publisher, viewer) = try call.publisherAndViewer()
         call.run(for: .seconds(1))
         publisher.close(at: call.now)

@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func overTCPEachPacketIsAMessageWithoutPadding() throws {
-        let call = try Call(seed: 5)
+        let call = try Call(seed: 5, shards: 1)
         let (publisher, viewer) = try call.publisherAndViewer { peer in
             peer.addSlots(audio: 1, video: 1)
             peer.path.connection = 3

@@ -61,7 +61,7 @@ import Testing
 
     @Test(arguments: UInt64(1)...3)
     func peopleComeAndGoAndTheOthersGoOn(seed: UInt64) throws {
-        let call = try Call(seed: seed)
+        let call = try Call(seed: seed, shards: 1)
         let (publisher, viewer) = try call.publisherAndViewer { $0.addSlots(audio: 2, video: 2) }
         call.run(for: .seconds(1))
         for round in 0..<4 {

@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test func everythingIsToldAnewAfterTheState() throws {
-        let scene = try LayerScene("VP8 L1T1", withAudio: true)
+        let scene = try LayerScene("VP8 L1T1", withAudio: true, shards: 1)
         scene.view(180)
         scene.run(8000)
         let call = scene.call
@@ -92,7 +92,7 @@ import Testing
     }
 
     @Test func theStateSaysWhatAGatewayNeeds() throws {
-        let call = try Call(seed: 5)
+        let call = try Call(seed: 5, shards: 1)
         let (publisher, viewer) = try call.publisherAndViewer()
         call.run(for: .seconds(1))
         let wishes = Wishes(scope: .none, overrides: [publisher.camera.id: true])

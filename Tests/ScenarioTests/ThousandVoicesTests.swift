@@ -12,7 +12,7 @@ import Testing
     private static let listeners = 8
 
     @Test func aThousandPeopleHearTheFirstWord() throws {
-        let call = try Call(seed: 1)
+        let call = try Call(seed: 1, shards: 1)
         var peers: [SimulatedPeer] = []
         for number in 0..<ThousandVoicesTests.people {
             peers.append(

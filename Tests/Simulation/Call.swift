@@ -1,11 +1,20 @@
-// A call on virtual time: one shard, some peers, their links. Moves from event to event; nothing sleeps.
+// A call on virtual time: one shard or several, some peers, their links. Moves from event to event; nothing sleeps.
+import Glibc
 import PeerTransport
 import RTP
 import SFU
 import Seam
 
 public final class Call {
-    public let shard: Shard
+    /// The first shard; in most calls the only one.
+    public var shard: Shard { shards[0] }
+    public private(set) var shards: [Shard] = []
+    /// Where each peer's session lives.
+    private var nextNumber: UInt32 = 1
+    private var homes: [SessionID: Int] = [:]
+    private let relays = Relays()
+    /// Of packets between shards, this share is lost, percent.
+    public var relayLoss = 0
     public private(set) var now = Instant(microseconds: 1_000_000)
     public private(set) var peers: [SimulatedPeer] = []
     public private(set) var events: [(at: Instant, event: Event)] = []
@@ -23,7 +32,17 @@ public final class Call {
     private let mail: Mail
     private let injected = UnsafeMutablePointer<UInt8>.allocate(capacity: 2048)
     private let certificate: DTLSCertificate
+    private var random: RandomSource
     private static let clientCertificate = try? DTLSCertificate.generate()
+
+    /// What shards hand each other, until the call carries it on.
+    private final class Relays {
+        var packets: [(from: Int, to: Int, relayed: RelayedPacket, bytes: [UInt8])] = []
+        var carried = 0
+    }
+
+    /// Packets that crossed from one shard to another.
+    public var relayedPackets: Int { relays.carried }
 
     /// What the outbox was emptied of, until the call carries it on.
     private final class Mail {
@@ -38,8 +57,15 @@ public final class Call {
 
     public struct SetupError: Error {}
 
+    /// `SFU_SHARDS` spreads every call over so many shards: what is true of one must be true of several.
+    public static let shardsByDefault: Int = {
+        guard let text = getenv("SFU_SHARDS") else { return 1 }
+        return max(1, min(8, Int(String(cString: text)) ?? 1))
+    }()
+
     public init(
         seed: UInt64,
+        shards count: Int = Call.shardsByDefault,
         audioWindow: Interval = .zero,
         videoWindow: Interval = .milliseconds(1)
     ) throws {
@@ -71,24 +97,39 @@ public final class Call {
                 if segments != message.segments { mail.isBroken = true }
             }
         }
-        let configuration = ShardConfiguration(
-            worker: 0,
-            certificate: certificate,
-            candidates: [
-                Candidate(
-                    network: .udp,
-                    address: "10.255.0.1",
-                    port: 7882,
-                    priority: 2_130_706_431,
-                    foundation: "1"
+        random = .seeded(seed ^ 0x5eed)
+        for worker in 0..<count {
+            let configuration = ShardConfiguration(
+                worker: worker,
+                certificate: certificate,
+                candidates: [
+                    Candidate(
+                        network: .udp,
+                        address: "10.255.0.1",
+                        port: 7882,
+                        priority: 2_130_706_431,
+                        foundation: "1"
+                    )
+                ],
+                epoch: "simulated",
+                ntpAtZero: 3_900_000_000 << 32,
+                audioWindow: audioWindow,
+                videoWindow: videoWindow
+            )
+            let relays = relays
+            shards.append(
+                try Shard(
+                    configuration: configuration,
+                    random: .seeded(seed &+ UInt64(worker) &* 7919),
+                    outbox: outbox,
+                    relayPort: RelayPort { bytes, length, relayed, to in
+                        let copy = Array(UnsafeBufferPointer(start: bytes, count: length))
+                        relays.packets.append((worker, to, relayed, copy))
+                        return true
+                    }
                 )
-            ],
-            epoch: "simulated",
-            ntpAtZero: 3_900_000_000 << 32,
-            audioWindow: audioWindow,
-            videoWindow: videoWindow
-        )
-        shard = try Shard(configuration: configuration, random: .seeded(seed), outbox: outbox)
+            )
+        }
     }
 
     /// Whether every message had as many segments as it said.
@@ -99,11 +140,13 @@ public final class Call {
     // MARK: Signaling
 
     /// Adds a peer and lets `prepare` say what it publishes and receives; it joins at once.
+    /// - Parameter shard: where its session lives; else they take turns.
     @discardableResult
     public func join(
         _ name: String,
         room: String = "room",
         user: String? = nil,
+        shard chosen: Int? = nil,
         up: LinkConditions = .perfect,
         down: LinkConditions = .perfect,
         prepare: (SimulatedPeer) -> Void
@@ -111,14 +154,19 @@ public final class Call {
         let peer = try SimulatedPeer(
             name: name,
             certificate: certificate,
-            number: UInt32(peers.count + 1),
+            number: nextNumber,
             up: up,
             down: down,
-            seed: seed &+ UInt64(peers.count) &* 977
+            seed: seed &+ UInt64(nextNumber - 1) &* 977
         )
         prepare(peer)
+        nextNumber += 1
+        let worker = chosen ?? peers.count % shards.count
+        let hosts = Set(peers.filter { $0.room == room }.compactMap { homes[$0.session] })
+        peer.room = room
         peers.append(peer)
-        shard.apply(
+        homes[peer.session] = worker
+        shards[worker].apply(
             .open(
                 OpenSession(
                     session: peer.session,
@@ -128,17 +176,22 @@ public final class Call {
                     remote: peer.remoteTransport
                 )
             ),
+            sharing: hosts.subtracting([worker]).sorted(),
             at: now
         )
-        shard.apply(.configure(peer.session, peer.media()), at: now)
+        shards[worker].apply(.configure(peer.session, peer.media()), at: now)
         step()
         return peer
     }
 
     public func apply(_ command: Command) {
-        shard.apply(command, at: now)
+        // Only its shard knows what a command is about.
+        for shard in shards { shard.apply(command, at: now) }
         step()
     }
+
+    /// The shard of a peer's session.
+    public func home(of peer: SimulatedPeer) -> Shard { shards[homes[peer.session] ?? 0] }
 
     /// The peer is gone from the room, and from the network.
     public func leave(_ peer: SimulatedPeer) {
@@ -173,7 +226,9 @@ public final class Call {
     }
 
     /// One of the shard's counts.
-    public func counter(_ name: String) -> UInt64 { shard.counters.counts[name] ?? 0 }
+    public func counter(_ name: String) -> UInt64 {
+        shards.reduce(0) { $0 + ($1.counters.counts[name] ?? 0) }
+    }
 
     /// Sends bytes from an address that no peer has.
     public func receive(_ bytes: [UInt8], from path: NetworkPath) -> ShardReceive {
@@ -192,7 +247,7 @@ public final class Call {
     public func run(for interval: Interval) {
         let end = now + interval
         while true {
-            var next = shard.nextDeadline
+            var next = shards.map(\.nextDeadline).min() ?? .distantFuture
             for peer in peers {
                 next = min(next, min(peer.nextDeadline, min(peer.up.nextArrival, peer.down.nextArrival)))
             }
@@ -220,21 +275,53 @@ public final class Call {
             while let arrived = peer.up.receive(at: now) {
                 peer.delivered(arrived.tag, at: now)
                 var datagram = arrived.bytes
+                let shard = home(of: peer)
                 datagram.withUnsafeMutableBufferPointer { _ = shard.receive($0, on: peer.path, at: now) }
             }
         }
-        shard.advance(to: now)
+        if shards.count > 1 { relay() }
+        for shard in shards { shard.advance(to: now) }
         outbox.flush()
         // One step of a handshake in each loop, as a worker whose time is up after it.
-        if shard.advanceHandshake(at: now) { outbox.flush() }
+        for shard in shards where shard.advanceHandshake(at: now) { outbox.flush() }
         carry()
-        shard.drainEvents { batch in
-            for event in batch {
-                events.append((now, event))
-                handle(event)
+        for shard in shards {
+            shard.drainEvents { batch in
+                for event in batch {
+                    events.append((now, event))
+                    handle(event)
+                }
+            }
+            shard.drainPathChanges { _, _ in }
+        }
+        if shards.count > 1 { relay() }
+    }
+
+    /// Carries what the shards say to each other, in order, until they have nothing more to say.
+    private func relay() {
+        var isQuiet = false
+        while !isQuiet {
+            isQuiet = true
+            for (from, shard) in shards.enumerated() {
+                var said: [(Int, RelayMessage)] = []
+                shard.drainRelay { worker, message in said.append((worker, message)) }
+                for (worker, message) in said {
+                    shards[worker].apply(message, from: from, at: now)
+                    isQuiet = false
+                }
             }
         }
-        shard.drainPathChanges { _, _ in }
+        let packets = relays.packets
+        relays.packets.removeAll(keepingCapacity: true)
+        for (from, to, relayed, bytes) in packets {
+            if relayLoss > 0 && UInt8.random(in: 0..<100, using: &random) < UInt8(relayLoss) { continue }
+            relays.carried += 1
+            var copy = bytes
+            copy.withUnsafeMutableBufferPointer { buffer in
+                guard let base = buffer.baseAddress else { return }
+                shards[to].receive(base, length: buffer.count, relayed, from: from)
+            }
+        }
     }
 
     private func carry() {

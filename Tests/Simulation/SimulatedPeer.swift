@@ -6,6 +6,8 @@ import Seam
 
 public final class SimulatedPeer {
     public let name: String
+    /// The room that it joined.
+    public internal(set) var room = ""
     public let session: SessionID
     public let user: UserID
     public let participant: ParticipantID

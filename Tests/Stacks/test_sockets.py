@@ -144,8 +144,9 @@ def test_bad_clients_cost_the_others_nothing(crowded, room):
             slow += villains[-1].count
             await until(lambda: floods.read().inside == floods.count, 20, "the bad ones come")
             busy += await one.speak(4)
-            floods.read()
-            peak = max(peak, server.resident_bytes())
+            # Whatever holds up this loop would look like the server's latency.
+            await asyncio.to_thread(floods.read)
+            peak = max(peak, await asyncio.to_thread(server.resident_bytes))
             # Rubbish is told so, in its own words.
             assert all(code in (4002, 0) for code in floods.out.get("garbage", [])), floods.out
             assert len(floods.out.get("garbage", [])) == RUBBISH["garbage"], floods.out
@@ -153,7 +154,9 @@ def test_bad_clients_cost_the_others_nothing(crowded, room):
             assert len(floods.out.get("noise", [])) == RUBBISH["noise"], floods.out
             # The floods are held back, not thrown out.
             assert set(floods.out) <= set(RUBBISH), floods.out
-            floods.end()
+            await asyncio.to_thread(floods.end)
+            # What the floods left in queues and buffers is worked off before calm is measured again.
+            await one.speak(1)
         # The slow ones are closed, by somebody who goes on speaking to the room.
         ends = asyncio.create_task(one.speak(45))
         await until(lambda: closed(server, 4008, 4010) >= slow, 45, "the slow ones are closed")

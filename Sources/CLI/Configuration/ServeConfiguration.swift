@@ -16,6 +16,8 @@ struct ServeConfiguration {
     var mediaListen: [MediaIO.ListenAddress]
     var announced: [String]
     var workers: Int
+    var roomSeatsPerWorker: Int
+    var audioWindow: Interval
     var acceptsTCP: Bool
     var usesSegmentation: Bool
     /// For what outlives the process; created by `DataDirectory.prepare`.
@@ -77,6 +79,13 @@ struct ServeConfiguration {
         }
         announced = settings.list("media.announce")
         workers = try settings.whole("media.workers", in: 0...Limits.MediaIO.workers) ?? 0
+        roomSeatsPerWorker =
+            try settings.whole("media.room-seats", in: 1...Limits.Media.sessionsPerWorker)
+            ?? Limits.MediaIO.roomSeatsPerWorker
+        let longestWindow = Int(Limits.Media.audioWindowLongest.milliseconds)
+        audioWindow =
+            try settings.whole("media.audio-window", in: 0...longestWindow).map { .milliseconds(Int64($0)) }
+            ?? Limits.Media.audioWindow
         acceptsTCP = try settings.flag("media.tcp")
         usesSegmentation = try settings.flag("media.segmentation")
         dataDirectory = settings.text("data")

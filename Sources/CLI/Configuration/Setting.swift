@@ -1,5 +1,6 @@
 // The settings of the server, as one table: file key, environment variable, flag, what it means. Documentation and
 // `sfu serve --help` follow it; nothing else may be set.
+import RTP
 
 struct Setting: Sendable {
     enum Form: Sendable {
@@ -98,6 +99,20 @@ struct Setting: Sendable {
             form: .whole,
             fallback: "0",
             help: "media threads; 0: one for each CPU"
+        ),
+        Setting(
+            key: "media.room-seats",
+            flag: nil,
+            form: .whole,
+            fallback: "\(Limits.MediaIO.roomSeatsPerWorker)",
+            help: "sessions of one room on one media thread, before it takes another"
+        ),
+        Setting(
+            key: "media.audio-window",
+            flag: nil,
+            form: .whole,
+            fallback: "\(Limits.Media.audioWindow.milliseconds)",
+            help: "milliseconds that audio may wait, so that packets of several speakers share a send"
         ),
         Setting(
             key: "media.tcp",

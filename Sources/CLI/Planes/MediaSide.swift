@@ -9,17 +9,18 @@ import struct Foundation.UUID
 enum MediaSide {
     /// Opens the ports.
     static func open(_ configuration: ServeConfiguration) throws -> MediaServer {
-        try MediaServer(
-            configuration: MediaConfiguration(
-                certificate: try DTLSCertificate.generate(),
-                epoch: UUID().uuidString,
-                listen: configuration.mediaListen,
-                announced: configuration.announced,
-                workers: configuration.workers,
-                acceptsTCP: configuration.acceptsTCP,
-                usesSegmentation: configuration.usesSegmentation
-            )
+        var media = MediaConfiguration(
+            certificate: try DTLSCertificate.generate(),
+            epoch: UUID().uuidString,
+            listen: configuration.mediaListen,
+            announced: configuration.announced,
+            workers: configuration.workers,
+            acceptsTCP: configuration.acceptsTCP,
+            usesSegmentation: configuration.usesSegmentation
         )
+        media.roomSeatsPerWorker = configuration.roomSeatsPerWorker
+        media.audioWindow = configuration.audioWindow
+        return try MediaServer(configuration: media)
     }
 
     /// Says where it listens, and what works, but not as well as it could.

@@ -20,6 +20,7 @@ struct ServerProcess {
         flags: (inout Settings) -> Void,
         _ body: (ServeConfiguration, Logger) async throws -> Void
     ) async throws {
+        if role != .gateway { LargePages.use() }
         let configuration: ServeConfiguration
         do {
             configuration = try resolve(flags)

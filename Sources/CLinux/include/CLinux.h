@@ -137,6 +137,9 @@ int clinux_cpu_at(int index);
 // CPUs that the cgroup's quota allows, rounded up; 0 without a quota.
 int clinux_cpu_quota(void);
 uint64_t clinux_random(void);
+// Starts this program again, same process, with a heap on large pages (glibc reads that at its start alone), where the kernel
+// has them on request and nobody has set GLIBC_TUNABLES. Returns only where it stays as it is.
+void clinux_restart_on_large_pages(void);
 // Text of an errno; static storage of the C library.
 const char *clinux_error_text(int error);
 

@@ -27,9 +27,11 @@ extension Room {
     /// Finds out whether there are more voices than slots, and makes it so. Places hold one more than the most slots
     /// that anybody has, since nobody hears himself.
     func countVoices(at now: Instant) {
-        chooseVoices()
-        var most = 0
-        for member in members { most = max(most, member.audioSlotCount) }
+        var audience = RelayMessage.Audience()
+        audience.chosen = chooseVoices()
+        for member in members { audience.audioSlots = max(audience.audioSlots, member.audioSlotCount) }
+        tell(audience)
+        let most = max(audience.audioSlots, distantAudioSlots)
         let places = min(most + 1, Limits.Audio.places)
         var unmuted = 0
         for publication in ranking.audio where !publication.isMuted { unmuted += 1 }
@@ -51,13 +53,15 @@ extension Room {
         }
     }
 
-    /// Whoever names what it wants to hear hears it, loud or not.
-    private func chooseVoices() {
+    /// Whoever names what it wants to hear hears it, loud or not. Returns what members here named.
+    private func chooseVoices() -> [PublicationID] {
+        var named: [PublicationID] = []
         for publication in ranking.audio { publication.isChosen = false }
         var left = Limits.Audio.chosenVoices
         func choose(_ publication: Publication) {
             guard publication.kind == .audio, !publication.isChosen, left > 0 else { return }
             publication.isChosen = true
+            named.append(publication.id)
             left -= 1
         }
         for member in members {
@@ -71,6 +75,8 @@ extension Room {
                 }
             }
         }
+        for id in distantlyChosen { ranking.byID[id]?.isChosen = true }
+        return named
     }
 
     /// Mutes or leaves: the place is free at once.

@@ -4,7 +4,8 @@ import RTP
 import Seam
 
 struct Demand {
-    private struct Wish: Equatable {
+    /// How large an encoding is wanted, over all slots that were counted.
+    struct Wish: Equatable, Sendable {
         var isWanted = false
         /// Pixels and pictures per second, 0: no bound.
         var width: UInt16 = 0
@@ -70,6 +71,14 @@ struct Demand {
             )
         )
     }
+
+    /// The slots of another shard, as it counted them.
+    mutating func want(_ wishes: [Wish]) {
+        for i in 0..<min(count, wishes.count) { wanted[i].widen(to: wishes[i]) }
+    }
+
+    /// What was counted, for another shard.
+    var wishes: [Wish] { (0..<count).map { wanted[$0] } }
 
     /// Everybody was counted.
     mutating func settle(at now: Instant) {

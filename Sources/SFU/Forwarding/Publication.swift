@@ -13,7 +13,7 @@ final class Publication {
     let layerCount: Int
     /// Lowest first; freed with the publication, after every slot has forgotten it.
     private(set) var layers: UnsafeMutablePointer<ReceiveStream>
-    unowned let session: Session
+    unowned let uplink: Uplink
     unowned let room: Room
     var isMuted: Bool
     /// The codec of the newest packets, as the publisher numbers it.
@@ -34,6 +34,11 @@ final class Publication {
     private(set) var liveLayers: UInt32 = 0
     /// Which of its encodings anybody wants.
     var demand: Demand
+    /// The same of members on other shards; and where it is a mirror, what its shard was told.
+    var distantWishes: [Int: [Demand.Wish]] = [:]
+    var toldWishes: [Demand.Wish]?
+    /// Layers of a mirror for which a key frame was asked in this turn, those that are urgent in the upper four bits.
+    var keyFramesAsked: UInt8 = 0
     /// Order of arrival in the room, for stable slots.
     let ordinal: UInt64
     // Scratch of the dealing.
@@ -46,18 +51,18 @@ final class Publication {
     init(
         id: PublicationID,
         media: SectionMedia,
-        session: Session,
+        uplink: Uplink,
         room: Room,
         ordinal: UInt64
     ) {
         self.id = id
-        participant = session.participant
-        user = session.user
+        participant = uplink.participant
+        user = uplink.user
         kind = media.section.kind
         source = media.source ?? (media.section.kind == .audio ? .mic : .camera)
         mid = media.section.mid
         isMuted = media.muted
-        self.session = session
+        self.uplink = uplink
         self.room = room
         self.ordinal = ordinal
         let encodings = media.section.receive.prefix(Limits.Media.encodingsPerPublication)
@@ -81,6 +86,9 @@ final class Publication {
         layers.deinitialize(count: layerCount)
         layers.deallocate()
     }
+
+    /// Its session is on this shard.
+    var isLocal: Bool { uplink.session != nil }
 
     /// The publisher sends this codec from now on, if it did not change its mind just before.
     func sends(_ codec: CodecParameters, at now: Instant) {
@@ -162,6 +170,9 @@ final class Publication {
     /// Somebody needs a key frame of this layer.
     func requestKeyFrame(layer: Int, isUrgent: Bool = true) {
         guard kind == .video, layer >= 0, layer < layerCount else { return }
+        guard let session = uplink.session else {
+            return room.relay.askForKeyFrame(of: self, layer: layer, isUrgent: isUrgent)
+        }
         layers[layer].keyFrames.want(isUrgent: isUrgent)
         session.repair(by: layers[layer].keyFrames.nextDeadline)
     }

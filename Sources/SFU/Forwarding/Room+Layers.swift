@@ -63,12 +63,16 @@ extension Room {
                 publication.demand.want(Int(slot.pointee.ideal.encoding), for: tile)
             }
         }
-        for publication in ranking.video where !publication.isMuted { publication.demand.settle(at: now) }
+        for publication in ranking.video where publication.isLocal {
+            for wishes in publication.distantWishes.values { publication.demand.want(wishes) }
+            if !publication.isMuted { publication.demand.settle(at: now) }
+        }
+        tellDemand()
     }
 
     /// Tells publishers which of their encodings somebody wants, where that changed.
     func reportDemand(at now: Instant, events: inout [Event]) {
-        for publication in ranking.video where !publication.isMuted {
+        for publication in ranking.video where publication.isLocal && !publication.isMuted {
             guard publication.demand.isNews(at: now) else { continue }
             events.append(
                 .demand(

@@ -43,8 +43,15 @@ final class Room {
     /// In the shard's list of rooms with packets that wait.
     var isQueued = false
 
-    init(id: RoomID) {
+    /// The room has members on other shards, too: these.
+    var peers = RoomPeers()
+    /// There are some, for the road.
+    var isShared = false
+    let relay: Relay
+
+    init(id: RoomID, relay: Relay = Relay()) {
         self.id = id
+        self.relay = relay
         dirty.reserveCapacity(64)
     }
 
@@ -59,15 +66,15 @@ final class Room {
     }
 
     func leave(_ session: Session) {
-        for publication in publications where publication.session === session { unpublish(publication) }
+        withdraw(session.uplink)
         members.removeAll { $0 === session }
         downlinks.removeAll { $0 == session.downlink }
         needsDealing = true
     }
 
-    func publish(_ media: SectionMedia, id: PublicationID, by session: Session) -> Publication {
+    func publish(_ media: SectionMedia, id: PublicationID, by uplink: Uplink) -> Publication {
         ordinals += 1
-        let publication = Publication(id: id, media: media, session: session, room: self, ordinal: ordinals)
+        let publication = Publication(id: id, media: media, uplink: uplink, room: self, ordinal: ordinals)
         publications.append(publication)
         ranking.add(publication)
         needsDealing = true
@@ -211,7 +218,7 @@ final class Room {
             report(at: now, events: &events)
             // Who speaks is shown where cameras have to share slots.
             if speakers.evaluate(at: now) && ranking.video.count > 1 { needsDealing = true }
-            if let report = speakers.report(id, at: now) { events.append(.speakers(report)) }
+            if isLeading, let report = speakers.report(id, at: now) { events.append(.speakers(report)) }
         }
         if needsDealing && !isDealing {
             needsDealing = false
@@ -256,7 +263,7 @@ final class Room {
     private static let fewestAudioSlots = 1
 
     private func report(at now: Instant, events: inout [Event]) {
-        for publication in publications {
+        for publication in publications where publication.isLocal {
             let digest = publication.digest
             guard digest != publication.reported else { continue }
             publication.reported = digest

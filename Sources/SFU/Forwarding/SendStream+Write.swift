@@ -240,7 +240,7 @@ extension SendStream {
 
     /// RTP time for a sender report: the publisher's capture clock, carried on to `ntp`. nil: unknown yet.
     func reportTimestamp(at ntp: UInt64) -> UInt32? {
-        guard currentLayer >= 0, let layers, let clock = publication?.session.clock.offset else { return nil }
+        guard currentLayer >= 0, let layers, let clock = publication?.uplink.clock.offset else { return nil }
         let source = layers + currentLayer
         guard source.pointee.hasReport else { return nil }
         let elapsed = Int64(bitPattern: ntp &- source.pointee.reportNTP) &- clock

@@ -17,10 +17,14 @@ extension Session {
         into outbox: Outbox
     ) -> Bool {
         var walker = RTCPWalker(packet, length: length)
+        var hasReport = false
         while let block = walker.next() {
             switch block.type {
             case RTCPType.senderReport:
-                if let report = SenderReport(block) { received(report, ntp: ntp, at: now) }
+                if let report = SenderReport(block) {
+                    uplink.receive(report, ntp: ntp, at: now)
+                    hasReport = true
+                }
                 receivedReports(block, ntp: ntp, at: now)
             case RTCPType.receiverReport:
                 receivedReports(block, ntp: ntp, at: now)
@@ -31,15 +35,14 @@ extension Session {
             default: break
             }
         }
+        if hasReport && room.isShared {
+            room.pass(
+                packet,
+                length: length,
+                RelayedPacket(number: uplink.number, isReport: true, arrival: now)
+            )
+        }
         return !walker.isMalformed
-    }
-
-    private func received(_ report: SenderReport, ntp: UInt64, at now: Instant) {
-        guard let binding = demultiplexer.find(report.ssrc), !binding.pointee.isRTX else { return }
-        let stream = binding.pointee.stream
-        stream.pointee.statistics.receive(report, at: now)
-        clock.note(report.ntpTime.rawValue, arrivedAt: ntp)
-        stream.pointee.received(senderReport: report.ntpTime.rawValue, timestamp: report.rtpTimestamp)
     }
 
     private func receivedReports(_ block: RTCPBlock, ntp: UInt64, at now: Instant) {
@@ -142,7 +145,7 @@ extension Session {
         _ = writer.appendReceiverReport(ssrc: reportSSRC)
         let empty = writer.length
         nextRepair = .distantFuture
-        for publication in publications {
+        for publication in uplink.publications {
             for layer in 0..<publication.layerCount {
                 let stream = publication.layers + layer
                 guard stream.pointee.ssrc != 0 else { continue }
@@ -216,7 +219,7 @@ extension Session {
     private static let feedbackMessages = 16
 
     private var firstMediaSSRC: UInt32 {
-        for publication in publications {
+        for publication in uplink.publications {
             for layer in 0..<publication.layerCount where publication.layers[layer].ssrc != 0 {
                 return publication.layers[layer].ssrc
             }
@@ -233,7 +236,7 @@ extension Session {
     ) {
         var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
         _ = writer.appendReceiverReport(ssrc: reportSSRC)
-        for publication in publications {
+        for publication in uplink.publications {
             for layer in 0..<publication.layerCount where publication.layers[layer].isStarted {
                 let stream = publication.layers + layer
                 if let report = stream.pointee.statistics.makeReportBlock(ssrc: stream.pointee.ssrc, at: now)

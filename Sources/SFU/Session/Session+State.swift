@@ -12,17 +12,17 @@ extension Session {
             media: reportedMedia,
             wishes: wishes,
             transport: state,
-            publications: publications.map { $0.report(at: now) },
+            publications: uplink.publications.map { $0.report(at: now) },
             attachments: attachments.texts,
             revisions: attachments.revisions
         )
     }
 
     /// What was negotiated, with what was muted since.
-    private var reportedMedia: SessionMedia? {
+    var reportedMedia: SessionMedia? {
         guard var media else { return nil }
         for i in media.sections.indices {
-            let known = publications.first { $0.id == media.sections[i].publication }
+            let known = uplink.publications.first { $0.id == media.sections[i].publication }
             if let known { media.sections[i].muted = known.isMuted }
         }
         return media

@@ -25,28 +25,13 @@ final class Session {
     var remote: RemoteTransport
     var attachments = Attachments()
     var state = TransportState.new
-    private(set) var publications: [Publication] = []
+    /// What it sends.
+    let uplink: Uplink
     /// What the shard finds this session by.
     var paths: [NetworkPath] = []
     var usernameFragments: [String] = []
     /// How far each SSRC got that no slot has any more.
     private var past = SentNumbers()
-    /// SSRC of the peer that no stream has any more, oldest first.
-    private var retired: [UInt32] = []
-    /// What the SSRCs of former publications stood for, in case their section is used again.
-    private var associations: [Association] = []
-
-    private struct Association {
-        var ssrc: UInt32
-        var mid: String
-        var rid: String?
-        var isRTX: Bool
-    }
-
-    // What the road needs.
-    var demultiplexer = Demultiplexer()
-    private(set) var payloadTypes = PayloadTypes()
-    private(set) var extensions = HeaderExtensionMap()
     var feedback: TransportFeedbackGenerator?
     private(set) var sendsTransportFeedback = false
 
@@ -55,7 +40,6 @@ final class Session {
     var nextReport = Instant.distantFuture
     var nextFeedback = Instant.distantFuture
     var nextRepair = Instant.distantFuture
-    var clock = ClockMapping()
     /// To this peer, from its receiver reports; 50 ms until there is one.
     var roundTrip = Interval.milliseconds(50)
     var cname: [UInt8] = []
@@ -85,6 +69,8 @@ final class Session {
         self.reportSSRC = reportSSRC
         downlink = .allocate(capacity: 1)
         downlink.initialize(to: Downlink())
+        uplink = Uplink(open: open, room: room)
+        uplink.session = self
     }
 
     deinit {
@@ -99,109 +85,16 @@ final class Session {
         let sections = new.sections.map(\.section)
         media = new
         cname = Array(new.cname.utf8.prefix(255))
-        payloadTypes = PayloadTypes(sections: sections)
-        extensions = HeaderExtensionMap(sections.flatMap(\.extensions))
+        uplink.configure(new)
         sendsTransportFeedback =
-            extensions.id(of: .transportSequence) != 0
+            uplink.extensions.id(of: .transportSequence) != 0
             && sections.contains { section in
                 !section.receive.isEmpty && section.codecs.contains { $0.feedback.contains(.transportCC) }
             }
         if sendsTransportFeedback && feedback == nil { feedback = TransportFeedbackGenerator() }
-        configurePublications(new)
         configureSlots(sections, random: &random)
+        room.announce(uplink)
         room.needsDealing = true
-    }
-
-    private func configurePublications(_ new: SessionMedia) {
-        for publication in publications {
-            let kept = new.sections.contains {
-                $0.publication == publication.id && publication.matches($0.section)
-            }
-            if !kept { remove(publication) }
-        }
-        for section in new.sections {
-            guard let id = section.publication, !section.section.receive.isEmpty else { continue }
-            if let known = publications.first(where: { $0.id == id }) {
-                known.isMuted = section.muted
-                announce(known, section.section.receive)
-                continue
-            }
-            let publication = room.publish(section, id: id, by: self)
-            publications.append(publication)
-            announce(publication, section.section.receive)
-            restore(publication)
-        }
-    }
-
-    /// Binds the SSRCs that the offer names.
-    private func announce(_ publication: Publication, _ encodings: [EncodingParameters]) {
-        for (layer, encoding) in encodings.prefix(publication.layerCount).enumerated() {
-            let stream = publication.layers + layer
-            if let ssrc = encoding.ssrc, demultiplexer.bind(ssrc, to: stream, isRTX: false) {
-                if let old = stream.pointee.announce(ssrc) {
-                    retire(old)
-                    room.restarted(publication, layer: layer)
-                }
-            }
-            if let rtx = encoding.rtxSSRC, demultiplexer.bind(rtx, to: stream, isRTX: true) {
-                if stream.pointee.rtxSSRC != rtx { retire(stream.pointee.rtxSSRC) }
-                stream.pointee.rtxSSRC = rtx
-            }
-        }
-    }
-
-    /// RFC 8843 §9.2: what an SSRC belongs to holds until the offer says otherwise. A browser that sends in a section
-    /// again does so under its old SSRCs, and does not repeat MID and RID.
-    private func restore(_ publication: Publication) {
-        for known in associations.reversed() where known.mid == publication.mid {
-            for layer in 0..<publication.layerCount where publication.layers[layer].rid == known.rid {
-                let stream = publication.layers + layer
-                let isTaken = known.isRTX ? stream.pointee.rtxSSRC != 0 : stream.pointee.ssrc != 0
-                guard !isTaken, demultiplexer.bind(known.ssrc, to: stream, isRTX: known.isRTX) else {
-                    continue
-                }
-                if known.isRTX {
-                    stream.pointee.rtxSSRC = known.ssrc
-                } else {
-                    _ = stream.pointee.announce(known.ssrc)
-                }
-            }
-        }
-        associations.removeAll { $0.mid == publication.mid }
-    }
-
-    private func remove(_ publication: Publication) {
-        for binding in demultiplexer.bindings(of: publication) {
-            associations.append(
-                Association(
-                    ssrc: binding.ssrc,
-                    mid: publication.mid,
-                    rid: binding.stream.pointee.rid,
-                    isRTX: binding.isRTX
-                )
-            )
-            retire(binding.ssrc)
-        }
-        associations.removeFirst(max(0, associations.count - Limits.Media.retiredStreams))
-        room.unpublish(publication)
-        publications.removeAll { $0 === publication }
-    }
-
-    /// This SSRC belongs to no stream any more.
-    func retire(_ ssrc: UInt32) {
-        guard ssrc != 0 else { return }
-        demultiplexer.unbind(ssrc)
-        remember(retired: ssrc)
-    }
-
-    /// Its replay protection is kept for a while: old packets must not be taken for those of a new stream, and a
-    /// browser that starts sending again goes on where it stopped.
-    private func remember(retired ssrc: UInt32) {
-        retired.removeAll { $0 == ssrc }
-        retired.append(ssrc)
-        guard retired.count > Limits.Media.retiredStreams else { return }
-        let oldest = retired.removeFirst()
-        if demultiplexer.find(oldest) == nil { transport.srtp?.forgetRemoteStream(ssrc: oldest) }
     }
 
     private func configureSlots(_ sections: [MediaSection], random: inout RandomSource) {
@@ -245,7 +138,7 @@ final class Session {
 
     /// The echo rule and the wishes: whether this publication is for this session at all.
     func wants(_ publication: Publication) -> Bool {
-        guard publication.session !== self, receivesOwnUser || publication.user != user else { return false }
+        guard publication.uplink !== uplink, receivesOwnUser || publication.user != user else { return false }
         switch wishes.scope {
         case .all: return wishes.overrides.isEmpty || wishes.overrides[publication.id] != false
         case .none: return wishes.overrides[publication.id] == true
@@ -311,6 +204,9 @@ final class Session {
         room.needsDealing = true
     }
 
+    /// Nothing sends under this SSRC any more.
+    func forgetRemoteStream(_ ssrc: UInt32) { transport.srtp?.forgetRemoteStream(ssrc: ssrc) }
+
     private var nextDeadline: Instant {
         min(min(transport.nextDeadline, nextReport), min(nextFeedback, nextRepair))
     }
@@ -334,6 +230,12 @@ final class Session {
         return true
     }
 
+    /// Something is missing: it is asked for when it is not just late.
+    @inline(__always)
+    func repair(after patience: Interval, at now: Instant) {
+        if nextRepair > now + patience { nextRepair = now + patience }
+    }
+
     /// Repair requests go out at this time at the latest.
     func repair(by deadline: Instant) {
         if deadline < nextRepair { nextRepair = deadline }
@@ -342,10 +244,7 @@ final class Session {
 
     /// Leaves the room; nothing of it is used afterwards.
     func leave() {
-        for publication in publications {
-            for binding in demultiplexer.bindings(of: publication) { demultiplexer.unbind(binding.ssrc) }
-        }
-        publications.removeAll()
+        uplink.leave()
         room.leave(self)
         for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.unbind() }
         downlink.pointee.settle()
@@ -365,22 +264,5 @@ struct SentNumbers {
             slot.pointee.rewriter.highestSequence, slot.pointee.rewriter.lastTimestamp
         )
         if slot.pointee.rtxSSRC != 0 { entries[slot.pointee.rtxSSRC] = (slot.pointee.rtxSequence - 1, 0) }
-    }
-}
-
-/// Maps a peer's NTP clock to ours by the least delayed of its sender reports, so that audio and video of one
-/// participant keep their distance whatever the network does.
-struct ClockMapping {
-    /// Added to the peer's NTP time, 32.32 seconds; nil before the first report.
-    private(set) var offset: Int64?
-
-    mutating func note(_ ntp: UInt64, arrivedAt local: UInt64) {
-        let sample = Int64(bitPattern: local &- ntp)
-        guard let known = offset, (sample &- known).magnitude < 5 << 32 else {
-            offset = sample
-            return
-        }
-        // Less delay is believed at once; more is mostly queueing and moves the offset slowly, for clock drift.
-        offset = sample < known ? sample : known &+ (sample &- known) / 256
     }
 }

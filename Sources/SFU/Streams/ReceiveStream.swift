@@ -12,6 +12,8 @@ struct ReceiveStream: ~Copyable {
     let kind: MediaKind
     let isScreen: Bool
     unowned(unsafe) let publication: Publication
+    /// It is fed by another shard, which asks the sender for what is missing.
+    let isMirror: Bool
 
     /// 0: not yet known.
     var ssrc: UInt32 = 0
@@ -62,6 +64,7 @@ struct ReceiveStream: ~Copyable {
         self.kind = kind
         isScreen = source == .screen
         self.publication = publication
+        isMirror = publication.uplink.home != publication.room.relay.worker
         ssrc = encoding.ssrc ?? 0
         rtxSSRC = encoding.rtxSSRC ?? 0
         history = PacketHistory(for: kind)
@@ -99,10 +102,14 @@ struct ReceiveStream: ~Copyable {
             ? unwrapper.peek(sequenceNumber) : unwrapper.unwrap(sequenceNumber)
         let sequence = place + origin
         if recovered {
-            if way == .retransmission { nack.recovered(sequence, at: now) } else { nack.forget(sequence) }
+            if way == .retransmission && !isMirror {
+                nack.recovered(sequence, at: now)
+            } else {
+                nack.forget(sequence)
+            }
         } else {
             statistics.receive(sequence: sequenceNumber, timestamp: timestamp, at: now)
-            nack.received(sequence, repairsApart: rtxSSRC != 0, at: now)
+            if !isMirror { nack.received(sequence, repairsApart: rtxSSRC != 0, at: now) }
             lastPacketAt = now
         }
         guard !history.contains(sequence) else { return .rtpDuplicate }
@@ -146,6 +153,13 @@ struct ReceiveStream: ~Copyable {
         queue(stored)
         if structures.hasMore && !isBatchFull { readAgain() }
         return nil
+    }
+
+    /// Puts the number of a relayed packet where the shard of its session has it.
+    mutating func follow(_ number: UInt16, _ relayed: RelayedPacket, isRepair: Bool) {
+        origin = relayed.origin
+        guard !unwrapper.isStarted || unwrapper.peek(number) != relayed.place else { return }
+        if !isRepair { unwrapper.move(to: relayed.place) }
     }
 
     @inline(__always)

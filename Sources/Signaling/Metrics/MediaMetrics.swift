@@ -46,6 +46,7 @@ enum MediaMetrics {
         ("nacks_received", "Packets that subscribers asked for again."),
         ("nacks_sent", "Packets that publishers were asked for again."),
         ("packets_forwarded", "RTP packets sent to subscribers."),
+        ("packets_relayed", "Packets of sessions on other workers, for members of the same room here."),
         ("packets_resent", "RTP packets sent to subscribers again."),
         ("padding_bytes", "Bytes of padding that made packets of one send equally long."),
         ("rtcp_received", "Authentic RTCP packets."),
@@ -70,6 +71,7 @@ enum MediaMetrics {
     private static let gauges = [
         ("foreign_paths", "Paths of other workers' sessions that this one knows."),
         ("ice_tcp_connections", "Open ICE-TCP connections."),
+        ("mirrors", "Participants of other workers whose media is here, too, for a room that both have."),
         ("paths", "Validated network paths."),
         ("publications", "Publications of a worker."),
         ("rooms", "Rooms of a worker."),

@@ -57,7 +57,7 @@ final class OneStream {
         publication = Publication(
             id: PublicationID("t_1"),
             media: SectionMedia(section: section, publication: PublicationID("t_1"), source: .camera),
-            session: session,
+            uplink: session.uplink,
             room: room,
             ordinal: 1
         )

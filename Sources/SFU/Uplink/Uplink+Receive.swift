@@ -1,18 +1,19 @@
-// The packet's road into a session: header, stream, repair, history; the room forwards it from there.
+// The packet's road into an uplink: header, stream, repair, history; the room forwards it from there.
 import PeerTransport
 import RTP
 
-extension Session {
+extension Uplink {
     /// Takes one decrypted RTP packet in. Returns why it goes no further, nil when it waits to be forwarded.
     func receiveRTP(
         _ packet: UnsafeMutablePointer<UInt8>,
         length: Int,
         windows: borrowing ForwardingWindows,
+        relayed: RelayedPacket? = nil,
         at now: Instant
     ) -> DropReason? {
         guard let header = RTPHeader(parsing: packet, length: length) else { return .rtpMalformed }
         var values = ExtensionValues.parse(packet, header: header, map: extensions)
-        noteArrival(values, at: now)
+        session?.noteArrival(values, at: now)
         let type = payloadTypes[header.payloadType]
         guard type.codec >= 0 else { return .rtpUnknownPayloadType }
         let isKnown = demultiplexer.find(header.ssrc)
@@ -32,6 +33,7 @@ extension Session {
         }
         let stream = binding.pointee.stream
         let codec = payloadTypes.codec(type)
+        if let relayed { stream.pointee.follow(number, relayed, isRepair: type.isRTX) }
         if stream.pointee.publication.payloadType != codec.payloadType {
             stream.pointee.publication.sends(payloadTypes.codecs[Int(type.codec)], at: now)
         }
@@ -46,6 +48,8 @@ extension Session {
                 at: now
             )
             guard isHeard else {
+                // The few of these that are read keep mirrors up to date, however long the silence.
+                if room.isShared && relayed == nil { pass(packet, length, number, stream, at: now) }
                 stream.pointee.leaveOut(header, length: length, codec: codec, at: now)
                 return .notLoudest
             }
@@ -79,13 +83,51 @@ extension Session {
                 at: now
             )
         }
-        if !stream.pointee.nack.isEmpty && nextRepair > now + stream.pointee.nack.reorderGuard {
-            nextRepair = now + stream.pointee.nack.reorderGuard
-        }
+        if !stream.pointee.nack.isEmpty { session?.repair(after: stream.pointee.nack.reorderGuard, at: now) }
         if stream.pointee.takeNews() { lookAgain(at: stream.pointee.publication, at: now) }
+        if room.isShared && relayed == nil && (drop == nil || drop == .awaitingKeyFrame) {
+            pass(packet, length, number, stream, at: now)
+        }
         if let drop { return drop }
         room.arrived(in: stream, endsFrame: header.marker, at: now, configuration: windows)
         return nil
+    }
+
+    /// What is forwarded here, or will be once it can be read, is forwarded on the other shards of the room, too.
+    @inline(never)
+    private func pass(
+        _ packet: UnsafePointer<UInt8>,
+        _ length: Int,
+        _ number: UInt16,
+        _ stream: UnsafeMutablePointer<ReceiveStream>,
+        at now: Instant
+    ) {
+        let relayed = RelayedPacket(
+            number: self.number,
+            isReport: false,
+            place: stream.pointee.unwrapper.peek(number),
+            origin: stream.pointee.origin,
+            arrival: now
+        )
+        room.pass(packet, length: length, relayed)
+    }
+
+    /// Sender reports of this peer: they map its streams' timestamps to its clock, and that to ours.
+    func receive(_ report: SenderReport, ntp: UInt64, at now: Instant) {
+        guard let binding = demultiplexer.find(report.ssrc), !binding.pointee.isRTX else { return }
+        let stream = binding.pointee.stream
+        stream.pointee.statistics.receive(report, at: now)
+        clock.note(report.ntpTime.rawValue, arrivedAt: ntp)
+        stream.pointee.received(senderReport: report.ntpTime.rawValue, timestamp: report.rtpTimestamp)
+    }
+
+    /// The same out of a compound packet that another shard decrypted.
+    func receiveReports(_ packet: UnsafeMutablePointer<UInt8>, length: Int, ntp: UInt64, at now: Instant) {
+        var walker = RTCPWalker(packet, length: length)
+        while let block = walker.next() {
+            guard block.type == RTCPType.senderReport, let report = SenderReport(block) else { continue }
+            receive(report, ntp: ntp, at: now)
+        }
     }
 
     /// A layer of it came or went.
