@@ -205,16 +205,6 @@ static inline int sfu_dtls_retransmit(SSL *ssl, sfu_dtls_pipe *pipe) {
     return (int)DTLSv1_handle_timeout(ssl);
 }
 
-/// Gives back what only a handshake needs.
-static inline void sfu_dtls_shrink(SSL *ssl, sfu_dtls_pipe *pipe) {
-    SSL_free_buffers(ssl);
-    free(pipe->flight);
-    pipe->flight = NULL;
-    pipe->flight_length = 0;
-    pipe->flight_capacity = 0;
-    pipe->flight_sent = 1;
-}
-
 /// The certificate is judged by its fingerprint, once the signaling is known (RFC 8827 §5.3).
 static inline int sfu_dtls_accept_any(X509_STORE_CTX *store, void *argument) {
     (void)argument;

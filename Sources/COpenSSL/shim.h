@@ -17,7 +17,7 @@
 #include <openssl/x509.h>
 
 #include "dtls.h"
-#include "dtls_alert.h"
+#include "dtls_rest.h"
 #include "srtp_sender.h"
 
 static inline EVP_PKEY *sfu_generate_p256(void) { return EVP_EC_gen("P-256"); }

@@ -56,6 +56,8 @@ final class Worker: @unchecked Sendable {
     private var now = Instant.zero
     private var hasMoreWork = false
     private var stopping: [SessionID]?
+    /// Commands and connections that wait for their turn.
+    private var orders = OrderQueue()
 
     /// - Parameter makeShard: gets the outbox that this worker empties, and the way to the other workers.
     init(
@@ -114,7 +116,7 @@ final class Worker: @unchecked Sendable {
 
     private func wait() {
         var deadline = min(shard.nextDeadline, nextCounters, streams.nextDeadline, listenersResume)
-        if hasMoreWork || !streams.closed.isEmpty { deadline = .zero }
+        if hasMoreWork || !orders.isEmpty || !streams.closed.isEmpty { deadline = .zero }
         var interval = deadline == .zero ? Interval.zero : deadline - MonotonicClock.now
         if interval > .zero {
             mailbox.wakeup.prepareToSleep()
@@ -161,17 +163,31 @@ final class Worker: @unchecked Sendable {
     }
 
     private func readMail() {
-        guard !mailbox.isEmpty else { return }
-        for mail in mailbox.drain() {
+        if !mailbox.isEmpty && orders.count < Limits.MediaIO.mailboxCommands {
+            for mail in mailbox.drain() {
+                switch mail {
+                case .path(let path, let owner, .confirmed): handOver.learn(path, owner: owner, at: now)
+                case .path(let path, let owner, .forgotten): handOver.forget(path, owner: owner)
+                case .command, .open, .relay, .stream, .stop: orders.add(mail)
+                }
+            }
+        }
+        if !orders.isEmpty { obey() }
+    }
+
+    /// What was received must not wait for a crowd that joins: the rest is for the next loops.
+    private func obey() {
+        let end = MonotonicClock.now + Limits.MediaIO.commandSlice
+        while let mail = orders.next() {
             switch mail {
             case .command(let command): shard.apply(command, at: now)
             case .open(let open, let sharing): shard.apply(.open(open), sharing: sharing, at: now)
             case .relay(let message, let worker): shard.apply(message, from: worker, at: now)
-            case .path(let path, let owner, .confirmed): handOver.learn(path, owner: owner, at: now)
-            case .path(let path, let owner, .forgotten): handOver.forget(path, owner: owner)
+            case .path: break
             case .stream(let moved): streams.adopt(moved, deliver)
             case .stop(let sessions): stopping = (stopping ?? []) + sessions
             }
+            if MonotonicClock.now >= end { break }
         }
     }
 
@@ -305,13 +321,26 @@ final class Worker: @unchecked Sendable {
         for number in streams.takeClosed() { shard.connectionClosed(number, at: now) }
         shard.advance(to: now)
         handOver.release()
-        shard.drainRelay { worker, message in handOver.tell(message, to: worker) }
-        drainPathChanges()
-        outbox.flush()
+        flush()
+        if shard.hasHandshakes { advanceHandshakes() }
         for number in forgottenStreams { streams.forget(number) }
         forgottenStreams.removeAll(keepingCapacity: true)
         noteDrops()
         reportEvents()
+    }
+
+    private func flush() {
+        shard.drainRelay { worker, message in handOver.tell(message, to: worker) }
+        drainPathChanges()
+        outbox.flush()
+    }
+
+    /// Media is on its way; what is left when the time is up waits until the next media is.
+    private func advanceHandshakes() {
+        now = MonotonicClock.now
+        let end = now + Limits.MediaIO.handshakeSlice
+        while now < end, shard.advanceHandshake(at: now) { now = MonotonicClock.now }
+        flush()
     }
 
     /// Before the outbox is flushed: the other workers must know a path before the peer has our answer.

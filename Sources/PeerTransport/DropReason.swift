@@ -6,7 +6,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     // STUN
     case stunMalformed, stunUnauthenticated, stunUnsupported, stunRateLimited
     // DTLS
-    case dtlsBeforeCheck, dtlsMalformed
+    case dtlsBeforeCheck, dtlsMalformed, handshakeQueueFull
     // SRTP
     case srtpBeforeKeys, srtpAuthentication, srtpReplay
     // RTP and RTCP

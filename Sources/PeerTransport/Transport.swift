@@ -243,6 +243,7 @@ public final class Transport {
             return end(.fingerprintMismatch)
         }
         guard let context = try? dtls.makeSRTPContext() else { return end(.handshakeFailed) }
+        dtls.forgetHandshake()
         keys = context
         unprotector = .passUnretained(context)
         changes.append(.connected)

@@ -490,6 +490,10 @@ public enum Limits {
         public static let flightRepetitions = 12
         /// Path MTU that flights are cut for, bytes with IP and UDP headers.
         public static let linkMTU = 1200
+        /// Datagrams that wait in one worker until media is on its way.
+        public static let waitingDatagrams = 1024
+        /// Those of one session; the longest flight of a client is about ten.
+        public static let waitingPerSession = 32
         /// Validity of a generated certificate.
         public static let certificateLifetime = Interval.seconds(30 * 86_400)
     }
@@ -616,6 +620,10 @@ public enum Limits {
         public static let streamSendBufferBytes = 128 << 10
         /// Addresses that are offered as candidates.
         public static let candidateAddresses = 16
+        /// What one loop spends on handshakes once media is on its way.
+        public static let handshakeSlice = Interval.milliseconds(1)
+        /// What one loop spends on commands before it forwards what was received.
+        public static let commandSlice = Interval.milliseconds(1)
         /// How often a worker reports its counters.
         public static let counterInterval = Interval.seconds(1)
     }

@@ -30,6 +30,7 @@ public final class Shard {
     private let departures: UnsafeMutablePointer<Departure>
     private let scratch: UnsafeMutablePointer<UInt8>
     private let timers = TimerQueue()
+    private let handshakes = HandshakeQueue()
     /// Sessions whose deadline came, while they are looked at.
     private var due: ContiguousArray<Int32> = []
     private var nextRoomTimer = Instant.zero
@@ -69,7 +70,7 @@ public final class Shard {
 
     // MARK: The packet's road
 
-    /// Decrypts in place and queues what is to be forwarded.
+    /// Decrypts in place and queues what is to be forwarded; DTLS waits for `advanceHandshake`.
     public func receive(
         _ datagram: UnsafeMutableBufferPointer<UInt8>,
         on path: NetworkPath,
@@ -81,12 +82,29 @@ public final class Shard {
         guard index >= 0, let session = sessions[Int(index)] else {
             return receiveFromUnknown(datagram, on: path, for: nil, at: now)
         }
-        // RFC 7983 §7: STUN. A peer may use its 5-tuple again for another session.
-        if datagram.count > 0, datagram[0] <= 3 {
-            return receiveFromUnknown(datagram, on: path, for: session, at: now)
+        // RFC 7983 §7: below 64 there is no media.
+        if datagram.count > 0, datagram[0] < 64 {
+            return receiveControl(datagram, on: path, for: session, at: now)
         }
         if session.room.voices.isActive && leaveOut(datagram, of: session, at: now) { return .handled }
         receive(datagram, on: path, for: session, at: now)
+        return .handled
+    }
+
+    @inline(never)
+    private func receiveControl(
+        _ datagram: UnsafeMutableBufferPointer<UInt8>,
+        on path: NetworkPath,
+        for session: Session,
+        at now: Instant
+    ) -> ShardReceive {
+        // STUN. A peer may use its 5-tuple again for another session.
+        if datagram[0] <= 3 { return receiveFromUnknown(datagram, on: path, for: session, at: now) }
+        if datagram[0] < 20 {
+            receive(datagram, on: path, for: session, at: now)
+        } else if !handshakes.add(datagram, of: session.index, on: path) {
+            counts.pointee.drop(.handshakeQueueFull)
+        }
         return .handled
     }
 
@@ -216,8 +234,24 @@ public final class Shard {
         waitingRooms.removeLast(waitingRooms.count - kept)
     }
 
-    /// When `advance` must be called at the latest.
-    public var nextDeadline: Instant { min(forwardDeadline, timerDeadline) }
+    /// DTLS waits for `advanceHandshake`.
+    public var hasHandshakes: Bool { !handshakes.isEmpty }
+
+    /// Takes the next datagram of DTLS, up to a millisecond of work: to be called when what was received is on its way.
+    /// False when none waits.
+    public func advanceHandshake(at now: Instant) -> Bool {
+        guard let entry = handshakes.take() else { return false }
+        defer { entry.datagram.deallocate() }
+        if let session = sessions[Int(entry.index)] {
+            receive(entry.datagram, on: entry.path, for: session, at: now)
+        }
+        return true
+    }
+
+    /// When `advance`, or where handshakes wait `advanceHandshake`, must be called at the latest.
+    public var nextDeadline: Instant {
+        handshakes.isEmpty ? min(forwardDeadline, timerDeadline) : .zero
+    }
 
     private var timerDeadline: Instant {
         max(min(timers.next, nextRoomTimer), timersRan + .milliseconds(1))
@@ -449,6 +483,7 @@ public final class Shard {
         session.leave()
         for fragment in session.usernameFragments { sessionsByFragment[fragment] = nil }
         for path in session.paths { forget(path, of: session) }
+        for _ in 0..<handshakes.forget(session.index) { counts.pointee.drop(.unknownPath) }
         sessions[Int(session.index)] = nil
         freeIndices.append(session.index)
         if session.room.isEmpty {

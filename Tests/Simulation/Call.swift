@@ -282,6 +282,8 @@ public final class Call {
         if shards.count > 1 { relay() }
         for shard in shards { shard.advance(to: now) }
         outbox.flush()
+        // One step of a handshake in each loop, as a worker whose time is up after it.
+        for shard in shards where shard.advanceHandshake(at: now) { outbox.flush() }
         carry()
         for shard in shards {
             shard.drainEvents { batch in

@@ -39,9 +39,12 @@ public final class DTLSEndpoint {
     public let role: DTLSRole
 
     private let context: DTLSContext
-    private let ssl: OpaquePointer
+    /// nil once the handshake is forgotten, as is `pipe`.
+    private var ssl: OpaquePointer?
     /// Freed by OpenSSL together with `ssl`.
-    private let pipe: UnsafeMutablePointer<sfu_dtls_pipe>
+    private var pipe: UnsafeMutablePointer<sfu_dtls_pipe>?
+    /// Stands in for them from then on.
+    private var remainder: DTLSRemainder?
     private var giveUpAt: Instant?
     private var retransmitAt = Instant.distantFuture
     private var timeout = Limits.DTLS.firstTimeout
@@ -77,6 +80,18 @@ public final class DTLSEndpoint {
 
     deinit { SSL_free(ssl) }
 
+    /// Frees what the handshake alone needed, 40 KB of OpenSSL's: to be called once the keys are taken, since keys and
+    /// certificate cannot be asked for afterwards. Before the end of the handshake nothing happens.
+    public func forgetHandshake() {
+        guard state == .connected, let ssl, let pipe else { return }
+        ERR_clear_error()
+        guard let rest = DTLSRemainder(ssl, pipe) else { return ERR_clear_error() }
+        remainder = consume rest
+        SSL_free(ssl)
+        self.ssl = nil
+        self.pipe = nil
+    }
+
     /// When `advance` wants to be called.
     public var nextDeadline: Instant {
         guard state == .handshaking, let giveUpAt else { return .distantFuture }
@@ -87,7 +102,7 @@ public final class DTLSEndpoint {
     public func start(at now: Instant, send: (UnsafeBufferPointer<UInt8>) -> Void) {
         guard state == .handshaking, giveUpAt == nil else { return }
         giveUpAt = now + Limits.DTLS.handshakeWithin
-        if role == .client { handshake(at: now, send: send) }
+        if role == .client, let ssl, let pipe { handshake(ssl, pipe, at: now, send: send) }
     }
 
     /// A datagram whose first byte is 20–63 (RFC 7983). Garbage is ignored.
@@ -102,16 +117,33 @@ public final class DTLSEndpoint {
         guard state == .handshaking || state == .connected else { return }
         start(at: now, send: send)
         guard state == .handshaking || state == .connected else { return }
+        guard let ssl, let pipe else { return receiveAfterwards(datagram, send: send) }
         pipe.pointee.inbound = bytes
         pipe.pointee.inbound_length = datagram.count
-        if state == .handshaking { handshake(at: now, send: send) }
-        if state == .connected { readRecords(send: send) }
-        pipe.pointee.inbound = nil
+        if state == .handshaking { handshake(ssl, pipe, at: now, send: send) }
+        if state == .connected { readRecords(ssl, pipe, send: send) }
+        // The pipe may be gone by now.
+        self.pipe?.pointee.inbound = nil
+    }
+
+    private func receiveAfterwards(
+        _ datagram: UnsafeBufferPointer<UInt8>,
+        send: (UnsafeBufferPointer<UInt8>) -> Void
+    ) {
+        switch remainder?.receive(datagram, send: send) ?? .nothing {
+        case .nothing: break
+        case .closed:
+            remainder?.sayGoodbye(send)
+            state = .closed
+        case .alert(let number):
+            failure = .alert(number)
+            state = .closed
+        }
     }
 
     /// Repeats the flight or gives up where its time has come.
     public func advance(to now: Instant, send: (UnsafeBufferPointer<UInt8>) -> Void) {
-        guard state == .handshaking, let giveUpAt else { return }
+        guard state == .handshaking, let giveUpAt, let ssl, let pipe else { return }
         guard now < giveUpAt else { return fail(.timeout) }
         guard now >= retransmitAt else { return }
         repetitions += 1
@@ -125,7 +157,7 @@ public final class DTLSEndpoint {
         guard sfu_dtls_retransmit(ssl, pipe) >= 0 else {
             return fail(.protocolError(DTLSCertificate.lastReason()))
         }
-        sendFlight(send)
+        sendFlight(pipe, send)
     }
 
     /// Says goodbye with close_notify. Nothing is sent where there is no association yet.
@@ -155,7 +187,7 @@ public final class DTLSEndpoint {
     }
 
     func peerDigest(_ algorithm: String) -> [UInt8]? {
-        guard state == .connected, let x509 = SSL_get1_peer_certificate(ssl) else { return nil }
+        guard state == .connected, let ssl, let x509 = SSL_get1_peer_certificate(ssl) else { return nil }
         defer { X509_free(x509) }
         return Fingerprint(of: x509, algorithm: algorithm)?.digest
     }
@@ -180,7 +212,7 @@ public final class DTLSEndpoint {
     }
 
     func exportKeys() -> ExportedKeys? {
-        guard state == .connected, let profile = negotiatedProfile else { return nil }
+        guard state == .connected, let ssl, let profile = negotiatedProfile else { return nil }
         let (key, salt) = (profile.keyLength, profile.saltLength)
         var block = [UInt8](repeating: 0, count: 2 * (key + salt))
         let label = "EXTRACTOR-dtls_srtp"
@@ -197,18 +229,23 @@ public final class DTLSEndpoint {
 
     /// The profile of the use_srtp extension, once the hellos are exchanged.
     var negotiatedProfile: SRTPProfile? {
-        guard let selected = SSL_get_selected_srtp_profile(ssl) else { return nil }
+        guard let ssl, let selected = SSL_get_selected_srtp_profile(ssl) else { return nil }
         return SRTPProfile(identifier: UInt16(truncatingIfNeeded: selected.pointee.id))
     }
 
     // MARK: - Turning the handshake
 
-    private func handshake(at now: Instant, send: (UnsafeBufferPointer<UInt8>) -> Void) {
+    private func handshake(
+        _ ssl: OpaquePointer,
+        _ pipe: UnsafeMutablePointer<sfu_dtls_pipe>,
+        at now: Instant,
+        send: (UnsafeBufferPointer<UInt8>) -> Void
+    ) {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         let failed = result != 1 && SSL_get_error(ssl, result) != SSL_ERROR_WANT_READ
         let reason = failed ? takeFailure() : nil
-        if sendNewFlight(send) {
+        if sendNewFlight(pipe, send) {
             timeout = Limits.DTLS.firstTimeout
             retransmitAt = now + timeout
             repetitions = 0
@@ -223,13 +260,16 @@ public final class DTLSEndpoint {
             sendFatalAlert(SSL_AD_HANDSHAKE_FAILURE, send)
             return fail(.noSRTPProfile)
         }
-        readRecords(send: send)
-        sfu_dtls_shrink(ssl, pipe)
+        readRecords(ssl, pipe, send: send)
     }
 
     /// Alerts and repeated flights; application data is dropped. OpenSSL answers a repeated last flight itself.
-    private func readRecords(send: (UnsafeBufferPointer<UInt8>) -> Void) {
-        guard borrowBuffers() else { return }
+    private func readRecords(
+        _ ssl: OpaquePointer,
+        _ pipe: UnsafeMutablePointer<sfu_dtls_pipe>,
+        send: (UnsafeBufferPointer<UInt8>) -> Void
+    ) {
+        guard borrowBuffers(ssl) else { return }
         defer { SSL_free_buffers(ssl) }
         let outcome = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2048) { scratch -> Int32 in
             while true {
@@ -238,7 +278,7 @@ public final class DTLSEndpoint {
                 if result <= 0 { return SSL_get_error(ssl, result) }
             }
         }
-        _ = sendNewFlight(send)
+        _ = sendNewFlight(pipe, send)
         switch outcome {
         case SSL_ERROR_WANT_READ:
             break
@@ -257,7 +297,7 @@ public final class DTLSEndpoint {
 
     /// Between datagrams a connection holds no record buffers, 33 KB. OpenSSL writes alerts into them unchecked, so
     /// they must be there for whatever may write.
-    private func borrowBuffers() -> Bool { SSL_alloc_buffers(ssl) == 1 }
+    private func borrowBuffers(_ ssl: OpaquePointer) -> Bool { SSL_alloc_buffers(ssl) == 1 }
 
     /// Reads OpenSSL's error queue. Reasons above 1000 are alerts that came from the peer.
     private func takeFailure() -> DTLSFailure {
@@ -276,38 +316,45 @@ public final class DTLSEndpoint {
     }
 
     private func sayGoodbye(_ send: (UnsafeBufferPointer<UInt8>) -> Void) {
-        guard borrowBuffers() else { return }
+        guard let ssl, let pipe else {
+            remainder?.sayGoodbye(send)
+            return
+        }
+        guard borrowBuffers(ssl) else { return }
         defer { SSL_free_buffers(ssl) }
         ERR_clear_error()
         SSL_shutdown(ssl)
         ERR_clear_error()
-        _ = sendNewFlight(send)
+        _ = sendNewFlight(pipe, send)
     }
 
+    /// OpenSSL sends such an alert only from within the handshake, and we learn of a wrong fingerprint after it.
     private func sendFatalAlert(_ description: Int32, _ send: (UnsafeBufferPointer<UInt8>) -> Void) {
-        ERR_clear_error()
-        let isWritten = sfu_dtls_write_fatal_alert(ssl, pipe, UInt8(truncatingIfNeeded: description)) == 1
-        ERR_clear_error()
-        if isWritten { _ = sendNewFlight(send) }
+        forgetHandshake()
+        remainder?.sendFatalAlert(description, send)
     }
 
     // MARK: - Datagrams out
 
     /// Sends what OpenSSL wrote since the last call. Returns whether there was anything.
-    private func sendNewFlight(_ send: (UnsafeBufferPointer<UInt8>) -> Void) -> Bool {
+    private func sendNewFlight(
+        _ pipe: UnsafeMutablePointer<sfu_dtls_pipe>,
+        _ send: (UnsafeBufferPointer<UInt8>) -> Void
+    ) -> Bool {
         guard pipe.pointee.flight_sent == 0, pipe.pointee.flight_length > 0 else { return false }
-        sendFlight(send)
+        sendFlight(pipe, send)
         return true
     }
 
-    private func sendFlight(_ send: (UnsafeBufferPointer<UInt8>) -> Void) {
+    private func sendFlight(
+        _ pipe: UnsafeMutablePointer<sfu_dtls_pipe>,
+        _ send: (UnsafeBufferPointer<UInt8>) -> Void
+    ) {
         pipe.pointee.flight_sent = 1
         guard let flight = pipe.pointee.flight else { return }
-        var at = 0
-        while at + 2 <= pipe.pointee.flight_length {
-            let length = Int(UnsafeRawPointer(flight + at).loadUnaligned(as: UInt16.self))
-            send(UnsafeBufferPointer(start: flight + at + 2, count: length))
-            at += 2 + length
-        }
+        DTLSFlight.forEachDatagram(
+            of: UnsafeBufferPointer(start: flight, count: pipe.pointee.flight_length),
+            send
+        )
     }
 }

@@ -25,7 +25,8 @@ public final class SRTPContext {
     /// Remote master key and salt, for what is keyed later.
     let remoteMaster: UnsafeMutableBufferPointer<UInt8>
     /// The first `remoteCount` are in use.
-    private let remoteStreams: UnsafeMutablePointer<RemoteStream>
+    private var remoteStreams: UnsafeMutablePointer<RemoteStream>
+    private var remoteCapacity = 4
     private var remoteCount = 0
     private var lastStream = 0
     private var rolloverGuesses = Limits.SRTP.rolloverGuesses
@@ -61,11 +62,7 @@ public final class SRTPContext {
         self.profile = profile
         self.sender = sender
         self.remoteMaster = remoteMaster
-        remoteStreams = .allocate(capacity: Limits.SRTP.remoteStreams)
-        remoteStreams.initialize(
-            repeating: RemoteStream(ssrc: 0, hasRTP: false),
-            count: Limits.SRTP.remoteStreams
-        )
+        remoteStreams = .allocate(capacity: remoteCapacity)
     }
 
     deinit {
@@ -136,9 +133,18 @@ public final class SRTPContext {
     }
 
     private func remember(_ ssrc: UInt32, hasRTP: Bool) {
-        remoteStreams[remoteCount] = RemoteStream(ssrc: ssrc, hasRTP: hasRTP)
+        if remoteCount == remoteCapacity { growRemoteStreams() }
+        (remoteStreams + remoteCount).initialize(to: RemoteStream(ssrc: ssrc, hasRTP: hasRTP))
         lastStream = remoteCount
         remoteCount += 1
+    }
+
+    private func growRemoteStreams() {
+        remoteCapacity *= 2
+        let larger = UnsafeMutablePointer<RemoteStream>.allocate(capacity: remoteCapacity)
+        larger.moveInitialize(from: remoteStreams, count: remoteCount)
+        remoteStreams.deallocate()
+        remoteStreams = larger
     }
 
     private func openInboundRTP() -> OpaquePointer? {

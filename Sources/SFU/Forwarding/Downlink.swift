@@ -16,15 +16,17 @@ struct Downlink: ~Copyable {
     private(set) var slots: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
     private(set) var slotCount = 0
     /// Those that show something: what the road looks at.
-    private let shown: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
+    private var shown: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
     private var shownCount = 0
+    /// Slots that there is room for.
+    private var capacity = 8
     private var transportSequence: UInt16 = 0
     /// Bytes that resends may still take.
     private var resendBudget = Limits.Media.resendBurstBytes
 
     init() {
-        slots = .allocate(capacity: Limits.Media.sectionsPerSession)
-        shown = .allocate(capacity: Limits.Media.sectionsPerSession)
+        slots = .allocate(capacity: capacity)
+        shown = .allocate(capacity: capacity)
     }
 
     deinit {
@@ -41,10 +43,28 @@ struct Downlink: ~Copyable {
     /// Adds a slot, unless there are as many as a session may have.
     mutating func addSlot(_ stream: consuming SendStream) {
         guard slotCount < Limits.Media.sectionsPerSession else { return }
+        if slotCount == capacity { grow() }
         let place = UnsafeMutablePointer<SendStream>.allocate(capacity: 1)
         place.initialize(to: stream)
         slots[slotCount] = place
         slotCount += 1
+    }
+
+    private mutating func grow() {
+        capacity *= 2
+        slots = Downlink.moved(slots, count: slotCount, to: capacity)
+        shown = Downlink.moved(shown, count: shownCount, to: capacity)
+    }
+
+    private static func moved(
+        _ list: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>,
+        count: Int,
+        to capacity: Int
+    ) -> UnsafeMutablePointer<UnsafeMutablePointer<SendStream>> {
+        let larger = UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>.allocate(capacity: capacity)
+        larger.moveInitialize(from: list, count: count)
+        list.deallocate()
+        return larger
     }
 
     mutating func removeSlot(at index: Int) {

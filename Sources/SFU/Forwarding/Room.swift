@@ -21,6 +21,8 @@ final class Room {
     private var lastSpeaking = 0
     /// Something changed who gets what.
     var needsDealing = false
+    /// A slot shows something else since the last look, or it must be told again what it shows.
+    var hasNews = false
     /// Of the last look at the clock, for what happens between.
     private(set) var now = Instant.zero
     /// Somebody wants fewer pictures than are sent: which layer that is changes with their rate.
@@ -268,7 +270,12 @@ final class Room {
             events.append(.publication(publication.state(at: now)))
         }
         reportDemand(at: now, events: &events)
-        for member in members { report(member, at: now, events: &events) }
+        // Between switches and dealings nothing changes for who only listens.
+        let isNews = hasNews
+        hasNews = false
+        for member in members where isNews || member.hasVideoSlots {
+            report(member, at: now, events: &events)
+        }
     }
 
     /// The gateway may know nothing of this room: at the next look it is told what the whole state does not say.
@@ -276,6 +283,7 @@ final class Room {
         for publication in publications { publication.demand.forgetReports() }
         for member in members { member.forgetReports() }
         speakers.forgetReports()
+        hasNews = true
         nextLook = .zero
     }
 

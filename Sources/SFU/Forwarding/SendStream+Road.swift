@@ -252,6 +252,7 @@ extension SendStream {
         sources.begin(source)
         postponements = 0
         wantsReport = true
+        source.pointee.publication.room.hasNews = true
         if kind == .video {
             formerFilter = filter
             filter.want(spatial: target.spatial, temporal: target.temporal)

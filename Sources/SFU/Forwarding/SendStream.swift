@@ -127,7 +127,7 @@ struct SendStream: ~Copyable {
         lastShown = publication.ordinal
         publication.viewers += 1
         layers = publication.layers
-        if ring == nil { ring = ResendRing(capacity: kind == .audio ? 128 : 512) }
+        if ring == nil { ring = ResendRing(capacity: kind == .audio ? 64 : 512) }
     }
 
     mutating func unbind() {

@@ -18,6 +18,7 @@ final class Session {
     let downlink: UnsafeMutablePointer<Downlink>
 
     private(set) var media: SessionMedia?
+    private(set) var hasVideoSlots = false
     var wishes = Wishes()
     /// As of the last ICE restart, as is `remote`.
     var local: LocalTransport
@@ -114,6 +115,7 @@ final class Session {
             else { continue }
             downlink.pointee.addSlot(SendStream(section: section, slot: slot, past: past, random: &random))
         }
+        hasVideoSlots = !slots(of: .video).isEmpty
     }
 
     // MARK: Slots
@@ -156,7 +158,11 @@ final class Session {
             if slot.pointee.awaitsKeyFrame && !slot.pointee.canStartFromHistory(at: room.now) {
                 slot.pointee.publication?.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
             }
-            if slot.pointee.wantsReport { nextReport = .zero }
+            if slot.pointee.wantsReport {
+                nextReport = .zero
+                // Until the report is out.
+                room.hasNews = true
+            }
         }
         arm()
     }

@@ -10,16 +10,18 @@ struct StreamBinding {
 }
 
 struct Demultiplexer: ~Copyable {
-    private let bindings: UnsafeMutablePointer<StreamBinding>
+    /// None before the first one: who only receives needs no room.
+    private var bindings: UnsafeMutablePointer<StreamBinding>?
     private(set) var count = 0
 
-    init() { bindings = .allocate(capacity: Limits.Media.receiveStreamsPerSession) }
+    init() {}
 
-    deinit { bindings.deallocate() }
+    deinit { bindings?.deallocate() }
 
     /// The binding of an SSRC; a peer has a few.
     @inline(__always)
     func find(_ ssrc: UInt32) -> UnsafeMutablePointer<StreamBinding>? {
+        guard let bindings else { return nil }
         for i in 0..<count where bindings[i].ssrc == ssrc { return bindings + i }
         return nil
     }
@@ -31,20 +33,23 @@ struct Demultiplexer: ~Copyable {
             return true
         }
         guard count < Limits.Media.receiveStreamsPerSession else { return false }
+        let bindings = bindings ?? .allocate(capacity: Limits.Media.receiveStreamsPerSession)
+        self.bindings = bindings
         (bindings + count).initialize(to: StreamBinding(ssrc: ssrc, isRTX: isRTX, stream: stream))
         count += 1
         return true
     }
 
     mutating func unbind(_ ssrc: UInt32) {
-        guard let known = find(ssrc) else { return }
+        guard let bindings, let known = find(ssrc) else { return }
         count -= 1
         known.pointee = bindings[count]
     }
 
     /// Everything that is bound to the encodings of a publication.
     func bindings(of publication: Publication) -> [StreamBinding] {
-        (0..<count).map { bindings[$0] }.filter { $0.stream.pointee.publication === publication }
+        guard let bindings else { return [] }
+        return (0..<count).map { bindings[$0] }.filter { $0.stream.pointee.publication === publication }
     }
 }
 
