@@ -138,10 +138,13 @@ final class HandOver {
         for (_, ring) in inbound { ring.release() }
     }
 
-    /// What a shard says to another; never refused, since it is bounded by what the shards hold.
+    /// What a shard says to another. It goes in even where the mailbox is full, since the others would never hear of it, and
+    /// it is bounded by the commands that lead to it; requests that are repeated anyway do not.
     func tell(_ message: RelayMessage, to worker: Int) {
         guard mailboxes.indices.contains(worker), worker != index else { return }
-        _ = mailboxes[worker].post(.relay(message, from: index), isUrgent: true)
+        if !mailboxes[worker].post(.relay(message, from: index), isUrgent: !message.isRepeated) {
+            tally.counters.mailboxFull += 1
+        }
     }
 
     // MARK: who owns which path

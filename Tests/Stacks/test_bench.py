@@ -55,6 +55,36 @@ def test_a_meeting_shows_small_tiles_in_low_layers(server):
     assert low > 30 and high > 15 and low + middle + high == pytest.approx(100)
 
 
+@pytest.fixture
+def spread(tmp_path):
+    """Two media threads, and hardly a room that fits one."""
+    settings = tmp_path / "sfu.yaml"
+    settings.write_text("media:\n  workers: 2\n  room-seats: 2\n")
+    with SFUServer(arguments=("--config", str(settings)), log=tmp_path / "server.log") as started:
+        yield started
+
+
+def both(server, name):
+    """A figure of each worker."""
+    return [value for (found, _), value in server.metrics().items() if found == name]
+
+
+def test_a_room_on_two_workers(spread):
+    report = bench(spread, "--subscribers", "9", "--cbr", "--video", "vp8")
+    assert is_whole(report, 9) and report["layers"][2] > 90
+    eventually(lambda: min(both(spread, "sfu_packets_forwarded_total")) > 100, what="packets of both workers")
+    assert spread.metric("sfu_packets_relayed_total") > 100
+    eventually(lambda: spread.metric("sfu_sessions") == spread.metric("sfu_mirrors") == spread.metric("sfu_rooms") == 0)
+
+
+def test_meetings_on_two_workers(spread):
+    report = bench(spread, "--scenario", "meeting", "--people", "6", "--last-n", "5")
+    assert is_whole(report, 6)
+    low, _, high = report["layers"]
+    assert low > 15 and high > 15
+    assert min(both(spread, "sfu_packets_relayed_total")) > 100, "packets cross both ways"
+
+
 def test_a_storm(server):
     report = bench(server, "--scenario", "storm", "--subscribers", "3", "--rate", "10", "--stay", "0.3")
     assert is_whole(report, 3)

@@ -29,6 +29,12 @@ public struct RelayMessage: Sendable, Equatable {
 
     var room: RoomID
     var content: Content
+
+    /// Whether it may be lost where a shard is too slow to read it: then it is said again.
+    public var isRepeated: Bool {
+        if case .keyFrame = content { return true }
+        return false
+    }
 }
 
 /// The uplink of another shard's session, as far as its mirrors need it.
