@@ -89,7 +89,7 @@ CGCM_INLINE CGCM_NARROW void add_bytes(
 }
 
 /// The hash of the associated data alone, any length.
-CGCM_NARROW static __m128i hashed(const cgcm_key *key, const uint8_t *aad, size_t length) {
+CGCM_NARROW static __m128i cgcm_hash_aad(const cgcm_key *key, const uint8_t *aad, size_t length) {
     __m128i hash = _mm_setzero_si128();
     while (length > 0) {
         size_t count = length < group_bytes ? length : group_bytes;
@@ -134,7 +134,7 @@ CGCM_NARROW void cgcm_seal_aesni(
         // All of it is added up before the only reduction.
         add_bytes(&sum, key, aad, aad_length, blocks + 2, hash);
     } else {
-        hash = hashed(key, aad, aad_length);
+        hash = cgcm_hash_aad(key, aad, aad_length);
     }
     uint32_t counter = 2;
     for (; length >= group_bytes; length -= group_bytes, bytes += group_bytes, counter += group)

@@ -64,7 +64,7 @@ CGCM_INLINE CGCM_WIDE __m512i round_key(const cgcm_key *key, int round) {
 }
 
 /// The hash of the associated data alone, any length.
-CGCM_WIDE static __m128i hashed(const cgcm_key *key, const uint8_t *aad, size_t length) {
+CGCM_WIDE static __m128i cgcm_hash_aad(const cgcm_key *key, const uint8_t *aad, size_t length) {
     __m128i hash = _mm_setzero_si128();
     while (length > 0) {
         size_t count = length < register_bytes ? length : register_bytes;
@@ -154,7 +154,7 @@ CGCM_WIDE void cgcm_seal_vaes512(
         __m512i header = reversed(_mm512_maskz_loadu_epi8(first_bytes(aad_length), aad));
         add(&sum, header, cgcm_power(key, aad_blocks + blocks + 1));
     } else {
-        hash = hashed(key, aad, aad_length);
+        hash = cgcm_hash_aad(key, aad, aad_length);
     }
     uint32_t counter = 2;
     for (; length >= group_bytes; length -= group_bytes, bytes += group_bytes, counter += cgcm_powers)

@@ -33,7 +33,7 @@ static void read_others(int i) {
 static void fetch(int i, int count) {
     const sfu_srtp_sender *second = senders[(i + 2) % count], *fourth = senders[(i + 4) % count];
     if (senders[0]->own.variant) {
-        for (size_t line = 0; line < sizeof second->own; line += 64) sfu_prefetch((const uint8_t *)second + line);
+        for (size_t line = cgcm_near; line < sizeof second->own; line += 64) sfu_prefetch((const uint8_t *)second + line);
     } else {
         sfu_prefetch(&fourth->cipher);
         for (int line = 0; line < 192; line += 64) sfu_prefetch((const uint8_t *)second->cipher + line);

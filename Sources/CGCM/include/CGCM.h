@@ -26,12 +26,14 @@ enum {
     cgcm_alignment = 64,
     /// How many powers of the hash key are kept: as many blocks are hashed before one reduction.
     cgcm_powers = 16,
+    /// Where in a key that begins which every text reads; before it are powers for longer ones, which come late in those.
+    cgcm_near = 16 * (cgcm_powers - 8),
     /// The longest text and the longest associated data, bytes.
     cgcm_longest = 65535,
 };
 
-/// A key, all that sealing reads: seven cache lines, of which a text of up to 112 bytes reads the last five. Secret as a whole.
-/// It stands at a multiple of `cgcm_alignment`, and is not copied.
+/// A key, all that sealing reads: seven cache lines, of which seven blocks of text and associated data read the last five. Secret
+/// as a whole. It stands at a multiple of `cgcm_alignment`, and is not copied.
 typedef struct cgcm_key {
     /// H^16 to H^1, each times x, bytes reversed: as a multiplication wants them.
     uint8_t powers[cgcm_powers][16];

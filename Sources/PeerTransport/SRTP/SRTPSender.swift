@@ -53,9 +53,12 @@ public struct SRTPSender {
     @inline(__always)
     public func prefetch() {
         if isContiguous {
-            Prefetch.memory(transform, bytes: MemoryLayout<cgcm_key>.size)
+            let near = UnsafeRawPointer(transform) + cgcm_near
+            Prefetch.memory(near, bytes: MemoryLayout<cgcm_key>.size - cgcm_near)
         } else {
-            Prefetch.memory(UnsafeRawPointer(transform) + MemoryLayout<cgcm_key>.size, bytes: 64)
+            // The end of the key that is not there says so.
+            let rest = UnsafeRawPointer(transform) + MemoryLayout<cgcm_key>.size
+            Prefetch.memory(rest - Prefetch.line, bytes: 2 * Prefetch.line)
         }
     }
 
