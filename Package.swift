@@ -11,7 +11,7 @@ let settings: [SwiftSetting] =
 /// The targets that depend on no other package, for the sanitizers' builds.
 let isMediaOnly = Context.environment["SFU_MEDIA_ONLY"] != nil
 let mediaTargets: Set<String> = [
-    "COpenSSL", "COpus", "CSRTP", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
+    "COpenSSL", "COpus", "CSRTP", "CGCM", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
     "Simulation", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests", "PeerTransportTests",
     "SFUTests",
     "ScenarioTests", "AllocationTests", "MediaIOTests", "FuzzTargets", "FuzzTests",
@@ -44,13 +44,14 @@ let targets: [Target] = [
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
     .systemLibrary(name: "COpus", pkgConfig: "opus", providers: [.apt(["libopus-dev"])]),
+    .target(name: "CGCM"),
     .target(name: "CLinux"),
     .target(name: "CWeb"),
     .target(name: "RTP", swiftSettings: settings),
     // floor 2: one peer; the seam; the text of sessions
     .target(
         name: "PeerTransport",
-        dependencies: ["RTP", "CSRTP", "COpenSSL"],
+        dependencies: ["RTP", "CSRTP", "COpenSSL", "CGCM"],
         swiftSettings: settings
     ),
     .target(name: "Seam", dependencies: ["RTP"], swiftSettings: settings),
@@ -172,7 +173,7 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "PeerTransportTests",
-        dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL"],
+        dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL", "CGCM"],
         swiftSettings: settings
     ),
     .testTarget(

@@ -1,9 +1,11 @@
 // The SRTP and SRTCP transforms of what we send: AES-CM with HMAC-SHA1-80 (RFC 3711) and AES-GCM (RFC 7714) on session
-// keys. One keyed context per transport; per packet only the IV changes and nothing is allocated. Knows no streams:
-// the caller counts the packets and must never use an index twice with different bytes.
+// keys. One keyed context per transport; per packet only the IV changes and nothing is allocated. AES-128-GCM is CGCM's where
+// the CPU has it, all else OpenSSL's. Knows no streams: the caller counts the packets and must never use an index twice
+// with different bytes.
 #ifndef SFU_COPENSSL_SRTP_SENDER_H
 #define SFU_COPENSSL_SRTP_SENDER_H
 
+#include <CGCM.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -14,6 +16,8 @@
 #include <string.h>
 
 typedef struct sfu_srtp_sender {
+    /// All that protecting reads, salt included, where `own.variant` says that it is in use; else OpenSSL's are the rest.
+    cgcm_key own;
     EVP_CIPHER_CTX *cipher;
     /// HMAC after its inner and outer pad: copied per packet, where an EVP_MD_CTX copy would allocate.
     SHA_CTX inner;
@@ -34,13 +38,15 @@ static inline void sfu_prefetch(const void *address) { __builtin_prefetch(addres
 static inline void sfu_srtp_sender_free(sfu_srtp_sender *sender) {
     if (!sender) return;
     EVP_CIPHER_CTX_free(sender->cipher);
+    cgcm_erase(&sender->own);
     OPENSSL_cleanse(sender, sizeof *sender);
     free(sender);
 }
 
-/// Session keys of 16 or 32 bytes, salt of 14 (CM) or 12 (GCM) bytes; `auth_key` 20 bytes, NULL for GCM.
+/// Session keys of 16 or 32 bytes, salt of 14 (CM) or 12 (GCM) bytes; `auth_key` 20 bytes, NULL for GCM. `gcm` says how
+/// AES-128-GCM is done; `cgcm_unavailable`, and a variant that this CPU has not: by OpenSSL. NULL: a length is wrong, or no memory.
 static inline sfu_srtp_sender *sfu_srtp_sender_new(
-    int is_aead, const uint8_t *key, size_t key_length, const uint8_t *salt, const uint8_t *auth_key
+    int is_aead, const uint8_t *key, size_t key_length, const uint8_t *salt, const uint8_t *auth_key, cgcm_variant gcm
 ) {
     const EVP_CIPHER *kind = NULL;
     if (is_aead) {
@@ -48,9 +54,15 @@ static inline sfu_srtp_sender *sfu_srtp_sender_new(
     } else if (auth_key && key_length == 16) {
         kind = EVP_aes_128_ctr();
     }
-    sfu_srtp_sender *sender = kind ? (sfu_srtp_sender *)calloc(1, sizeof *sender) : NULL;
+    size_t room = (sizeof(sfu_srtp_sender) + cgcm_alignment - 1) / cgcm_alignment * cgcm_alignment;
+    sfu_srtp_sender *sender = kind ? (sfu_srtp_sender *)aligned_alloc(cgcm_alignment, room) : NULL;
     if (!sender) return NULL;
+    memset(sender, 0, sizeof *sender);
     sender->is_aead = is_aead;
+    if (is_aead && key_length == cgcm_key_bytes && cgcm_expand(&sender->own, key, gcm)) {
+        memcpy(sender->own.salt, salt, sizeof sender->own.salt);
+        return sender;
+    }
     memcpy(sender->salt, salt, is_aead ? 12 : 14);
     sender->tag[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, sfu_srtp_gcm_tag);
     sender->tag[1] = OSSL_PARAM_construct_end();
@@ -85,6 +97,23 @@ static inline int sfu_srtp_begin(sfu_srtp_sender *sender, uint32_t ssrc, uint64_
     return EVP_EncryptInit_ex2(sender->cipher, NULL, NULL, iv, NULL) == 1;
 }
 
+/// AES-128-GCM without OpenSSL: `length` bytes in place, the tag behind them. The IV is that of `sfu_srtp_begin`, in two words.
+static inline int sfu_srtp_seal(
+    const sfu_srtp_sender *sender, uint32_t ssrc, uint64_t index, const uint8_t *aad, int aad_length, uint8_t *bytes,
+    int length
+) {
+    uint64_t first;
+    uint32_t last;
+    uint8_t iv[cgcm_iv_bytes];
+    memcpy(&first, sender->own.salt, sizeof first);
+    memcpy(&last, sender->own.salt + sizeof first, sizeof last);
+    first ^= __builtin_bswap64((uint64_t)ssrc << 16 | (index >> 32 & 0xffff));
+    last ^= __builtin_bswap32((uint32_t)index);
+    memcpy(iv, &first, sizeof first);
+    memcpy(iv + sizeof first, &last, sizeof last);
+    return cgcm_seal(&sender->own, iv, aad, (size_t)aad_length, bytes, (size_t)length, bytes + length);
+}
+
 /// Encrypts `length` bytes in place and writes the tag to `tag`. Associated data have been fed before.
 static inline int sfu_srtp_finish_gcm(sfu_srtp_sender *sender, uint8_t *bytes, int length, uint8_t *tag) {
     int n = 0;
@@ -115,6 +144,10 @@ static inline int sfu_srtp_protect(
     sfu_srtp_sender *sender, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index
 ) {
     if (header < 12 || length < header) return 0;
+    if (sender->own.variant != cgcm_unavailable) {
+        int sealed = sfu_srtp_seal(sender, ssrc, index, packet, header, packet + header, length - header);
+        return sealed ? length + sfu_srtp_gcm_tag : 0;
+    }
     if (!sfu_srtp_begin(sender, ssrc, index)) return 0;
     int n = 0;
     uint8_t *payload = packet + header;
@@ -138,6 +171,14 @@ static inline int sfu_srtcp_protect(sfu_srtp_sender *sender, uint8_t *packet, in
     uint32_t ssrc = (uint32_t)packet[4] << 24 | (uint32_t)packet[5] << 16 | (uint32_t)packet[6] << 8 | packet[7];
     uint8_t word[4];
     for (int i = 0; i < 4; i++) word[i] = (uint8_t)((index | 0x80000000u) >> (24 - 8 * i));
+    if (sender->own.variant != cgcm_unavailable) {
+        uint8_t aad[12];
+        memcpy(aad, packet, 8);
+        memcpy(aad + 8, word, sizeof word);
+        if (!sfu_srtp_seal(sender, ssrc, index, aad, sizeof aad, packet + 8, length - 8)) return 0;
+        memcpy(packet + length + sfu_srtp_gcm_tag, word, sizeof word);
+        return length + sfu_srtp_gcm_tag + 4;
+    }
     if (!sfu_srtp_begin(sender, ssrc, index)) return 0;
     int n = 0;
     if (sender->is_aead) {

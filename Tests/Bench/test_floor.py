@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import re
 import secrets
 import signal
 import socket
@@ -49,7 +51,8 @@ class Floor:
             text=True,
             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=1:exitcode=99"},
         )
-        self.segments = json.loads(self.process.stdout.readline())["segmentation"]
+        listening = json.loads(self.process.stdout.readline())
+        self.segments, self.gcm = listening["segmentation"], listening["gcm"]
 
     def send(self, packet, index):
         self.send_raw(self.publisher.mine.protect(packet, index))
@@ -108,8 +111,20 @@ def payload_of(packet):
     return packet[srtp.header_length(packet) : end]
 
 
+def test_gcm_is_the_servers_own_where_the_cpu_has_it(make_floor):
+    flags = re.search(r"^flags\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    has_instructions = flags is not None and {"aes", "pclmulqdq", "ssse3", "sse4_1"} <= set(flags[1].split())
+    assert make_floor(subscribers=1).gcm == ("own" if has_instructions else "evp")
+    assert make_floor(subscribers=1, options=["--gcm", "evp"]).gcm == "evp"
+
+
+def test_another_gcm_is_refused(floor_binary, tmp_path):
+    done = subprocess.run([floor_binary, "--gcm", "other", tmp_path / "keys.txt"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--gcm evp|own" in done.stderr
+
+
 @pytest.mark.parametrize("profile", [srtp.GCM, srtp.CM])
-@pytest.mark.parametrize("options", [(), ("--no-gso",)])
+@pytest.mark.parametrize("options", [(), ("--no-gso",), ("--gcm", "evp")])
 def test_everybody_gets_what_was_sent(make_floor, profile, options):
     floor = make_floor(profile=profile, options=options)
     streams = [Stream(peer) for peer in floor.subscribers]

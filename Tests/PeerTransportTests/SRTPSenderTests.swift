@@ -4,11 +4,11 @@ import Testing
 @testable import PeerTransport
 
 struct SRTPSenderTests {
-    @Test(arguments: SRTPProfile.allCases, [UInt64(1), 2, 3])
-    func equalsLibsrtpOverRandomPackets(profile: SRTPProfile, seed: UInt64) throws {
+    @Test(arguments: SRTPTestTransform.all, [UInt64(1), 2, 3])
+    func equalsLibsrtpOverRandomPackets(transform: SRTPTestTransform, seed: UInt64) throws {
         var random = SRTPTestRandom(state: seed)
-        let pair = try SRTPPair(profile, random: &random)
-        let oracle = SRTPOracle(profile, key: pair.nearKey, salt: pair.nearSalt)
+        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let oracle = SRTPOracle(transform.profile, key: pair.nearKey, salt: pair.nearSalt)
         let sources = (0..<3).map { _ in UInt32(truncatingIfNeeded: random.next()) }
         var indices = sources.map { _ in UInt64.random(in: 0x7000..<0x8000, using: &random) }
         for n in 0..<1500 {
@@ -30,11 +30,11 @@ struct SRTPSenderTests {
         #expect(indices.allSatisfy { $0 > 1 << 16 }, "the rollover counter must have moved, seed \(seed)")
     }
 
-    @Test(arguments: SRTPProfile.allCases, [UInt64(11), 12])
-    func reportsEqualLibsrtp(profile: SRTPProfile, seed: UInt64) throws {
+    @Test(arguments: SRTPTestTransform.all, [UInt64(11), 12])
+    func reportsEqualLibsrtp(transform: SRTPTestTransform, seed: UInt64) throws {
         var random = SRTPTestRandom(state: seed)
-        let pair = try SRTPPair(profile, random: &random)
-        let oracle = SRTPOracle(profile, key: pair.nearKey, salt: pair.nearSalt)
+        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let oracle = SRTPOracle(transform.profile, key: pair.nearKey, salt: pair.nearSalt)
         let ssrc = random.bytes(4)
         for n in 0..<400 {
             let words = Int.random(in: 0...300, using: &random)
@@ -45,7 +45,8 @@ struct SRTPSenderTests {
         }
     }
 
-    @Test func reportsStopAtTheLastIndex() throws {
+    @Test(arguments: SRTPSender.Cipher.allCases.filter(\.isAvailable))
+    func reportsStopAtTheLastIndex(gcm: SRTPSender.Cipher) throws {
         var random = SRTPTestRandom(state: 13)
         let key = random.bytes(16)
         let keys = try #require(
@@ -56,7 +57,7 @@ struct SRTPSenderTests {
                 kind: .rtcp
             )
         )
-        let sender = try #require(SRTPSender(profile: .aeadAES128GCM, keys: keys))
+        let sender = try #require(SRTPSender(profile: .aeadAES128GCM, keys: keys, gcm: gcm))
         defer { sender.free() }
         var report = srtpBytes("80c9000100000001") + [UInt8](repeating: 0, count: 64)
         #expect(sender.protectRTCP(&report, length: 8, index: 0x8000_0000) == 0)
@@ -66,10 +67,10 @@ struct SRTPSenderTests {
     }
 
     /// Every packet over four wraps, so that ROC bytes of IV and HMAC are right.
-    @Test(arguments: SRTPProfile.allCases)
-    func rolloverCounter(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func rolloverCounter(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 7)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
         for index in stride(from: UInt64(100), to: 4 << 16, by: 0x1001) {
             let packet = SRTPTestPacket(
                 sequence: UInt16(truncatingIfNeeded: index),
@@ -81,10 +82,10 @@ struct SRTPSenderTests {
         }
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func repeatsAreBitIdentical(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func repeatsAreBitIdentical(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 8)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
         let packet = SRTPTestPacket(sequence: 5, ssrc: 1, random: &random)
         let first = packet.protected(by: pair.near.sender, ssrc: 1, index: 5)
         let other = packet.protected(by: pair.near.sender, ssrc: 1, index: 6)
@@ -92,13 +93,36 @@ struct SRTPSenderTests {
         #expect(other != first)
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func refusesImpossibleLengths(profile: SRTPProfile) throws {
+    /// A header without payload, and a report that ends behind its SSRC: the tag alone protects them.
+    @Test(arguments: SRTPTestTransform.all)
+    func protectsHeadersAlone(transform: SRTPTestTransform) throws {
+        var random = SRTPTestRandom(state: 10)
+        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let oracle = SRTPOracle(transform.profile, key: pair.nearKey, salt: pair.nearSalt)
+        let packet = SRTPTestPacket(sequence: 6, ssrc: 4, payload: [])
+        let sealed = packet.protected(by: pair.near.sender, ssrc: 4, index: 6)
+        #expect(sealed.count == 12 + transform.profile.tagLength)
+        #expect(sealed == oracle.protected(packet.bytes))
+        #expect(pair.far.unprotected(rtp: sealed).bytes == packet.bytes)
+        let report = srtpBytes("80c9000100000004")
+        let sealedReport = pair.near.protected(rtcp: report)
+        #expect(sealedReport == oracle.protected(rtcp: report))
+        #expect(pair.far.unprotected(rtcp: sealedReport).bytes == report)
+    }
+
+    @Test func takesTheFastestCipher() {
+        let available = SRTPSender.Cipher.allCases.filter(\.isAvailable)
+        #expect(available.first == .openSSL)
+        #expect(available.last == .best)
+    }
+
+    @Test(arguments: SRTPTestTransform.all)
+    func refusesImpossibleLengths(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 9)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
         var buffer = [UInt8](repeating: 0, count: 2048)
         let sender = pair.near.sender
-        #expect(sender.overhead == profile.tagLength)
+        #expect(sender.overhead == transform.profile.tagLength)
         #expect(sender.protect(&buffer, headerLength: 11, length: 100, ssrc: 1, index: 1) == 0)
         #expect(sender.protect(&buffer, headerLength: 40, length: 39, ssrc: 1, index: 1) == 0)
         #expect(sender.protect(&buffer, headerLength: 12, length: 1 << 17, ssrc: 1, index: 1) == 0)

@@ -32,6 +32,20 @@ func srtpHex(_ bytes: some Sequence<UInt8>) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
+/// A profile, and how the sender does it: each way that this CPU has.
+struct SRTPTestTransform: Sendable, CustomStringConvertible {
+    let profile: SRTPProfile
+    let gcm: SRTPSender.Cipher
+
+    static let all = SRTPProfile.allCases.flatMap { profile in
+        SRTPSender.Cipher.allCases
+            .filter { $0 == .openSSL || (profile == .aeadAES128GCM && $0.isAvailable) }
+            .map { SRTPTestTransform(profile: profile, gcm: $0) }
+    }
+
+    var description: String { "\(profile), \(gcm)" }
+}
+
 /// Two contexts that speak with each other, and the keys that they share.
 struct SRTPPair {
     let near: SRTPContext
@@ -39,7 +53,12 @@ struct SRTPPair {
     let nearKey: [UInt8]
     let nearSalt: [UInt8]
 
-    init(_ profile: SRTPProfile, random: inout SRTPTestRandom) throws {
+    /// - Parameter gcm: How `near` does AES-128-GCM; `far` has OpenSSL.
+    init(
+        _ profile: SRTPProfile,
+        random: inout SRTPTestRandom,
+        gcm: SRTPSender.Cipher = .best
+    ) throws {
         nearKey = random.bytes(profile.keyLength)
         nearSalt = random.bytes(profile.saltLength)
         let farKey = random.bytes(profile.keyLength)
@@ -49,14 +68,16 @@ struct SRTPPair {
             localKey: nearKey,
             localSalt: nearSalt,
             remoteKey: farKey,
-            remoteSalt: farSalt
+            remoteSalt: farSalt,
+            gcm: gcm
         )
         far = try SRTPContext(
             profile: profile,
             localKey: farKey,
             localSalt: farSalt,
             remoteKey: nearKey,
-            remoteSalt: nearSalt
+            remoteSalt: nearSalt,
+            gcm: .openSSL
         )
     }
 }

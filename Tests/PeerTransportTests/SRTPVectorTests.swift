@@ -114,23 +114,26 @@ struct SRTPVectorTests {
             authentication: [],
             salt: srtpBytes("517569642070726f2071756f")
         )
-        let sender = try #require(SRTPSender(profile: profile, keys: keys))
-        defer { sender.free() }
-        var packet = SRTPTestPacket(sequence: 0, ssrc: 0, payload: [])
-        packet.bytes =
-            srtpBytes("8040f17b8041f8d35501a0b2") + Array("Gallia est omnis divisa in partes tres".utf8)
-        let protected = packet.protected(by: sender, ssrc: 0x5501_a0b2, index: 0xf17b)
-        #expect(srtpHex(protected) == "8040f17b8041f8d35501a0b2" + expected)
+        for gcm in SRTPSender.Cipher.allCases {
+            let sender = try #require(SRTPSender(profile: profile, keys: keys, gcm: gcm))
+            defer { sender.free() }
+            var packet = SRTPTestPacket(sequence: 0, ssrc: 0, payload: [])
+            packet.bytes =
+                srtpBytes("8040f17b8041f8d35501a0b2") + Array("Gallia est omnis divisa in partes tres".utf8)
+            let protected = packet.protected(by: sender, ssrc: 0x5501_a0b2, index: 0xf17b)
+            #expect(srtpHex(protected) == "8040f17b8041f8d35501a0b2" + expected, "\(gcm)")
+        }
     }
 
     /// RFC 7714 §17.1.
-    @Test func gcmReport() throws {
+    @Test(arguments: SRTPSender.Cipher.allCases)
+    func gcmReport(gcm: SRTPSender.Cipher) throws {
         let keys = SRTPSessionKeys(
             encryption: (0..<16).map { $0 },
             authentication: [],
             salt: srtpBytes("517569642070726f2071756f")
         )
-        let sender = try #require(SRTPSender(profile: .aeadAES128GCM, keys: keys))
+        let sender = try #require(SRTPSender(profile: .aeadAES128GCM, keys: keys, gcm: gcm))
         defer { sender.free() }
         let sealed = """
             81c8000d4d61727363e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32dc676a5f1730d6fda4ce09b4686303ded\

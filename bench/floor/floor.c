@@ -1,7 +1,8 @@
 // The least that forwarding costs on this machine: one thread, one socket; recvmmsg, parse, unprotect, then for each
 // subscriber copy, rewrite number, timestamp and SSRC, protect, and the same sends as the server makes (one UDP_SEGMENT
 // message per subscriber and size class, sendmmsg). No signaling, ICE, feedback, layers or history: keys and addresses come
-// from a file. Everything that comes in is unprotected by EVP as well, so this is less than any server can do.
+// from a file. What goes out is sealed by the server's own means where the CPU has them, what comes in is unprotected by EVP,
+// so this is less than any server can do.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -58,7 +59,7 @@ typedef struct {
 } stream;
 
 typedef struct {
-    floor_srtp srtp;
+    _Alignas(cgcm_alignment) floor_srtp srtp;
     const struct sockaddr *address;
     socklen_t address_bytes;
     uint32_t ssrc[STREAMS];
@@ -72,6 +73,7 @@ typedef struct {
 
 typedef struct {
     bool uses_segmentation, sends;
+    floor_gcm gcm;
     long long frame_wait_ns;
     int socket;
     floor_srtp inbound;
@@ -434,19 +436,20 @@ static bool open_buffers(program *p) {
 }
 
 static bool open_peers(program *p, const floor_keys *keys) {
-    p->subscribers = calloc((size_t)keys->subscriber_count, sizeof *p->subscribers);
+    size_t bytes = (size_t)keys->subscriber_count * sizeof *p->subscribers;
+    p->subscribers = aligned_alloc(cgcm_alignment, bytes);
+    if (!p->subscribers) return false;
+    memset(p->subscribers, 0, bytes);
     const floor_peer *publisher = &keys->publisher;
-    if (!p->subscribers ||
-        !floor_srtp_open(
-            &p->inbound, keys->profile, publisher->from_client, publisher->from_client + FLOOR_KEY_BYTES, false))
-        return false;
+    const uint8_t *inbound = publisher->from_client;
+    if (!floor_srtp_open(&p->inbound, keys->profile, inbound, inbound + FLOOR_KEY_BYTES, false, FLOOR_EVP)) return false;
     for (; p->subscriber_count < keys->subscriber_count; p->subscriber_count++) {
         const floor_peer *peer = &keys->subscribers[p->subscriber_count];
         subscriber *to = &p->subscribers[p->subscriber_count];
         to->address = (const struct sockaddr *)&peer->address;
         to->address_bytes = peer->address_bytes;
-        if (!floor_srtp_open(&to->srtp, keys->profile, peer->to_client, peer->to_client + FLOOR_KEY_BYTES, true))
-            return false;
+        const uint8_t *outbound = peer->to_client;
+        if (!floor_srtp_open(&to->srtp, keys->profile, outbound, outbound + FLOOR_KEY_BYTES, true, p->gcm)) return false;
     }
     return true;
 }
@@ -483,11 +486,12 @@ static void run(program *p, bool until_eof, const sigset_t *signals) {
 
 static int usage(int status) {
     fputs(
-        "usage: floor [--no-gso] [--no-send] [--frame-wait US] [--until-eof] KEYS\n"
+        "usage: floor [--no-gso] [--no-send] [--gcm evp|own] [--frame-wait US] [--until-eof] KEYS\n"
         "Forwards RTP between the addresses of KEYS (bench/README.md, \"Keys from a file\"). Prints one line of JSON at\n"
         "SIGUSR1 and at its end: SIGTERM, SIGINT, or with --until-eof the end of standard input.\n"
         "  --no-gso     one message per packet\n"
         "  --no-send    does all but the system call that sends\n"
+        "  --gcm        what AES-GCM is encrypted by: OpenSSL's EVP, or the server's own (own, where the CPU has it)\n"
         "  --frame-wait how long a video packet waits for its frame's end, microseconds (1000, as the server)\n",
         status ? stderr : stdout);
     return status;
@@ -497,9 +501,11 @@ int main(int count, char **arguments) {
     static const struct option options[] = {
         {"no-gso", no_argument, NULL, 'g'},    {"no-send", no_argument, NULL, 's'},
         {"until-eof", no_argument, NULL, 'e'}, {"frame-wait", required_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0},
+        {"help", no_argument, NULL, 'h'},      {"gcm", required_argument, NULL, 'c'},
+        {NULL, 0, NULL, 0},
     };
     bool uses_segmentation = true, sends = true, until_eof = false;
+    floor_gcm gcm = cgcm_best() == cgcm_unavailable ? FLOOR_EVP : FLOOR_OWN;
     long frame_wait_us = 1000;
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         if (option == 'g')
@@ -508,7 +514,15 @@ int main(int count, char **arguments) {
             sends = false;
         else if (option == 'e')
             until_eof = true;
-        else if (option == 'w') {
+        else if (option == 'c' && strcmp(optarg, "evp") == 0)
+            gcm = FLOOR_EVP;
+        else if (option == 'c' && strcmp(optarg, "own") == 0) {
+            if (cgcm_best() == cgcm_unavailable) {
+                fputs("this CPU has no instructions for GCM that are known here\n", stderr);
+                return 1;
+            }
+            gcm = FLOOR_OWN;
+        } else if (option == 'w') {
             char *rest = NULL;
             frame_wait_us = strtol(optarg, &rest, 10);
             if (!*optarg || *rest || frame_wait_us < 0 || frame_wait_us > 60000000) return usage(2);
@@ -535,9 +549,12 @@ int main(int count, char **arguments) {
         p->socket = -1;
         p->uses_segmentation = uses_segmentation;
         p->sends = sends;
+        p->gcm = gcm;
         p->frame_wait_ns = frame_wait_us * 1000LL;
         if (open_socket(p, &keys) && open_buffers(p) && open_peers(p, &keys)) {
-            printf("{\"listening\": true, \"segmentation\": %s}\n", p->uses_segmentation ? "true" : "false");
+            printf(
+                "{\"listening\": true, \"segmentation\": %s, \"gcm\": \"%s\"}\n",
+                p->uses_segmentation ? "true" : "false", p->gcm == FLOOR_OWN ? "own" : "evp");
             fflush(stdout);
             run(p, until_eof, &before);
             report(p);

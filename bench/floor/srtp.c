@@ -43,7 +43,7 @@ static void begin_hash(floor_srtp *srtp, const uint8_t *key) {
 }
 
 bool floor_srtp_open(
-    floor_srtp *srtp, floor_profile profile, const uint8_t *key, const uint8_t *salt, bool encrypts) {
+    floor_srtp *srtp, floor_profile profile, const uint8_t *key, const uint8_t *salt, bool encrypts, floor_gcm gcm) {
     memset(srtp, 0, sizeof *srtp);
     srtp->profile = profile;
     srtp->overhead = profile == FLOOR_GCM ? FLOOR_GCM_TAG_BYTES : FLOOR_CM_TAG_BYTES;
@@ -62,6 +62,10 @@ bool floor_srtp_open(
            (encrypts || profile == FLOOR_CM ? EVP_EncryptInit_ex2(srtp->cipher, kind, cipher_key, iv, NULL)
                                             : EVP_DecryptInit_ex2(srtp->cipher, kind, cipher_key, iv, NULL)) == 1;
     if (profile == FLOOR_CM) begin_hash(srtp, auth_key);
+    if (done && encrypts && profile == FLOOR_GCM && gcm == FLOOR_OWN) {
+        done = cgcm_expand(&srtp->own, cipher_key, cgcm_best()) == 1;
+        memcpy(srtp->own.salt, srtp->salt, sizeof srtp->own.salt);
+    }
     OPENSSL_cleanse(cipher_key, sizeof cipher_key);
     OPENSSL_cleanse(auth_key, sizeof auth_key);
     if (!done) floor_srtp_close(srtp);
@@ -70,15 +74,16 @@ bool floor_srtp_open(
 
 void floor_srtp_close(floor_srtp *srtp) {
     EVP_CIPHER_CTX_free(srtp->cipher);
+    cgcm_erase(&srtp->own);
     OPENSSL_cleanse(srtp, sizeof *srtp);
 }
 
 // ---- packets
 
 /// RFC 3711 §4.1.1: SSRC and index behind four bytes of salt; RFC 7714 §8.1: behind two.
-static void make_iv(const floor_srtp *srtp, uint8_t iv[16], uint32_t ssrc, uint64_t index) {
-    memcpy(iv, srtp->salt, 16);
-    uint8_t *at = iv + (srtp->profile == FLOOR_GCM ? 2 : 4);
+static void make_iv(const uint8_t *salt, floor_profile profile, uint8_t iv[16], uint32_t ssrc, uint64_t index) {
+    memcpy(iv, salt, floor_salt_bytes(profile));
+    uint8_t *at = iv + (profile == FLOOR_GCM ? 2 : 4);
     for (int i = 0; i < 4; i++) at[i] ^= (uint8_t)(ssrc >> (24 - 8 * i));
     for (int i = 0; i < 6; i++) at[4 + i] ^= (uint8_t)(index >> (40 - 8 * i));
 }
@@ -99,9 +104,16 @@ static void authenticate(const floor_srtp *srtp, const uint8_t *packet, int leng
 
 int floor_protect(floor_srtp *srtp, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index) {
     if (header < 12 || length < header) return 0;
-    uint8_t iv[16];
+    uint8_t iv[16] = {0};
     int n = 0;
-    make_iv(srtp, iv, ssrc, index);
+    if (srtp->own.variant != cgcm_unavailable) {
+        make_iv(srtp->own.salt, FLOOR_GCM, iv, ssrc, index);
+        uint8_t *text = packet + header;
+        int sealed = cgcm_seal(
+            &srtp->own, iv, packet, (size_t)header, text, (size_t)(length - header), packet + length);
+        return sealed ? length + FLOOR_GCM_TAG_BYTES : 0;
+    }
+    make_iv(srtp->salt, srtp->profile, iv, ssrc, index);
     if (EVP_EncryptInit_ex2(srtp->cipher, NULL, NULL, iv, NULL) != 1) return 0;
     if (srtp->profile == FLOOR_CM) {
         if (length > header &&
@@ -123,9 +135,9 @@ int floor_protect(floor_srtp *srtp, uint8_t *packet, int header, int length, uin
 int floor_unprotect(floor_srtp *srtp, uint8_t *packet, int header, int length, uint32_t ssrc, uint64_t index) {
     int plain = length - srtp->overhead;
     if (header < 12 || plain < header) return 0;
-    uint8_t iv[16];
+    uint8_t iv[16] = {0};
     int n = 0;
-    make_iv(srtp, iv, ssrc, index);
+    make_iv(srtp->salt, srtp->profile, iv, ssrc, index);
     if (srtp->profile == FLOOR_CM) {
         uint8_t tag[FLOOR_CM_TAG_BYTES];
         authenticate(srtp, packet, plain, index, tag);

@@ -34,21 +34,40 @@ public final class SRTPContext {
     /// - Parameters:
     ///   - localKey: Master key of what we send; `localSalt`, `remoteKey` and `remoteSalt` likewise.
     /// - Throws: `SRTPError`.
-    public init(
+    public convenience init(
         profile: SRTPProfile,
         localKey: [UInt8],
         localSalt: [UInt8],
         remoteKey: [UInt8],
         remoteSalt: [UInt8]
     ) throws {
+        try self.init(
+            profile: profile,
+            localKey: localKey,
+            localSalt: localSalt,
+            remoteKey: remoteKey,
+            remoteSalt: remoteSalt,
+            gcm: .best
+        )
+    }
+
+    /// - Parameter gcm: As of `SRTPSender`.
+    init(
+        profile: SRTPProfile,
+        localKey: [UInt8],
+        localSalt: [UInt8],
+        remoteKey: [UInt8],
+        remoteSalt: [UInt8],
+        gcm: SRTPSender.Cipher
+    ) throws {
         guard localKey.count == profile.keyLength, remoteKey.count == profile.keyLength,
             localSalt.count == profile.saltLength, remoteSalt.count == profile.saltLength
         else { throw SRTPError.keyLength }
-        let sender = try Self.makeSender(profile, localKey, localSalt, .rtp)
+        let sender = try Self.makeSender(profile, localKey, localSalt, .rtp, gcm)
         let remoteMaster = Self.makeMaster(remoteKey, remoteSalt, profile)
         var reportSender: SRTPSender?
         do {
-            let made = try Self.makeSender(profile, localKey, localSalt, .rtcp)
+            let made = try Self.makeSender(profile, localKey, localSalt, .rtcp, gcm)
             reportSender = made
             inboundRTCP = try LibSRTP.makeSession(profile.isAEAD ? .both : .rtcp, profile, remoteMaster)
             self.reportSender = made
@@ -227,12 +246,15 @@ public final class SRTPContext {
         _ profile: SRTPProfile,
         _ key: [UInt8],
         _ salt: [UInt8],
-        _ kind: SRTPSessionKeys.Kind
+        _ kind: SRTPSessionKeys.Kind,
+        _ gcm: SRTPSender.Cipher
     ) throws -> SRTPSender {
         guard var keys = SRTPSessionKeys(masterKey: key, masterSalt: salt, profile: profile, kind: kind)
         else { throw SRTPError.keyLength }
         defer { keys.erase() }
-        guard let sender = SRTPSender(profile: profile, keys: keys) else { throw SRTPError.setup(0) }
+        guard let sender = SRTPSender(profile: profile, keys: keys, gcm: gcm) else {
+            throw SRTPError.setup(0)
+        }
         return sender
     }
 

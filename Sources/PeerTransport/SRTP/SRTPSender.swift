@@ -1,31 +1,71 @@
-// Protects what we send on OpenSSL: the fan-out's price per packet is paid here. Knows neither streams nor replay.
+// Protects what we send: the fan-out's price per packet is paid here. AES-128-GCM is CGCM's where the CPU has it, all else is
+// OpenSSL's. Knows neither streams nor replay.
+import CGCM
 import COpenSSL
 
 /// A handle that is cheap to copy; valid while its `SRTPContext` lives, on the thread of that context.
 public struct SRTPSender {
+    /// How AES-128-GCM is done. All ways give the same bytes.
+    enum Cipher: CaseIterable {
+        case openSSL
+        /// AES-NI and PCLMULQDQ.
+        case instructions
+        /// VAES, VPCLMULQDQ and AVX-512.
+        case wideInstructions
+
+        /// The fastest that this CPU has.
+        static var best: Cipher { allCases.last(where: \.isAvailable) ?? .openSSL }
+
+        var isAvailable: Bool { variant.rawValue <= cgcm_best().rawValue }
+
+        fileprivate var variant: cgcm_variant {
+            switch self {
+            case .openSSL: cgcm_unavailable
+            case .instructions: cgcm_aesni
+            case .wideInstructions: cgcm_vaes512
+            }
+        }
+    }
+
     /// Bytes that `protect` adds.
     public let overhead: Int
     private let transform: UnsafeMutablePointer<sfu_srtp_sender>
+    /// Everything is in `transform`, nothing behind a pointer.
+    private let isContiguous: Bool
 
-    init?(profile: SRTPProfile, keys: SRTPSessionKeys) {
+    /// - Parameter gcm: Counts under AEAD_AES_128_GCM alone; what this CPU does not have becomes `openSSL`.
+    init?(profile: SRTPProfile, keys: SRTPSessionKeys, gcm: Cipher = .best) {
         let transform = sfu_srtp_sender_new(
             profile.isAEAD ? 1 : 0,
             keys.encryption,
             keys.encryption.count,
             keys.salt,
-            profile.isAEAD ? nil : keys.authentication
+            profile.isAEAD ? nil : keys.authentication,
+            gcm.variant
         )
         guard let transform else { return nil }
         self.transform = transform
         overhead = profile.tagLength
+        isContiguous = transform.pointee.own.variant != cgcm_unavailable.rawValue
     }
 
     /// What `protect` reads first, to be fetched before its turn comes.
     @inline(__always)
-    public func prefetch() { Prefetch.memory(transform, bytes: 64) }
+    public func prefetch() {
+        if isContiguous {
+            let near = UnsafeRawPointer(transform) + cgcm_near
+            Prefetch.memory(near, bytes: MemoryLayout<cgcm_key>.size - cgcm_near)
+        } else {
+            // The end of the key that is not there says so.
+            let rest = UnsafeRawPointer(transform) + MemoryLayout<cgcm_key>.size
+            Prefetch.memory(rest - Prefetch.line, bytes: 2 * Prefetch.line)
+        }
+    }
 
     /// What it reads then; `prefetch` came before.
-    public func prefetchCipher() { Prefetch.memory(UnsafeRawPointer(transform.pointee.cipher), bytes: 192) }
+    public func prefetchCipher() {
+        if !isContiguous { Prefetch.memory(UnsafeRawPointer(transform.pointee.cipher), bytes: 192) }
+    }
 
     /// Encrypts and authenticates in place; the buffer has `overhead` bytes of room after `length`. Allocates nothing.
     ///
