@@ -1,0 +1,239 @@
+// Shares what one subscriber may be sent among what it wants to see: which layer of each track, why it is no better, and
+// what the next useful step would need. Knows no packets, no estimator and no clock but the caller's.
+import RTP
+
+/// One layer of a track, up to which all is sent.
+struct TrackLayer: Equatable {
+    var encoding: Int8 = 0
+    var spatial: UInt8 = 0
+    var temporal: UInt8 = 0
+    /// Bits per second on the wire, with everything below it, as measured.
+    var measured = 0
+    /// What it may need once it is sent; a layer that has just begun shows too little.
+    var planned = 0
+    /// Pixels, 0: unknown.
+    var width: UInt16 = 0
+    var height: UInt16 = 0
+    var picturesPerSecond = 30
+    var isLive = true
+
+    var area: Int { Int(width) * Int(height) }
+}
+
+struct Allocator {
+    /// Who is served first.
+    enum Rank: UInt8, Comparable {
+        /// A screen that is looked at.
+        case screen
+        case speaker
+        case visible
+        /// Gets nothing.
+        case hidden
+
+        static func < (a: Rank, b: Rank) -> Bool { a.rawValue < b.rawValue }
+
+        var weight: Double {
+            switch self {
+            case .screen: 8
+            case .speaker: 4
+            case .visible: 1
+            case .hidden: 0
+            }
+        }
+    }
+
+    struct Track: Equatable {
+        var id: UInt64
+        var rank = Rank.visible
+        var isScreen = false
+        /// Of the tile, pixels; 0: not known, as good as it can be.
+        var tileWidth: UInt16 = 0
+        var tileHeight: UInt16 = 0
+        /// Any order.
+        var layers: [TrackLayer]
+        /// What it has now, by its place in `layers`; nil: nothing.
+        var current: Int?
+    }
+
+    struct Budget: Equatable {
+        /// Bits per second in all.
+        var target: Int
+        /// Of it for audio, reports and resends.
+        var reserve = 0
+        /// So much was shown to pass: up to it a layer is raised without a margin.
+        var proven = 0
+    }
+
+    enum Reason: Equatable {
+        case none
+        /// It would need so much in all, and there is so much, bits per second.
+        case bandwidth(needed: Int, available: Int)
+        /// The tile shows no more.
+        case viewport
+        /// The publisher sends no more now.
+        case publisher
+        case hidden
+    }
+
+    struct Decision: Equatable {
+        var id: UInt64
+        /// Place in `layers`; nil: paused.
+        var layer: Int?
+        var reason = Reason.none
+    }
+
+    struct Allocation: Equatable {
+        /// In the order of the tracks.
+        var decisions: [Decision] = []
+        /// Bits per second, the reserve included.
+        var used = 0
+        /// What the next useful step needs in all; nil: nothing is missing.
+        var nextStep: Int?
+        /// What everything at its best needs in all.
+        var desired = 0
+    }
+
+    private struct Memory {
+        var id: UInt64
+        var changedAt = Instant.distantPast
+        var raisedAt: Instant?
+        var interval = Limits.Bandwidth.raiseInterval
+        var isListed = true
+    }
+
+    /// What a raise needs above its cost where nothing was proven, percent.
+    private static let margin = 105
+    /// A change that is worth less is not made.
+    private static let worth = 1.01
+    /// The only one that is looked at may be sent so much above the target, rather than nothing.
+    private static let oversend = 150_000
+
+    private var memories: [Memory] = []
+
+    init() {}
+
+    /// - Parameter tracks: at most `Limits.Bandwidth.tracks`; more get nothing.
+    mutating func allocate(_ tracks: [Track], _ budget: Budget, at now: Instant) -> Allocation {
+        let tracks = Array(tracks.prefix(Limits.Bandwidth.tracks))
+        remember(tracks)
+        let choices = tracks.map { TrackChoices($0) }
+        let room = max(0, budget.target - budget.reserve)
+        let kept = keep(choices, room)
+        let chosen = raise(choices, from: kept, budget, at: now)
+        note(choices, chosen, at: now)
+        return describe(tracks, choices, chosen, budget, at: now)
+    }
+
+    // MARK: Deciding
+
+    /// What can stay as it is; lower where it does not fit, and at once.
+    private func keep(_ choices: [TrackChoices], _ room: Int) -> [Int] {
+        let ceiling = choices.map(\.current)
+        guard TrackChoices.cost(choices, ceiling) > room else { return ceiling }
+        return WaterFilling(choices, ceiling: ceiling, oversend: Allocator.oversend).fill(room)
+    }
+
+    /// More where it was proven to pass or passes with a margin, and not too often.
+    private func raise(
+        _ choices: [TrackChoices],
+        from kept: [Int],
+        _ budget: Budget,
+        at now: Instant
+    ) -> [Int] {
+        let ceiling = choices.indices.map { index in
+            mayRaise(memories[index], choices[index], kept[index], now) ? choices[index].top : kept[index]
+        }
+        let careful = budget.target * 100 / Allocator.margin
+        let room = max(careful, min(budget.proven, budget.target)) - budget.reserve
+        let filled = WaterFilling(choices, ceiling: ceiling, oversend: Allocator.oversend).fill(max(0, room))
+        let present = TrackChoices.utility(choices, kept)
+        let possible = TrackChoices.utility(choices, filled)
+        return possible > present * Allocator.worth ? filled : kept
+    }
+
+    private func mayRaise(_ memory: Memory, _ choices: TrackChoices, _ kept: Int, _ now: Instant) -> Bool {
+        // What shows nothing is not made to wait, unless it was taken away just now.
+        if kept == 0 && memory.raisedAt == nil && choices.current == 0 { return true }
+        return kept >= choices.current && now - memory.changedAt >= memory.interval
+    }
+
+    // MARK: Remembering
+
+    private mutating func remember(_ tracks: [Track]) {
+        memories = tracks.map { track in
+            memories.first { $0.id == track.id } ?? Memory(id: track.id)
+        }
+    }
+
+    private mutating func note(_ choices: [TrackChoices], _ chosen: [Int], at now: Instant) {
+        for index in choices.indices {
+            let before = choices[index].current
+            if let raised = memories[index].raisedAt, now - raised >= Limits.Bandwidth.raiseProof {
+                memories[index].raisedAt = nil
+                memories[index].interval = Limits.Bandwidth.raiseInterval
+            }
+            guard chosen[index] != before else { continue }
+            memories[index].changedAt = now
+            if chosen[index] > before {
+                if before > 0 { memories[index].raisedAt = now }
+            } else if memories[index].raisedAt != nil {
+                memories[index].raisedAt = nil
+                memories[index].interval = min(
+                    memories[index].interval * 2,
+                    Limits.Bandwidth.raiseIntervalLongest
+                )
+            }
+        }
+    }
+
+    // MARK: Telling
+
+    private func describe(
+        _ tracks: [Track],
+        _ choices: [TrackChoices],
+        _ chosen: [Int],
+        _ budget: Budget,
+        at now: Instant
+    ) -> Allocation {
+        var result = Allocation()
+        let used = TrackChoices.cost(choices, chosen)
+        result.used = used + budget.reserve
+        result.desired = budget.reserve
+        var bestGain = 0.0
+        for index in choices.indices {
+            let choice = choices[index]
+            result.desired += choice.options[choice.top].cost
+            result.decisions.append(
+                Decision(
+                    id: tracks[index].id,
+                    layer: choice.options[chosen[index]].layer,
+                    reason: reason(tracks[index], choice, chosen[index], budget, others: used)
+                )
+            )
+            // A step that may not be made soon is no reason to probe.
+            let memory = memories[index]
+            guard memory.changedAt + memory.interval <= now + .seconds(1) || chosen[index] == 0 else { continue }
+            guard let step = choice.bestStep(from: chosen[index]), step.gain > bestGain else { continue }
+            bestGain = step.gain
+            let more = choice.options[step.to].cost - choice.options[chosen[index]].cost
+            result.nextStep = (result.used + more) * Allocator.margin / 100
+        }
+        return result
+    }
+
+    private func reason(
+        _ track: Track,
+        _ choice: TrackChoices,
+        _ chosen: Int,
+        _ budget: Budget,
+        others: Int
+    ) -> Reason {
+        if track.rank == .hidden { return .hidden }
+        if chosen < choice.top {
+            let needed = others - choice.options[chosen].cost + choice.options[chosen + 1].cost + budget.reserve
+            return .bandwidth(needed: needed, available: budget.target)
+        }
+        if choice.lacksLayers { return .publisher }
+        return choice.isBoundedByTile ? .viewport : .none
+    }
+}

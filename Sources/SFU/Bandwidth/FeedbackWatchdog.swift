@@ -1,0 +1,55 @@
+// Notices that reports stop while packets go out: the path is gone or full, and nothing will say so. Knows no rate.
+import RTP
+
+struct FeedbackWatchdog {
+    /// Since when something is unreported.
+    private var waitingSince = Instant.distantFuture
+    private var lastReport: Instant?
+    private(set) var deadline = Instant.distantFuture
+    /// Between two reports, smoothed.
+    private(set) var interval = Interval.milliseconds(100)
+    /// How often the rate was cut in the present silence.
+    private(set) var cuts = 0
+
+    /// To be called for each packet: does nothing but for the first after a report.
+    @inline(__always)
+    mutating func sent(at now: Instant, roundTrip: Interval) {
+        if waitingSince == .distantFuture { wait(from: now, roundTrip) }
+    }
+
+    @inline(never)
+    private mutating func wait(from now: Instant, _ roundTrip: Interval) {
+        // Before the first report it is not known whether there will be any.
+        guard lastReport != nil else { return }
+        waitingSince = now
+        deadline = now + patience(roundTrip)
+    }
+
+    func patience(_ roundTrip: Interval) -> Interval {
+        let wait = max(Limits.Bandwidth.silence, roundTrip * 3 + interval)
+        return min(wait, Limits.Bandwidth.silenceLongest)
+    }
+
+    /// Returns how often the rate was cut before this report.
+    mutating func reported(at now: Instant) -> Int {
+        if let lastReport {
+            let gap = max(0, min((now - lastReport).microseconds, 250_000))
+            if cuts == 0 { interval = .microseconds((interval.microseconds * 7 + gap) / 8) }
+        }
+        lastReport = now
+        waitingSince = .distantFuture
+        deadline = .distantFuture
+        defer { cuts = 0 }
+        return cuts
+    }
+
+    /// Whether the silence lasts too long, again.
+    mutating func advance(to now: Instant) -> Bool {
+        guard now >= deadline else { return false }
+        cuts += 1
+        deadline = now + Limits.Bandwidth.silenceRepeat
+        return true
+    }
+
+    mutating func reset() { self = FeedbackWatchdog() }
+}

@@ -1,0 +1,268 @@
+// When to test whether the path carries more, how fast, and how much of it at a time. It says what is to be sent and is
+// told what was; what a probe consists of, and what it showed, others know.
+import RTP
+
+struct ProbeController {
+    /// One test: packets that are sent at a rate above the usual one.
+    struct Cluster: Equatable {
+        /// 1–255, in turn.
+        var id: UInt8 = 0
+        /// Bits per second.
+        var rate = 0
+        /// What makes it whole.
+        var packets = 0
+        var bytes = 0
+        var sentPackets = 0
+        var sentBytes = 0
+        /// Of the first and the last packet.
+        var startedAt = Instant.distantFuture
+        var endedAt = Instant.distantPast
+
+        var isWhole: Bool { sentPackets >= packets && sentBytes >= bytes }
+    }
+
+    /// What may go out now.
+    struct Order: Equatable {
+        var cluster: UInt8
+        /// At least so many bytes on the wire, in as few packets as they fit in.
+        var bytes: Int
+        /// Packets that are made for it should be so large.
+        var packetBytes: Int
+    }
+
+    /// What the session knows when it is asked whether to probe.
+    struct Situation {
+        /// Bits per second.
+        var estimate = 0
+        /// What the next useful step needs in all, bits per second; 0: everything is sent.
+        var goal = 0
+        /// What everything at its best needs, bits per second.
+        var desired = 0
+        var maximum = Limits.Bandwidth.maximum
+        /// Queues grow, drain, or nothing is reported.
+        var isCongested = false
+        var isLossLimited = false
+        /// Since when most of the estimate is not used.
+        var idleSince: Instant?
+    }
+
+    enum OnResult: Equatable {
+        /// Not the one that is waited for.
+        case none
+        /// The path carries the rate.
+        case carried
+        /// It does not.
+        case exceeded
+    }
+
+    private enum Phase {
+        case idle
+        case sending
+        case waiting(until: Instant)
+    }
+
+    private static let startFactors = (first: 3, second: 6)
+    /// Above the goal, percent: what the estimate needs to be seen as reached.
+    private static let margin = 115
+    private static let most = 2
+    /// The rate that must arrive for the path to carry a probe, percent.
+    private static let carriedShare = 90
+    /// A probe that could not be sent for so long is given up.
+    private static let lateness = Interval.milliseconds(100)
+    private static let chunk: Int64 = 2_000
+    private static let packetBytes = 200...1200
+
+    private var phase = Phase.idle
+    private(set) var cluster = Cluster()
+    /// Rates that are tested before any result, the next one first; 0: none.
+    private var queued = (first: 0, second: 0)
+    private var length = Limits.Bandwidth.probeTime
+    private var interval = Limits.Bandwidth.probeInterval
+    private var nextGoalAt = Instant.distantPast
+    private var lastProbeAt = Instant.distantPast
+    /// A hint is followed again after this time only.
+    private var nextHintAt = Instant.distantPast
+    private var hintInterval = Limits.Bandwidth.probeInterval
+    private var followsHint = false
+    private(set) var count = 0
+
+    /// When `order(at:)` or `advance(_:to:)` has something to do.
+    func nextDeadline(_ situation: Situation) -> Instant {
+        switch phase {
+        case .sending: return min(nextSendAt, nextSendAt + ProbeController.lateness)
+        case .waiting(let until): return until
+        case .idle:
+            guard !situation.isCongested else { return .distantFuture }
+            if queued.first > 0 { return .distantPast }
+            var next = Instant.distantFuture
+            if wantsGoal(situation) { next = nextGoalAt }
+            if let upkeep = upkeepAt(situation) { next = min(next, upkeep) }
+            return next
+        }
+    }
+
+    /// Whether packets of a probe are due or on their way.
+    var isActive: Bool { if case .idle = phase { false } else { true } }
+    var isSending: Bool { if case .sending = phase { true } else { false } }
+    var isAwaiting: Bool { if case .waiting = phase { true } else { false } }
+
+    // MARK: When
+
+    /// The first packets are about to be sent, or the path is another one.
+    mutating func begin(estimate: Int, isNew: Bool, at now: Instant) {
+        phase = .idle
+        let factors = ProbeController.startFactors
+        queued = isNew ? (estimate * factors.first, estimate * factors.second) : (estimate * 2, 0)
+        interval = Limits.Bandwidth.probeInterval
+        length = Limits.Bandwidth.probeTime
+        nextGoalAt = now
+    }
+
+    /// Gives up a probe that is too late, and starts one that is due. Returns whether a result did not come.
+    mutating func advance(_ situation: Situation, to now: Instant) -> Bool {
+        switch phase {
+        case .sending:
+            if now > nextSendAt + ProbeController.lateness {
+                phase = .idle
+                nextGoalAt = now + interval
+            }
+            return false
+        case .waiting(let until):
+            guard now >= until else { return false }
+            fail(at: now)
+            return true
+        case .idle:
+            guard !situation.isCongested, situation.estimate > 0 else { return false }
+            startIfDue(situation, now)
+            return false
+        }
+    }
+
+    private mutating func startIfDue(_ situation: Situation, _ now: Instant) {
+        let bound = situation.desired > 0 ? min(situation.maximum, situation.desired * 2) : situation.maximum
+        if queued.first > 0 {
+            let rate = min(queued.first, bound)
+            queued = (queued.second, 0)
+            if rate > situation.estimate { start(rate, now) }
+        } else if wantsGoal(situation) && now >= nextGoalAt {
+            let most = situation.isLossLimited ? situation.estimate * 3 / 2 : situation.estimate * ProbeController.most
+            start(min(situation.goal * ProbeController.margin / 100, most, situation.maximum), now)
+        } else if let upkeep = upkeepAt(situation), now >= upkeep {
+            start(min(situation.estimate, situation.desired * ProbeController.margin / 100), now)
+        }
+    }
+
+    private func wantsGoal(_ situation: Situation) -> Bool {
+        situation.goal > situation.estimate && situation.estimate < situation.maximum
+    }
+
+    private func upkeepAt(_ situation: Situation) -> Instant? {
+        guard let since = situation.idleSince, situation.desired > 0 else { return nil }
+        return max(since, lastProbeAt) + Limits.Bandwidth.upkeepInterval
+    }
+
+    private mutating func start(_ rate: Int, _ now: Instant) {
+        let id = cluster.id == 255 ? 1 : cluster.id + 1
+        let bytes = Int(Int64(rate) * length.microseconds / 8_000_000)
+        cluster = Cluster(
+            id: id,
+            rate: rate,
+            packets: Limits.Bandwidth.probePackets,
+            bytes: min(bytes, Limits.Bandwidth.probeBytes)
+        )
+        cluster.startedAt = now
+        lastProbeAt = now
+        count += 1
+        phase = .sending
+    }
+
+    /// Packets that left together came further apart than the estimate explains, or closer: the path may have changed.
+    /// The next probe need not wait.
+    mutating func hint(at now: Instant) {
+        guard case .idle = phase, now >= nextHintAt, now < nextGoalAt else { return }
+        nextGoalAt = now
+        nextHintAt = now + hintInterval
+        followsHint = true
+    }
+
+    /// The rate was cut: probing waits, and then begins anew with short intervals.
+    mutating func abort(at now: Instant, wait: Interval) {
+        if case .sending = phase { phase = .idle }
+        if case .waiting = phase { phase = .idle }
+        queued = (0, 0)
+        interval = Limits.Bandwidth.probeInterval
+        nextGoalAt = max(nextGoalAt, now + wait)
+    }
+
+    /// After a drop the path may come back soon: no long interval from before counts.
+    mutating func hasten(at now: Instant, wait: Interval) {
+        interval = Limits.Bandwidth.probeInterval
+        hintInterval = Limits.Bandwidth.probeInterval
+        nextHintAt = now
+        nextGoalAt = now + wait
+    }
+
+    // MARK: What
+
+    private var nextSendAt: Instant {
+        guard cluster.sentBytes > 0, cluster.rate > 0 else { return cluster.startedAt }
+        return cluster.startedAt
+            + .microseconds(Int64(cluster.sentBytes) * 8_000_000 / Int64(cluster.rate))
+    }
+
+    /// What of the probe may go out now; nil: nothing yet.
+    func order(at now: Instant) -> Order? {
+        guard case .sending = phase, now >= nextSendAt else { return nil }
+        let first = cluster.sentPackets == 0 ? now : cluster.startedAt
+        let elapsed = (now - first).microseconds + ProbeController.chunk
+        let due = Int(Int64(cluster.rate) * elapsed / 8_000_000) - cluster.sentBytes
+        let share = max(cluster.bytes, 1) / max(cluster.packets, 1)
+        let range = ProbeController.packetBytes
+        let packet = max(range.lowerBound, min(share, range.upperBound))
+        return Order(cluster: cluster.id, bytes: max(packet, due), packetBytes: packet)
+    }
+
+    /// A packet of the present probe goes out.
+    mutating func sent(_ size: Int, at now: Instant) {
+        guard case .sending = phase else { return }
+        if cluster.sentPackets == 0 { cluster.startedAt = now }
+        cluster.sentPackets += 1
+        cluster.sentBytes += size
+        cluster.endedAt = now
+        if cluster.isWhole { phase = .waiting(until: now + Limits.Bandwidth.probeResultTime) }
+    }
+
+    // MARK: What it showed
+
+    /// The rate at which a probe came through, bits per second.
+    mutating func result(_ rate: Int, of id: UInt8, at now: Instant) -> OnResult {
+        guard case .waiting = phase, id == cluster.id else { return .none }
+        phase = .idle
+        guard rate >= cluster.rate * ProbeController.carriedShare / 100 else {
+            fail(at: now)
+            return .exceeded
+        }
+        interval = Limits.Bandwidth.probeInterval
+        length = Limits.Bandwidth.probeTime
+        nextGoalAt = now
+        if followsHint { hintInterval = Limits.Bandwidth.probeInterval }
+        followsHint = false
+        return .carried
+    }
+
+    private mutating func fail(at now: Instant) {
+        phase = .idle
+        queued = (0, 0)
+        nextGoalAt = now + interval
+        interval = min(
+            .microseconds(interval.microseconds * 3 / 2),
+            Limits.Bandwidth.probeIntervalLongest
+        )
+        length = min(length * 2, Limits.Bandwidth.probeTimeLongest)
+        if followsHint {
+            hintInterval = min(hintInterval * 2, Limits.Bandwidth.probeIntervalLongest)
+            nextHintAt = now + hintInterval
+            followsHint = false
+        }
+    }
+}
