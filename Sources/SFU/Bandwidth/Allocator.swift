@@ -98,7 +98,8 @@ struct Allocator {
         var changedAt = Instant.distantPast
         var raisedAt: Instant?
         var interval = Limits.Bandwidth.raiseInterval
-        var isListed = true
+        /// What the choice cost that had to be taken back; 0: none.
+        var failedCost = 0
     }
 
     /// What a raise needs above its cost where nothing was proven, percent.
@@ -140,22 +141,42 @@ struct Allocator {
         _ budget: Budget,
         at now: Instant
     ) -> [Int] {
-        let ceiling = choices.indices.map { index in
-            mayRaise(memories[index], choices[index], kept[index], now) ? choices[index].top : kept[index]
-        }
         let careful = budget.target * 100 / Allocator.margin
-        let room = max(careful, min(budget.proven, budget.target)) - budget.reserve
-        let filled = WaterFilling(choices, ceiling: ceiling, oversend: Allocator.oversend).fill(max(0, room))
-        let present = TrackChoices.utility(choices, kept)
-        let possible = TrackChoices.utility(choices, filled)
-        return possible > present * Allocator.worth ? filled : kept
+        let proven = min(budget.proven, budget.target)
+        var best = kept
+        var present = TrackChoices.utility(choices, kept)
+        // With patience up to the margin; at once what was proven.
+        for (room, isProven) in [(max(careful, proven), false), (proven, true)] where room > budget.reserve {
+            let ceiling = choices.indices.map { index in
+                mayRaise(memories[index], choices[index], kept[index], isProven, room - budget.reserve, now)
+                    ? choices[index].top : kept[index]
+            }
+            let filled = WaterFilling(choices, ceiling: ceiling, oversend: isProven ? 0 : Allocator.oversend)
+                .fill(room - budget.reserve)
+            let possible = TrackChoices.utility(choices, filled)
+            guard possible > present * Allocator.worth else { continue }
+            best = filled
+            present = possible
+        }
+        return best
     }
 
-    private func mayRaise(_ memory: Memory, _ choices: TrackChoices, _ kept: Int, _ now: Instant) -> Bool {
-        // What shows nothing is not made to wait, unless it was taken away just now.
-        if kept == 0 && memory.raisedAt == nil && choices.current == 0 { return true }
-        return kept >= choices.current && now - memory.changedAt >= memory.interval
+    private func mayRaise(
+        _ memory: Memory,
+        _ choices: TrackChoices,
+        _ kept: Int,
+        _ isProven: Bool,
+        _ room: Int,
+        _ now: Instant
+    ) -> Bool {
+        guard kept >= choices.current else { return false }
+        if memory.changedAt + memory.interval <= now { return true }
+        guard memory.failedCost > 0 else { return isProven || kept == 0 }
+        // What failed is not tried again so soon; what lies well above it may be.
+        return Allocator.isFar(room, above: memory.failedCost)
     }
+
+    private static func isFar(_ cost: Int, above failed: Int) -> Bool { cost * 4 > failed * 5 }
 
     // MARK: Remembering
 
@@ -171,13 +192,15 @@ struct Allocator {
             if let raised = memories[index].raisedAt, now - raised >= Limits.Bandwidth.raiseProof {
                 memories[index].raisedAt = nil
                 memories[index].interval = Limits.Bandwidth.raiseInterval
+                memories[index].failedCost = 0
             }
             guard chosen[index] != before else { continue }
             memories[index].changedAt = now
             if chosen[index] > before {
-                if before > 0 { memories[index].raisedAt = now }
+                memories[index].raisedAt = now
             } else if memories[index].raisedAt != nil {
                 memories[index].raisedAt = nil
+                memories[index].failedCost = choices[index].options[before].cost
                 memories[index].interval = min(
                     memories[index].interval * 2,
                     Limits.Bandwidth.raiseIntervalLongest
@@ -210,15 +233,29 @@ struct Allocator {
                     reason: reason(tracks[index], choice, chosen[index], budget, others: used)
                 )
             )
-            // A step that may not be made soon is no reason to probe.
-            let memory = memories[index]
-            guard memory.changedAt + memory.interval <= now + .seconds(1) || chosen[index] == 0 else { continue }
-            guard let step = choice.bestStep(from: chosen[index]), step.gain > bestGain else { continue }
+            guard let step = nextStep(memories[index], choice, chosen[index], at: now), step.gain > bestGain
+            else { continue }
             bestGain = step.gain
             let more = choice.options[step.to].cost - choice.options[chosen[index]].cost
             result.nextStep = (result.used + more) * Allocator.margin / 100
         }
         return result
+    }
+
+    /// A step that may not be made soon is no reason to probe.
+    private func nextStep(
+        _ memory: Memory,
+        _ choice: TrackChoices,
+        _ chosen: Int,
+        at now: Instant
+    ) -> (to: Int, gain: Double)? {
+        if memory.failedCost == 0 || memory.changedAt + memory.interval <= now + .seconds(1) {
+            return choice.bestStep(from: chosen)
+        }
+        let first = choice.options.indices.first {
+            $0 > chosen && Allocator.isFar(choice.options[$0].cost, above: memory.failedCost)
+        }
+        return first.flatMap { choice.step(from: chosen, to: $0) }
     }
 
     private func reason(

@@ -106,12 +106,12 @@ struct BandwidthEstimator: ~Copyable {
 
     // MARK: The road
 
-    /// A packet goes out. Every packet that bears a transport-wide number is told of, in the order of the numbers.
-    /// - Parameters:
-    ///   - size: bytes on the wire, with IP and UDP.
-    ///   - cluster: of the probe that it was sent for, 0: none.
+    /// A packet goes out. Every packet that bears a transport-wide number is told of, in the order of the numbers. While
+    /// a probe is sent, whatever goes out belongs to it.
+    /// - Parameter size: bytes on the wire, with IP and UDP.
     @inline(__always)
-    mutating func sent(_ number: UInt16, size: Int, kind: SentKind, cluster: UInt8 = 0, at now: Instant) {
+    mutating func sent(_ number: UInt16, size: Int, kind: SentKind, at now: Instant) {
+        let cluster = probes.isSending ? probes.cluster.id : 0
         history.sent(number, size: size, kind: kind, cluster: cluster, at: now)
         application.sent(size)
         watchdog.sent(at: now, roundTrip: roundTrip)
@@ -282,6 +282,8 @@ struct BandwidthEstimator: ~Copyable {
     private static let cliffWindow = Interval.milliseconds(200)
     /// Below this a growing delay is noise that nobody hears.
     private static let noise = Interval.milliseconds(20)
+    /// A few pictures, so that their sizes even out.
+    private static let recent = Interval.milliseconds(300)
     /// Less than this share of the estimate, in percent, says nothing about it.
     private static let usage = 75
 
@@ -289,10 +291,15 @@ struct BandwidthEstimator: ~Copyable {
         var use = trend.use
         if use == .overuse && path.queue < BandwidthEstimator.noise { use = .underuse }
         let isIdle = arriving.map { $0 * 100 < control.estimate * BandwidthEstimator.usage } ?? true
+        var through = arriving
+        // The smoothed rate lags behind one that was raised.
+        if use == .overuse, let recent = arrived.rate(over: BandwidthEstimator.recent) {
+            through = max(through ?? recent, recent)
+        }
         let change = control.update(
             RateControl.Observation(
                 use: use,
-                acknowledged: arriving,
+                acknowledged: through,
                 loss: loss.loss,
                 roundTrip: roundTrip,
                 isIdle: isIdle || application.since != nil

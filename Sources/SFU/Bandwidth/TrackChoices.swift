@@ -107,11 +107,16 @@ struct TrackChoices {
         let end = min(most ?? top, top)
         guard from < end else { return nil }
         for to in (from + 1)...end {
-            let cost = options[to].cost - options[from].cost
-            let gain = (options[to].utility - options[from].utility) / Double(max(1, cost))
-            if gain > best?.gain ?? 0 { best = (to, gain) }
+            let step = step(from: from, to: to)
+            if step.gain > best?.gain ?? 0 { best = step }
         }
         return best
+    }
+
+    /// What a step upwards is worth per bit.
+    func step(from: Int, to: Int) -> (to: Int, gain: Double) {
+        let cost = options[to].cost - options[from].cost
+        return (to, (options[to].utility - options[from].utility) / Double(max(1, cost)))
     }
 
     static func cost(_ choices: [TrackChoices], _ chosen: [Int]) -> Int {
