@@ -201,10 +201,11 @@ struct Allocator {
             } else if memories[index].raisedAt != nil {
                 memories[index].raisedAt = nil
                 memories[index].failedCost = choices[index].options[before].cost
-                memories[index].interval = min(
-                    memories[index].interval * 2,
-                    Limits.Bandwidth.raiseIntervalLongest
-                )
+                // Fewer pictures are a smaller loss than a key frame in vain.
+                let most =
+                    choices[index].areAlike(before, chosen[index])
+                    ? Limits.Bandwidth.raiseInterval * 2 : Limits.Bandwidth.raiseIntervalLongest
+                memories[index].interval = min(memories[index].interval * 2, most)
             }
         }
     }

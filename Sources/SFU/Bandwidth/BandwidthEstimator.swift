@@ -280,8 +280,8 @@ struct BandwidthEstimator: ~Copyable {
     }
 
     private static let cliffWindow = Interval.milliseconds(200)
-    /// Below this a growing delay is noise that nobody hears.
-    private static let noise = Interval.milliseconds(20)
+    private static let noiseFull = Interval.milliseconds(20)
+    private static let noiseBelow = Interval.milliseconds(50)
     /// A few pictures, so that their sizes even out.
     private static let recent = Interval.milliseconds(300)
     /// Less than this share of the estimate, in percent, says nothing about it.
@@ -289,13 +289,12 @@ struct BandwidthEstimator: ~Copyable {
 
     private mutating func follow(at now: Instant) {
         var use = trend.use
-        if use == .overuse && path.queue < BandwidthEstimator.noise { use = .underuse }
+        let recent = arrived.rate(over: BandwidthEstimator.recent)
+        if use == .overuse && (path.queue < noise(recent) || isOwnProbe(at: now)) { use = .underuse }
         let isIdle = arriving.map { $0 * 100 < control.estimate * BandwidthEstimator.usage } ?? true
         var through = arriving
         // The smoothed rate lags behind one that was raised.
-        if use == .overuse, let recent = arrived.rate(over: BandwidthEstimator.recent) {
-            through = max(through ?? recent, recent)
-        }
+        if use == .overuse, let recent { through = max(through ?? recent, recent) }
         let change = control.update(
             RateControl.Observation(
                 use: use,
@@ -309,6 +308,25 @@ struct BandwidthEstimator: ~Copyable {
         guard use == .overuse && change == .lowered else { return }
         probes.abort(at: now, wait: .seconds(1))
         provenRate = 0
+    }
+
+    /// Whether the queue is what a probe of ours has just put there.
+    private func isOwnProbe(at now: Instant) -> Bool {
+        guard path.queue < BandwidthEstimator.probeQueue, probes.count > 0 else { return false }
+        let end = max(probes.cluster.endedAt, probes.cluster.startedAt)
+        return now - end < roundTrip + BandwidthEstimator.probeShadow
+    }
+
+    private static let probeQueue = Interval.milliseconds(150)
+    private static let probeShadow = Interval.milliseconds(600)
+
+    /// A queue below this is noise. Where less is sent than the path was found to carry, pictures make it, one after
+    /// the other, and it goes by itself.
+    private func noise(_ recent: Int?) -> Interval {
+        guard let capacity = control.capacity.value, let recent, recent * 100 < capacity * 98 else {
+            return BandwidthEstimator.noiseFull
+        }
+        return BandwidthEstimator.noiseBelow
     }
 
     /// After a silence: what was before counts again, unless the path shows otherwise.

@@ -70,6 +70,8 @@ struct ProbeController {
     /// A probe that could not be sent for so long is given up.
     private static let lateness = Interval.milliseconds(100)
     private static let chunk: Int64 = 2_000
+    /// What a probe may add to the queue of a path that carries no more than the estimate.
+    private static let queue = Interval.milliseconds(25)
     private static let packetBytes = 200...1200
 
     private var phase = Phase.idle
@@ -143,12 +145,12 @@ struct ProbeController {
         if queued.first > 0 {
             let rate = min(queued.first, bound)
             queued = (queued.second, 0)
-            if rate > situation.estimate { start(rate, now) }
+            if rate > situation.estimate { start(rate, situation, now) }
         } else if wantsGoal(situation) && now >= nextGoalAt {
             let most = situation.isLossLimited ? situation.estimate * 3 / 2 : situation.estimate * ProbeController.most
-            start(min(situation.goal * ProbeController.margin / 100, most, situation.maximum), now)
+            start(min(situation.goal * ProbeController.margin / 100, most, situation.maximum), situation, now)
         } else if let upkeep = upkeepAt(situation), now >= upkeep {
-            start(min(situation.estimate, situation.desired * ProbeController.margin / 100), now)
+            start(min(situation.estimate, situation.desired * ProbeController.margin / 100), situation, now)
         }
     }
 
@@ -161,9 +163,15 @@ struct ProbeController {
         return max(since, lastProbeAt) + Limits.Bandwidth.upkeepInterval
     }
 
-    private mutating func start(_ rate: Int, _ now: Instant) {
+    private mutating func start(_ rate: Int, _ situation: Situation, _ now: Instant) {
         let id = cluster.id == 255 ? 1 : cluster.id + 1
-        let bytes = Int(Int64(rate) * length.microseconds / 8_000_000)
+        var bytes = Int(Int64(rate) * length.microseconds / 8_000_000)
+        // What is too much for a path that is no better waits in its queue: not for long.
+        let excess = rate - situation.estimate
+        if excess > 0 {
+            let allowed = Int64(situation.estimate) * ProbeController.queue.microseconds / 8_000_000
+            bytes = min(bytes, Int(allowed * Int64(rate) / Int64(excess)))
+        }
         cluster = Cluster(
             id: id,
             rate: rate,

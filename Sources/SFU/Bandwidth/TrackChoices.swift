@@ -3,12 +3,14 @@
 import RTP
 
 struct TrackChoices {
-    struct Option: Equatable {
+    struct Option {
         /// Place in the track's layers; nil: nothing is sent.
         var layer: Int?
         /// Bits per second.
         var cost = 0
         var utility = 0.0
+        /// Encoding and spatial layer.
+        var place = (encoding: Int8(-1), spatial: UInt8(0))
     }
 
     /// By cost, each worth more than the one before; the first is nothing.
@@ -67,7 +69,12 @@ struct TrackChoices {
             // What is raised may need more than it shows, what is lowered no more than it shows.
             let isMore = index != track.current && layer.planned > present
             let cost = isMore ? max(layer.planned, layer.measured) : layer.measured
-            return Option(layer: index, cost: max(1, cost), utility: utility(layer, track))
+            return Option(
+                layer: index,
+                cost: max(1, cost),
+                utility: utility(layer, track),
+                place: (layer.encoding, layer.spatial)
+            )
         }
         .sorted { ($0.cost, -$0.utility) < ($1.cost, -$1.utility) }
         var kept = [Option()]
@@ -100,6 +107,9 @@ struct TrackChoices {
         }
         return track.rank.weight * detail * factor
     }
+
+    /// Whether two options differ in pictures per second alone.
+    func areAlike(_ a: Int, _ b: Int) -> Bool { options[a].place == options[b].place }
 
     /// The step upwards that is worth most per bit.
     func bestStep(from: Int, upTo most: Int? = nil) -> (to: Int, gain: Double)? {
