@@ -220,6 +220,7 @@ func simulate(
     _ downlinks: [SimulatedDownlink],
     seconds: Int,
     seed: UInt64,
+    other: ((SimulatedPath.Packet, Instant) -> Void)? = nil,
     each: ((Instant, inout SimulatedPath) -> Void)? = nil
 ) {
     var path = SimulatedPath(conditions, seed: seed)
@@ -228,6 +229,8 @@ func simulate(
         while let arrival = path.receive(at: now) {
             if arrival.packet.flow < downlinks.count {
                 downlinks[arrival.packet.flow].arrived(arrival.packet, at: arrival.at)
+            } else {
+                other?(arrival.packet, arrival.at)
             }
         }
         for downlink in downlinks { downlink.step(&path, at: now) }
