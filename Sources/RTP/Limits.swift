@@ -140,10 +140,8 @@ public enum Limits {
         public static let receiverEstimateAge = Interval.seconds(10)
         /// Packets of one probe, at least.
         public static let probePackets = 5
-        /// Length of one probe.
+        /// Length of one probe; up to four times as long after failed ones.
         public static let probeTime = Interval.milliseconds(15)
-        /// The same after probes failed, where jitter may have hidden the rate.
-        public static let probeTimeLongest = Interval.milliseconds(50)
         /// Bytes of one probe.
         public static let probeBytes = 64_000
         /// Wait for the result of a probe.

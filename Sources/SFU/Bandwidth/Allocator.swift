@@ -149,7 +149,7 @@ struct Allocator {
         for (room, isProven) in [(max(careful, proven), false), (proven, true)] where room > budget.reserve {
             let ceiling = choices.indices.map { index in
                 mayRaise(memories[index], choices[index], kept[index], isProven, room - budget.reserve, now)
-                    ? choices[index].top : kept[index]
+                    ? mostRaised(memories[index], choices[index], kept[index]) : kept[index]
             }
             let filled = WaterFilling(choices, ceiling: ceiling, oversend: isProven ? 0 : Allocator.oversend)
                 .fill(room - budget.reserve)
@@ -174,6 +174,11 @@ struct Allocator {
         guard memory.failedCost > 0 else { return isProven || kept == 0 }
         // What failed is not tried again so soon; what lies well above it may be.
         return Allocator.isFar(room, above: memory.failedCost)
+    }
+
+    /// Where a raise failed lately, one step at a time.
+    private func mostRaised(_ memory: Memory, _ choices: TrackChoices, _ kept: Int) -> Int {
+        memory.failedCost > 0 ? min(kept + 1, choices.top) : choices.top
     }
 
     private static func isFar(_ cost: Int, above failed: Int) -> Bool { cost * 4 > failed * 5 }

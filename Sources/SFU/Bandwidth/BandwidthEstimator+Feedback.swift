@@ -32,7 +32,9 @@ extension BandwidthEstimator {
         guard isNews || result.lost > 0 else { return result }
         wasReported = true
         path.settle(at: now)
-        result.change = evaluate(at: now)
+        var missing = 0
+        if case .after(let count) = order { missing = count }
+        result.change = evaluate(missing: missing, at: now)
         return result
     }
 
@@ -129,6 +131,7 @@ extension BandwidthEstimator {
         guard packet.state == .sent || packet.state == .unknown else { return }
         _ = history.settle(sequence, .lost)
         result.lost += 1
+        if packet.cluster != 0 { probed.lose(packet.cluster) }
         let sent = history.time(of: packet).microseconds
         loss.note(packet.size, isLost: true, sent: sent)
         departed.add(packet.size, at: sent)

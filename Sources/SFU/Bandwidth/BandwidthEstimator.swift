@@ -244,9 +244,10 @@ struct BandwidthEstimator: ~Copyable {
 
     // MARK: What follows
 
-    /// A message was read: `newest` says whether it told anything about packets that nothing was known of.
-    mutating func evaluate(at now: Instant) -> OnEstimate {
-        recover(at: now)
+    /// A message told something new.
+    /// - Parameter missing: messages before it that were lost.
+    mutating func evaluate(missing: Int, at now: Instant) -> OnEstimate {
+        recover(missing, at: now)
         if application.update(estimate: estimate, at: now) && application.since == nil {
             acknowledged.expectChange()
         }
@@ -282,6 +283,7 @@ struct BandwidthEstimator: ~Copyable {
     private static let cliffWindow = Interval.milliseconds(200)
     private static let noiseFull = Interval.milliseconds(20)
     private static let noiseBelow = Interval.milliseconds(50)
+    private static let sustained = Interval.milliseconds(600)
     /// A few pictures, so that their sizes even out.
     private static let recent = Interval.milliseconds(300)
     /// Less than this share of the estimate, in percent, says nothing about it.
@@ -299,6 +301,7 @@ struct BandwidthEstimator: ~Copyable {
             RateControl.Observation(
                 use: use,
                 acknowledged: through,
+                sustained: arrived.rate(over: BandwidthEstimator.sustained),
                 loss: loss.loss,
                 roundTrip: roundTrip,
                 isIdle: isIdle || application.since != nil
@@ -330,11 +333,11 @@ struct BandwidthEstimator: ~Copyable {
     }
 
     /// After a silence: what was before counts again, unless the path shows otherwise.
-    private mutating func recover(at now: Instant) {
-        guard watchdog.reported(at: now) > 0, let before = beforeSilence else { return }
+    private mutating func recover(_ missing: Int, at now: Instant) {
+        guard watchdog.reported(missing: missing, at: now) > 0, let before = beforeSilence else { return }
         beforeSilence = nil
         guard path.queue < .milliseconds(50), loss.loss < 0.1, before > control.estimate else { return }
-        control.set(before * 95 / 100, at: now)
+        control.set(before, at: now)
     }
 
     private mutating func readProbe(at now: Instant) {
@@ -343,15 +346,18 @@ struct BandwidthEstimator: ~Copyable {
         // Complete, or followed by something that was sent later.
         guard probed.packets(of: cluster.id) >= cluster.sentPackets || departed.end > cluster.endedAt.microseconds
         else { return }
-        guard let rate = probed.rate(of: cluster) else { return }
+        guard let rate = probed.rate(of: cluster) else {
+            if probed.isLossy(cluster) { probes.lose(at: now) } else { probes.tellNothing(at: now) }
+            return
+        }
         let result = probes.result(rate, of: cluster.id, at: now)
         guard result != .none, !cliff.isDraining else { return }
+        control.noteProbe(rate, isFull: result == .exceeded)
+        provenRate = rate
+        provenAt = now
         if rate > control.estimate {
             doubts = 0
             control.set(rate, at: now)
-            control.noteProbe(rate)
-            provenRate = rate
-            provenAt = now
         } else if result == .exceeded {
             doubts += 1
             guard doubts >= 2, application.since != nil else { return }

@@ -25,7 +25,7 @@ struct CliffDetector {
     private static let queueLeast: Int64 = 50_000
     private static let queueMost: Int64 = 100_000
     /// One report is enough above this.
-    private static let queueSteep: Int64 = 150_000
+    private static let queueSteep: Int64 = 100_000
     private static let reports = 2
     private static let drained = Interval.milliseconds(30)
     private static let drainTime = Interval.milliseconds(1000)
@@ -84,8 +84,10 @@ struct CliffDetector {
             phase = .clear
             return .drained(rate)
         }
-        // The queue is not empty, so that what arrives is what the path carries.
-        guard let arrived = report.arrived else { return .draining }
+        // Where more was sent than came, what came is what the path carries.
+        guard let arrived = report.arrived, let sent = report.sent, arrived * 10 < sent * 9 else {
+            return .draining
+        }
         if arrived < rate * 19 / 20 {
             rate = arrived
             return .fell(rate)

@@ -8,6 +8,8 @@ struct FeedbackWatchdog {
     private(set) var deadline = Instant.distantFuture
     /// Between two reports, smoothed.
     private(set) var interval = Interval.milliseconds(100)
+    /// Share of the messages that are lost, smoothed.
+    private var missed = 0.0
     /// How often the rate was cut in the present silence.
     private(set) var cuts = 0
 
@@ -26,16 +28,21 @@ struct FeedbackWatchdog {
     }
 
     func patience(_ roundTrip: Interval) -> Interval {
+        // Where messages are lost anyway, several in a row mean nothing yet.
+        let lost = Int64(min(3, missed * 10) * Double(interval.microseconds))
         let wait = max(Limits.Bandwidth.silence, roundTrip * 3 + interval)
-        return min(wait, Limits.Bandwidth.silenceLongest)
+        return min(wait + .microseconds(lost), Limits.Bandwidth.silenceLongest)
     }
 
-    /// Returns how often the rate was cut before this report.
-    mutating func reported(at now: Instant) -> Int {
+    /// - Parameter missing: messages before this one that were lost.
+    /// - Returns: How often the rate was cut before this report.
+    mutating func reported(missing: Int, at now: Instant) -> Int {
         if let lastReport {
-            let gap = max(0, min((now - lastReport).microseconds, 250_000))
-            if cuts == 0 { interval = .microseconds((interval.microseconds * 7 + gap) / 8) }
+            let gap = max(0, min((now - lastReport).microseconds, 1_000_000)) / Int64(missing + 1)
+            interval = .microseconds((interval.microseconds * 7 + min(gap, 250_000)) / 8)
         }
+        let share = Double(missing) / Double(missing + 1)
+        missed += (share - missed) / 16
         lastReport = now
         waitingSince = .distantFuture
         deadline = .distantFuture

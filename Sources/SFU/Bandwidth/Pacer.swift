@@ -6,7 +6,7 @@ struct Pacer {
     /// Percent of the target.
     private static let share: Int64 = 125
     /// The same where too much waits.
-    private static let shareMost: Int64 = 250
+    private static let shareMost: Int64 = 150
     private static let start: Int64 = 250
     /// What audio may take in advance, bytes.
     private static let debtMost: Int64 = 12_000
@@ -31,7 +31,7 @@ struct Pacer {
     private var burst: Int64 { Int64(rate) * Limits.Bandwidth.pacerBurst.microseconds }
 
     /// - Parameters:
-    ///   - queued: bytes that wait; where they would wait too long, the rate is raised, up to twice.
+    ///   - queued: bytes that wait; where they would wait too long, the rate is raised.
     ///   - isNew: nothing is known of the path yet.
     mutating func aim(at target: Int, queued: Int, isNew: Bool = false, at now: Instant) {
         refill(now)

@@ -72,13 +72,19 @@ struct ProbeController {
     private static let chunk: Int64 = 2_000
     /// What a probe may add to the queue of a path that carries no more than the estimate.
     private static let queue = Interval.milliseconds(25)
+    /// How often the length doubles.
+    private static let longerMost = 2
+    /// Probes in a row that may tell nothing before that counts as a failure.
+    private static let untoldMost = 4
+    private static let untoldWait = Interval.milliseconds(100)
     private static let packetBytes = 200...1200
 
     private var phase = Phase.idle
     private(set) var cluster = Cluster()
     /// Rates that are tested before any result, the next one first; 0: none.
     private var queued = (first: 0, second: 0)
-    private var length = Limits.Bandwidth.probeTime
+    /// In a row.
+    private var failures = 0
     private var interval = Limits.Bandwidth.probeInterval
     private var nextGoalAt = Instant.distantPast
     private var lastProbeAt = Instant.distantPast
@@ -86,6 +92,7 @@ struct ProbeController {
     private var nextHintAt = Instant.distantPast
     private var hintInterval = Limits.Bandwidth.probeInterval
     private var followsHint = false
+    private var untold = 0
     private(set) var count = 0
 
     /// When `order(at:)` or `advance(_:to:)` has something to do.
@@ -116,7 +123,7 @@ struct ProbeController {
         let factors = ProbeController.startFactors
         queued = isNew ? (estimate * factors.first, estimate * factors.second) : (estimate * 2, 0)
         interval = Limits.Bandwidth.probeInterval
-        length = Limits.Bandwidth.probeTime
+        failures = 0
         nextGoalAt = now
     }
 
@@ -131,7 +138,7 @@ struct ProbeController {
             return false
         case .waiting(let until):
             guard now >= until else { return false }
-            fail(at: now)
+            tellNothing(at: now)
             return true
         case .idle:
             guard !situation.isCongested, situation.estimate > 0 else { return false }
@@ -165,11 +172,15 @@ struct ProbeController {
 
     private mutating func start(_ rate: Int, _ situation: Situation, _ now: Instant) {
         let id = cluster.id == 255 ? 1 : cluster.id + 1
-        var bytes = Int(Int64(rate) * length.microseconds / 8_000_000)
+        // What jitter hides in a short probe shows in a longer one.
+        let longer = min(failures, ProbeController.longerMost)
+        let time = Limits.Bandwidth.probeTime * (1 << Int64(longer))
+        var bytes = Int(Int64(rate) * time.microseconds / 8_000_000)
         // What is too much for a path that is no better waits in its queue: not for long.
         let excess = rate - situation.estimate
         if excess > 0 {
-            let allowed = Int64(situation.estimate) * ProbeController.queue.microseconds / 8_000_000
+            let wait = ProbeController.queue * Int64(max(1, longer))
+            let allowed = Int64(situation.estimate) * wait.microseconds / 8_000_000
             bytes = min(bytes, Int(allowed * Int64(rate) / Int64(excess)))
         }
         cluster = Cluster(
@@ -246,27 +257,48 @@ struct ProbeController {
     mutating func result(_ rate: Int, of id: UInt8, at now: Instant) -> OnResult {
         guard case .waiting = phase, id == cluster.id else { return .none }
         phase = .idle
+        untold = 0
         guard rate >= cluster.rate * ProbeController.carriedShare / 100 else {
             fail(at: now)
             return .exceeded
         }
         interval = Limits.Bandwidth.probeInterval
-        length = Limits.Bandwidth.probeTime
+        failures = 0
         nextGoalAt = now
         if followsHint { hintInterval = Limits.Bandwidth.probeInterval }
         followsHint = false
         return .carried
     }
 
+    /// The words about it were lost, not the packets: it is sent again soon.
+    mutating func tellNothing(at now: Instant) {
+        guard case .waiting = phase else { return }
+        untold += 1
+        guard untold < ProbeController.untoldMost else { return fail(at: now) }
+        phase = .idle
+        if queued.first == 0 {
+            nextGoalAt = now + ProbeController.untoldWait
+        } else {
+            queued = (cluster.rate, queued.first)
+        }
+    }
+
+    /// Too much of it was lost.
+    mutating func lose(at now: Instant) {
+        guard case .waiting = phase else { return }
+        fail(at: now)
+    }
+
     private mutating func fail(at now: Instant) {
         phase = .idle
+        untold = 0
         queued = (0, 0)
         nextGoalAt = now + interval
         interval = min(
             .microseconds(interval.microseconds * 3 / 2),
             Limits.Bandwidth.probeIntervalLongest
         )
-        length = min(length * 2, Limits.Bandwidth.probeTimeLongest)
+        failures += 1
         if followsHint {
             hintInterval = min(hintInterval * 2, Limits.Bandwidth.probeIntervalLongest)
             nextHintAt = now + hintInterval

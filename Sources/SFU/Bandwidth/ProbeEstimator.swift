@@ -5,6 +5,7 @@ struct ProbeEstimator {
     private struct Sample {
         var cluster: UInt8 = 0
         var packets = 0
+        var lost = 0
         var bytes = 0
         var firstSent: Int64 = .max
         var lastSent: Int64 = .min
@@ -20,7 +21,7 @@ struct ProbeEstimator {
     /// What arrives faster than it was sent was held up before: no measurement.
     private static let mostRatio = 2.0
     /// Less than this share of the sent rate means that the path was full …
-    private static let fullShare = 0.9
+    private static let fullShare = 0.95
     /// … and its rate is taken a little lower, so that queues drain.
     private static let fullTarget = 0.95
 
@@ -45,6 +46,19 @@ struct ProbeEstimator {
             samples[place].firstArrivalBytes = size
         }
         samples[place].lastArrival = max(samples[place].lastArrival, arrival)
+    }
+
+    mutating func lose(_ cluster: UInt8) {
+        let place = Int(cluster & 3)
+        if samples[place].cluster != cluster { samples[place] = Sample(cluster: cluster) }
+        samples[place].lost += 1
+    }
+
+    /// Whether too much of it was lost on the way to be carried; what nothing was heard of does not count.
+    func isLossy(_ cluster: ProbeController.Cluster) -> Bool {
+        let sample = samples[Int(cluster.id & 3)]
+        return sample.cluster == cluster.id
+            && sample.lost * 100 > cluster.sentPackets * (100 - ProbeEstimator.leastShare)
     }
 
     /// How many packets of a probe came.

@@ -34,6 +34,8 @@ struct RateControl {
         var use = PathUse.normal
         /// Bits per second that arrived; nil: not known.
         var acknowledged: Int?
+        /// The same over so long that the sizes of pictures even out.
+        var sustained: Int?
         /// Share of it that was lost beside, 0–1.
         var loss = 0.0
         var roundTrip = Interval.milliseconds(100)
@@ -102,7 +104,7 @@ struct RateControl {
         let whole = Int(fraction)
         fraction -= Double(whole)
         var raised = estimate + whole
-        if let acknowledged = observation.acknowledged {
+        if let acknowledged = observation.sustained ?? observation.acknowledged {
             let offered = Double(acknowledged) / max(0.5, 1 - observation.loss)
             raised = min(raised, Int(offered * RateControl.headroom) + RateControl.headroomRate)
         }
@@ -119,8 +121,14 @@ struct RateControl {
         phase = .hold
     }
 
-    /// A probe found this rate.
-    mutating func noteProbe(_ rate: Int) { capacity.noteProbe(rate) }
+    /// A probe came through at this rate; where it was faster, the path ends there.
+    mutating func noteProbe(_ rate: Int, isFull: Bool) {
+        if isFull {
+            capacity.noteProbe(rate)
+        } else if let upper = capacity.upper, rate > upper {
+            capacity.reset()
+        }
+    }
     /// The path was full and this much came through.
     mutating func noteFull(_ rate: Int) {
         capacity.reset()

@@ -27,6 +27,9 @@ final class SimulatedDownlink {
         var probe = 0
         var estimate = 0
         var target = 0
+        var bound = BandwidthEstimator.Bound.start
+        /// Percent, as the estimator sees it.
+        var loss = 0.0
         var spatial = -1
         var temporal = -1
         var queue = Interval.zero
@@ -205,6 +208,8 @@ final class SimulatedDownlink {
         slice.link = path.rate(at: now)
         slice.estimate = estimator.estimate
         slice.target = estimator.target
+        slice.bound = estimator.bound
+        slice.loss = estimator.lossPercent
         slice.spatial = camera.spatial
         slice.temporal = camera.temporal
         slice.queue = path.queueDelay(at: now)
@@ -236,6 +241,7 @@ func simulate(
         for downlink in downlinks { downlink.step(&path, at: now) }
         each?(now, &path)
     }
+    Trace.write(downlinks, seed: seed)
 }
 
 // MARK: Figures

@@ -1,5 +1,5 @@
 // The acceptance scenarios over several seeds. SFU_SEEDS=20 runs the full number and prints all figures; SFU_TRACE names a
-// directory for one CSV file per run of the drop.
+// directory for one CSV file per subscriber of each run.
 import Foundation
 import RTP
 import Testing
@@ -12,7 +12,9 @@ import Testing
 
     @Test(arguments: Scenarios.all)
     func mustHolds(_ scenario: Scenario) {
-        let figures = scenario.measure(seeds: 1..<(1 + (Self.seeds ?? 3)))
+        let figures = Trace.$name.withValue(scenario.name) {
+            scenario.measure(seeds: 1..<(1 + (Self.seeds ?? 3)))
+        }
         for figure in figures {
             #expect(
                 figure.holds,
