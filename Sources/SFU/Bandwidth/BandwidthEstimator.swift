@@ -346,11 +346,12 @@ struct BandwidthEstimator: ~Copyable {
         // Complete, or followed by something that was sent later.
         guard probed.packets(of: cluster.id) >= cluster.sentPackets || departed.end > cluster.endedAt.microseconds
         else { return }
-        guard let rate = probed.rate(of: cluster) else {
+        guard let found = probed.result(of: cluster) else {
             if probed.isLossy(cluster) { probes.lose(at: now) } else { probes.tellNothing(at: now) }
             return
         }
-        let result = probes.result(rate, of: cluster.id, at: now)
+        let rate = found.rate
+        let result = probes.result(found, of: cluster.id, at: now)
         guard result != .none, !cliff.isDraining else { return }
         control.noteProbe(rate, isFull: result == .exceeded)
         provenRate = rate
@@ -360,9 +361,9 @@ struct BandwidthEstimator: ~Copyable {
             control.set(rate, at: now)
         } else if result == .exceeded {
             doubts += 1
-            guard doubts >= 2, application.since != nil else { return }
+            guard doubts >= 2 else { return }
             doubts = 0
-            control.set(max(rate, arriving ?? 0), at: now)
+            control.set(min(control.estimate, max(rate, (arriving ?? 0) * 102 / 100)), at: now)
         } else {
             doubts = 0
         }

@@ -65,8 +65,6 @@ struct ProbeController {
     /// Above the goal, percent: what the estimate needs to be seen as reached.
     private static let margin = 115
     private static let most = 2
-    /// The rate that must arrive for the path to carry a probe, percent.
-    private static let carriedShare = 90
     /// A probe that could not be sent for so long is given up.
     private static let lateness = Interval.milliseconds(100)
     private static let chunk: Int64 = 2_000
@@ -253,12 +251,12 @@ struct ProbeController {
 
     // MARK: What it showed
 
-    /// The rate at which a probe came through, bits per second.
-    mutating func result(_ rate: Int, of id: UInt8, at now: Instant) -> OnResult {
+    /// How a probe came through.
+    mutating func result(_ result: ProbeEstimator.Result, of id: UInt8, at now: Instant) -> OnResult {
         guard case .waiting = phase, id == cluster.id else { return .none }
         phase = .idle
         untold = 0
-        guard rate >= cluster.rate * ProbeController.carriedShare / 100 else {
+        guard !result.isFull else {
             fail(at: now)
             return .exceeded
         }

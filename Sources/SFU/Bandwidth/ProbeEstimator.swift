@@ -15,15 +15,23 @@ struct ProbeEstimator {
         var lastArrival: Int64 = .min
     }
 
+    struct Result: Equatable {
+        /// Bits per second.
+        var rate: Int
+        /// It came slower than it left.
+        var isFull: Bool
+    }
+
     /// Percent of a probe that must have come.
     private static let leastShare = 80
     private static let longest: Int64 = 1_000_000
     /// What arrives faster than it was sent was held up before: no measurement.
     private static let mostRatio = 2.0
-    /// Less than this share of the sent rate means that the path was full …
-    private static let fullShare = 0.95
-    /// … and its rate is taken a little lower, so that queues drain.
-    private static let fullTarget = 0.95
+    /// Less than this share of the sent rate means that the path was full.
+    private static let fullShare = 0.9
+    /// From this share on the rate is taken a little lower, so that queues drain.
+    private static let tightShare = 0.95
+    private static let tightTarget = 0.95
 
     private var samples = InlineArray<4, Sample>(repeating: Sample())
 
@@ -67,8 +75,8 @@ struct ProbeEstimator {
         return sample.cluster == cluster ? sample.packets : 0
     }
 
-    /// Bits per second; nil: too little of it came, or it tells nothing.
-    func rate(of cluster: ProbeController.Cluster) -> Int? {
+    /// nil: too little of it came, or it tells nothing.
+    func result(of cluster: ProbeController.Cluster) -> Result? {
         let sample = samples[Int(cluster.id & 3)]
         guard sample.cluster == cluster.id, sample.packets > 1,
             sample.packets * 100 >= cluster.sentPackets * ProbeEstimator.leastShare,
@@ -82,9 +90,10 @@ struct ProbeEstimator {
         let sentRate = Double(sample.bytes - sample.lastSentBytes) * 8_000_000 / Double(sentTime)
         let arrivalRate = Double(sample.bytes - sample.firstArrivalBytes) * 8_000_000 / Double(arrivalTime)
         guard arrivalRate <= sentRate * ProbeEstimator.mostRatio else { return nil }
-        if arrivalRate < sentRate * ProbeEstimator.fullShare {
-            return Int(arrivalRate * ProbeEstimator.fullTarget)
-        }
-        return Int(min(sentRate, arrivalRate))
+        let isTight = arrivalRate < sentRate * ProbeEstimator.tightShare
+        return Result(
+            rate: Int(min(sentRate, arrivalRate * (isTight ? ProbeEstimator.tightTarget : 1))),
+            isFull: arrivalRate < sentRate * ProbeEstimator.fullShare
+        )
     }
 }

@@ -12,7 +12,7 @@ struct RateControl {
     private static let increase = 0.08
     private static let leastIncrease = 1000.0
     /// What arrives bounds the estimate: it is not raised above this much of it, plus 10 kbit/s.
-    private static let headroom = 1.15
+    private static let headroom = 1.10
     private static let headroomRate = 10_000
     /// Frames per second that a packet is spread over, for the additive increase.
     private static let packetBits = 1200.0 * 8
