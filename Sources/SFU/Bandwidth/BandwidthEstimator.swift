@@ -150,7 +150,8 @@ struct BandwidthEstimator: ~Copyable {
             goal: goal,
             desired: desired,
             maximum: settings.maximum,
-            isCongested: cliff.isDraining || trend.use == .overuse || watchdog.cuts > 0,
+            isCongested: cliff.isDraining || trend.use == .overuse || watchdog.cuts > 0
+                || loss.isTrying,
             isLossLimited: loss.limit != nil,
             idleSince: application.since
         )
@@ -276,6 +277,10 @@ struct BandwidthEstimator: ~Copyable {
         readProbe(at: now)
         control.limit(settings.minimum...settings.maximum)
         loss.update(delayBased: control.estimate, acknowledged: arriving, at: now)
+        if let end = loss.takeEnd() {
+            control.set(min(control.estimate, max(settings.minimum, end)), at: now)
+            control.noteFull(end)
+        }
         let change = settle(at: now)
         return hasCollapsed && change == .lowered ? .collapsed : change
     }

@@ -1,5 +1,6 @@
 // The rate that loss allows: the one under which the losses of the last seconds are most likely, where a path loses
-// some packets whatever is sent, and the others when more is sent than it carries. Knows no delay.
+// some packets whatever is sent, and the others when more is sent than it carries. Where these look alike, it tries for
+// half a second what less does. Knows no delay.
 import RTP
 
 struct LossController {
@@ -26,6 +27,17 @@ struct LossController {
     private static let increaseMost = 1.3
     private static let holdFirst = Interval.milliseconds(300)
     private static let holdLongest = Interval.seconds(10)
+    /// Loss that is worth a trial, once it has lasted.
+    private static let trialLoss = 0.08
+    private static let trialAfter = Interval.seconds(2)
+    private static let trialTime: Int64 = 500_000
+    private static let trialRate = 0.85
+    /// What is left of the loss where it was too much sent.
+    private static let trialGain = 0.3
+    /// After a trial that changed nothing, and at most after one that did.
+    private static let trialInterval = Interval.seconds(60)
+    private static let boundFirst = Interval.seconds(5)
+    private static let boundShare = 0.97
 
     private var observations = InlineArray<15, Observation>(repeating: Observation())
     private var weights = InlineArray<15, Double>(repeating: 0)
@@ -41,6 +53,27 @@ struct LossController {
     private var hold = LossController.holdFirst
     private var heldUntil = Instant.distantPast
     private var lastRaise = Instant.distantPast
+    /// Since when it has been high enough for a trial.
+    private var highSince: Instant?
+    private var trial: Trial?
+    private var nextTrial = Instant.distantPast
+    /// What a trial showed to be the end of the path, kbit/s, while it counts.
+    private var bound: Double?
+    private var boundUntil = Instant.distantPast
+    private var end: Int?
+    private var boundTime = LossController.boundFirst
+
+    private struct Trial {
+        /// Microseconds.
+        var start: Int64
+        /// kbit/s
+        var rate: Double
+        var arriving: Double
+        var lossBefore: Double
+        var lost = 0.0
+        var received = 0.0
+        var isOver = false
+    }
 
     init() {
         var weight = 1.0
@@ -53,6 +86,15 @@ struct LossController {
     /// Bits per second; nil while loss limits nothing.
     var limit: Int? { estimate.map { Int($0 * 1000) } }
 
+    /// What a trial has just shown to be the end of the path, bits per second; nil: nothing new.
+    mutating func takeEnd() -> Int? {
+        defer { end = nil }
+        return end
+    }
+
+    /// Whether less is sent to see what becomes of the loss: nothing else should be tried meanwhile.
+    var isTrying: Bool { trial != nil }
+
     /// Notes a packet whose fate is reported.
     /// - Parameter sent: microseconds.
     mutating func note(_ size: Int, isLost: Bool, sent: Int64) {
@@ -60,6 +102,10 @@ struct LossController {
         openedAt = start
         if sent - start >= LossController.span { close(at: sent) }
         if isLost { open.lost += Double(size) / 1000 } else { open.received += Double(size) / 1000 }
+        guard var trial, sent >= trial.start else { return }
+        if isLost { trial.lost += Double(size) } else { trial.received += Double(size) }
+        if sent - trial.start >= LossController.trialTime { trial.isOver = true }
+        self.trial = trial
     }
 
     /// A packet that was reported lost came after all.
@@ -94,11 +140,11 @@ struct LossController {
     ///   - acknowledged: bits per second that arrive.
     mutating func update(delayBased: Int, acknowledged: Int?, at now: Instant) {
         measure()
+        let ceiling = Double(delayBased) / 1000
         guard count >= LossController.least, loss > 0 else {
-            estimate = nil
+            estimate = bound.flatMap { now < boundUntil && $0 < ceiling ? $0 : nil }
             return
         }
-        let ceiling = Double(delayBased) / 1000
         let present = min(estimate ?? ceiling, ceiling)
         let arriving = acknowledged.map { Double($0) / 1000 }
         var best = present
@@ -124,6 +170,50 @@ struct LossController {
         }
         inherent = bestInherent
         settle(best, present, ceiling, arriving, now)
+        tryLess(ceiling, arriving, now)
+    }
+
+    /// Sends less for a moment: loss that stays is the path's own, loss that goes was too much sent.
+    private mutating func tryLess(_ ceiling: Double, _ arriving: Double?, _ now: Instant) {
+        if let trial {
+            // Should the reports stop meanwhile, somebody else notices.
+            guard trial.isOver || now.microseconds - trial.start > 8 * LossController.trialTime else {
+                estimate = min(estimate ?? ceiling, trial.rate)
+                return
+            }
+            finish(trial, now)
+        }
+        if let bound, now < boundUntil { estimate = min(estimate ?? ceiling, max(bound, 1)) }
+        guard loss >= LossController.trialLoss else {
+            highSince = nil
+            return
+        }
+        let since = highSince ?? now
+        highSince = since
+        guard trial == nil, now - since >= LossController.trialAfter, now >= nextTrial, let arriving else { return }
+        trial = Trial(
+            start: now.microseconds,
+            rate: arriving * LossController.trialRate,
+            arriving: arriving,
+            lossBefore: loss
+        )
+        estimate = min(estimate ?? ceiling, arriving * LossController.trialRate)
+    }
+
+    private mutating func finish(_ trial: Trial, _ now: Instant) {
+        self.trial = nil
+        highSince = nil
+        let all = trial.lost + trial.received
+        guard all > 0, trial.lost / all < trial.lossBefore * LossController.trialGain else {
+            nextTrial = now + LossController.trialInterval
+            boundTime = LossController.boundFirst
+            return
+        }
+        bound = trial.arriving * LossController.boundShare
+        end = Int(trial.arriving * LossController.boundShare * 1000)
+        boundUntil = now + boundTime
+        boundTime = min(boundTime * 2, LossController.trialInterval)
+        nextTrial = now
     }
 
     private mutating func settle(

@@ -55,7 +55,9 @@ enum Scenarios {
     static let all: [Scenario] = [
         coldJoin, joinSlow, drop(.milliseconds(100)), drop(.milliseconds(50)), drop(.milliseconds(250)), steady,
         twoSubscribers, twoFollowers, withTCP, randomLoss(0.02), randomLoss(0.05), randomLoss(0.10), jitter,
-        lostFeedback, silentFeedback, alternating, burstAfterIdle, probing,
+        lostFeedback, silentFeedback, alternating, burstAfterIdle, probing, narrow, wide, wideWithLoss,
+        narrower, burstsOfLoss, policed(.following(most: 6_000_000), "following the estimate"),
+        policed(.camera, "a camera"), latencyJump,
     ]
 
     static let coldJoin = Scenario(
@@ -366,6 +368,176 @@ enum Scenarios {
             return [
                 Double(bytes) * 8 / 60 / 6000, downlink.dropPercent(from: 10, to: 70),
                 downlink.goodput(from: 10, to: 70) / 6000,
+            ]
+        }
+    )
+
+    // MARK: What browsers' own tests ask of their estimators
+
+    static let narrow = Scenario(
+        name: "500 kbit/s, 100 ms, then 800 kbit/s, following the estimate",
+        figures: {
+            [
+                Figure("estimate at 25 s, least kbit/s", .atLeast, must: 350),
+                Figure("estimate at 25 s, most kbit/s", .atMost, must: 550),
+                Figure("20 s later, least kbit/s", .atLeast, must: 600),
+                Figure("20 s later, most kbit/s", .atMost, must: 900),
+                Figure("pacer p95, ms", .atMost, must: 150),
+            ]
+        },
+        run: { seed in
+            let downlink = SimulatedDownlink(.following(most: 3_000_000), delay: .milliseconds(100), seed: seed)
+            simulate(
+                PathConditions(
+                    rates: [(.zero, 500_000), (.seconds(25), 800_000)],
+                    delay: .milliseconds(100)
+                ),
+                [downlink],
+                seconds: 46,
+                seed: seed
+            )
+            let first = Double(downlink.slices[249].estimate) / 1000
+            let second = Double(downlink.slices[449].estimate) / 1000
+            let pacer = percent(downlink.slices.map { Double($0.pacer.microseconds) / 1000 }, 95)
+            return [first, first, second, second, pacer]
+        }
+    )
+
+    static let narrower = Scenario(
+        name: "800 kbit/s, 50 ms, then 100 kbit/s, 200 ms, following the estimate",
+        figures: {
+            [
+                Figure("estimate at 70 s, least kbit/s", .atLeast, must: 60),
+                Figure("estimate at 70 s, most kbit/s", .atMost, must: 115),
+            ]
+        },
+        run: { seed in
+            let downlink = SimulatedDownlink(.following(most: 3_000_000), delay: .milliseconds(50), seed: seed)
+            simulate(
+                PathConditions(
+                    rates: [(.zero, 800_000), (.seconds(20), 100_000)],
+                    delay: .milliseconds(50),
+                    laterDelay: (.seconds(20), .milliseconds(200))
+                ),
+                [downlink],
+                seconds: 71,
+                seed: seed
+            )
+            let estimate = Double(downlink.slices[699].estimate) / 1000
+            return [estimate, estimate]
+        }
+    )
+
+    static let wide = Scenario(
+        name: "2 Mbit/s, 50 ms, following the estimate",
+        figures: {
+            [
+                Figure("estimate at 10 s, Mbit/s", .atLeast, must: 1.5),
+                Figure("used after 10 s, %", .atLeast, must: 75, goal: 90),
+                Figure("queue p95 after 10 s, ms", .atMost, must: 150, goal: 100),
+            ]
+        },
+        run: { seed in
+            let downlink = SimulatedDownlink(.following(most: 6_000_000), delay: .milliseconds(50), seed: seed)
+            simulate(
+                PathConditions(rates: [(.zero, 2_000_000)], delay: .milliseconds(50)),
+                [downlink],
+                seconds: 40,
+                seed: seed
+            )
+            return [
+                Double(downlink.slices[99].estimate) / 1_000_000,
+                downlink.goodput(from: 10, to: 40) / 20_000,
+                downlink.queuePercentile(95, from: 10, to: 40),
+            ]
+        }
+    )
+
+    static let wideWithLoss = Scenario(
+        name: "2 Mbit/s, 50 ms, random loss 10 %, following the estimate",
+        figures: {
+            [
+                Figure("rate after 10 s, kbit/s", .atLeast, must: 100, goal: 1000),
+                Figure("queue p95 after 10 s, ms", .atMost, must: 200, goal: 150),
+            ]
+        },
+        run: { seed in
+            let downlink = SimulatedDownlink(.following(most: 6_000_000), delay: .milliseconds(50), seed: seed)
+            simulate(
+                PathConditions(rates: [(.zero, 2_000_000)], delay: .milliseconds(50), loss: .random(0.1)),
+                [downlink],
+                seconds: 40,
+                seed: seed
+            )
+            return [
+                downlink.goodput(from: 10, to: 40) / 1000, downlink.queuePercentile(95, from: 10, to: 40),
+            ]
+        }
+    )
+
+    // MARK: Further ones
+
+    static let burstsOfLoss = Scenario(
+        name: "bursts of loss, 3 % of all, on 5 Mbit/s",
+        figures: { [Figure("top layer, % of the time after 8 s", .atLeast, must: 85, goal: 95)] },
+        run: { seed in
+            let downlink = SimulatedDownlink(seed: seed)
+            simulate(
+                PathConditions(loss: .bursts(enter: 0.006, leave: 0.12, loss: 0.6)),
+                [downlink],
+                seconds: 60,
+                seed: seed
+            )
+            return [100 * downlink.share(from: 8, to: 60) { $0.isTop }]
+        }
+    )
+
+    /// A queue so short that nothing waits: only loss tells.
+    static func policed(_ content: SimulatedDownlink.Content, _ name: String) -> Scenario {
+        Scenario(
+            name: "2 Mbit/s behind a queue of 6 kB, \(name)",
+            figures: {
+                [
+                    Figure("used after 10 s, Mbit/s", .atLeast, must: 0.5, goal: 1.5),
+                    Figure("packets dropped after 10 s, %", .atMost, must: 10, goal: 5),
+                ]
+            },
+            run: { seed in
+                let downlink = SimulatedDownlink(content, seed: seed)
+                simulate(
+                    PathConditions(rates: [(.zero, 2_000_000)], queue: 6_000),
+                    [downlink],
+                    seconds: 50,
+                    seed: seed
+                )
+                return [
+                    downlink.goodput(from: 10, to: 50) / 1_000_000, downlink.dropPercent(from: 10, to: 50),
+                ]
+            }
+        )
+    }
+
+    static let latencyJump = Scenario(
+        name: "delay 20 ms → 150 ms on 3 Mbit/s",
+        figures: {
+            [
+                Figure("≥ 1 Mbit/s after, s", .atMost, must: 10, goal: 5),
+                Figure("top layer again after, s", .atMost, must: 15, goal: 8),
+            ]
+        },
+        run: { seed in
+            let downlink = SimulatedDownlink(seed: seed)
+            simulate(
+                PathConditions(
+                    rates: [(.zero, 3_000_000)],
+                    laterDelay: (.seconds(15), .milliseconds(150))
+                ),
+                [downlink],
+                seconds: 50,
+                seed: seed
+            )
+            return [
+                downlink.time(from: 16) { $0.estimate >= 1_000_000 }, downlink.time(from: 16) { $0.isTop },
             ]
         }
     )

@@ -5,7 +5,7 @@ import RTP
 @testable import SFU
 
 final class SimulatedDownlink {
-    enum Content {
+    enum Content: Sendable {
         /// A camera of three layers, chosen by the allocator.
         case camera
         /// Whatever the target allows, up to a rate.

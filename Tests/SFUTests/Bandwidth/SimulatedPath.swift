@@ -34,6 +34,8 @@ struct PathConditions {
     /// Bytes that wait; nil: as many as 300 ms of the present rate carry.
     var queue: Int?
     var delay = Interval.milliseconds(20)
+    /// Another delay from some time on.
+    var laterDelay: (from: Interval, delay: Interval)?
     /// Added, uniformly from 0; packets do not overtake each other.
     var jitter = Interval.zero
     var loss = Loss.none
@@ -106,6 +108,9 @@ struct SimulatedPath {
 
     private mutating func fly(_ packet: Packet, from departure: Instant) {
         var arrival = departure + conditions.delay
+        if let later = conditions.laterDelay, departure >= .zero + later.from {
+            arrival = departure + later.delay
+        }
         if conditions.jitter > .zero {
             arrival =
                 arrival + .microseconds(Int64(dice.unit() * Double(conditions.jitter.microseconds)))
