@@ -100,6 +100,13 @@ struct Allocator {
         var interval = Limits.Bandwidth.raiseInterval
         /// What the choice cost that had to be taken back; 0: none.
         var failedCost = 0
+        /// What its layer was.
+        var failedPlace = TrackChoices.Place()
+
+        /// Whether an option lies well below what failed: cheaper, and of another size.
+        func isBelowFailure(_ option: TrackChoices.Option) -> Bool {
+            option.place != failedPlace && Allocator.isFar(failedCost, above: option.cost)
+        }
     }
 
     /// What a raise needs above its cost where nothing was proven, percent.
@@ -148,8 +155,7 @@ struct Allocator {
         // With patience up to the margin; at once what was proven.
         for (room, isProven) in [(max(careful, proven), false), (proven, true)] where room > budget.reserve {
             let ceiling = choices.indices.map { index in
-                mayRaise(memories[index], choices[index], kept[index], isProven, room - budget.reserve, now)
-                    ? mostRaised(memories[index], choices[index], kept[index]) : kept[index]
+                highest(memories[index], choices[index], kept[index], isProven, room - budget.reserve, now)
             }
             let filled = WaterFilling(choices, ceiling: ceiling, oversend: isProven ? 0 : Allocator.oversend)
                 .fill(room - budget.reserve)
@@ -161,24 +167,24 @@ struct Allocator {
         return best
     }
 
-    private func mayRaise(
+    /// The highest option that a track may be raised to.
+    private func highest(
         _ memory: Memory,
         _ choices: TrackChoices,
         _ kept: Int,
         _ isProven: Bool,
         _ room: Int,
         _ now: Instant
-    ) -> Bool {
-        guard kept >= choices.current else { return false }
-        if memory.changedAt + memory.interval <= now { return true }
-        guard memory.failedCost > 0 else { return isProven || kept == 0 }
-        // What failed is not tried again so soon; what lies well above it may be.
-        return Allocator.isFar(room, above: memory.failedCost)
-    }
-
-    /// Where a raise failed lately, one step at a time.
-    private func mostRaised(_ memory: Memory, _ choices: TrackChoices, _ kept: Int) -> Int {
-        memory.failedCost > 0 ? min(kept + 1, choices.top) : choices.top
+    ) -> Int {
+        guard kept >= choices.current else { return kept }
+        // Where a raise failed lately, one step at a time.
+        let next = min(kept + 1, choices.top)
+        if memory.changedAt + memory.interval <= now { return memory.failedCost > 0 ? next : choices.top }
+        guard memory.failedCost > 0 else { return isProven || kept == 0 ? choices.top : kept }
+        // What failed is not tried again so soon; what lies well above or below it may be.
+        if Allocator.isFar(room, above: memory.failedCost) { return next }
+        guard isProven || memory.changedAt + Limits.Bandwidth.raiseInterval <= now else { return kept }
+        return memory.isBelowFailure(choices.options[next]) ? next : kept
     }
 
     private static func isFar(_ cost: Int, above failed: Int) -> Bool { cost * 4 > failed * 5 }
@@ -206,6 +212,7 @@ struct Allocator {
             } else if memories[index].raisedAt != nil {
                 memories[index].raisedAt = nil
                 memories[index].failedCost = choices[index].options[before].cost
+                memories[index].failedPlace = choices[index].options[before].place
                 // Fewer pictures are a smaller loss than a key frame in vain.
                 let most =
                     choices[index].areAlike(before, chosen[index])
@@ -259,7 +266,9 @@ struct Allocator {
             return choice.bestStep(from: chosen)
         }
         let first = choice.options.indices.first {
-            $0 > chosen && Allocator.isFar(choice.options[$0].cost, above: memory.failedCost)
+            $0 > chosen
+                && (Allocator.isFar(choice.options[$0].cost, above: memory.failedCost)
+                    || memory.isBelowFailure(choice.options[$0]))
         }
         return first.flatMap { choice.step(from: chosen, to: $0) }
     }

@@ -3,14 +3,18 @@
 import RTP
 
 struct TrackChoices {
-    struct Option {
+    struct Place: Equatable {
+        var encoding: Int8 = -1
+        var spatial: UInt8 = 0
+    }
+
+    struct Option: Equatable {
         /// Place in the track's layers; nil: nothing is sent.
         var layer: Int?
         /// Bits per second.
         var cost = 0
         var utility = 0.0
-        /// Encoding and spatial layer.
-        var place = (encoding: Int8(-1), spatial: UInt8(0))
+        var place = Place()
     }
 
     /// By cost, each worth more than the one before; the first is nothing.
@@ -73,7 +77,7 @@ struct TrackChoices {
                 layer: index,
                 cost: max(1, cost),
                 utility: utility(layer, track),
-                place: (layer.encoding, layer.spatial)
+                place: Place(encoding: layer.encoding, spatial: layer.spatial)
             )
         }
         .sorted { ($0.cost, -$0.utility) < ($1.cost, -$1.utility) }
