@@ -128,6 +128,8 @@ public enum Limits {
         public static let historyPackets = 256
         /// And at most.
         public static let historyPacketsMost = 16_384
+        /// Packets that one feedback message may be about, unless more are remembered; larger ones are ignored.
+        public static let reportedPackets = 2048
         /// What the history should span.
         public static let historyTime = Interval.seconds(2)
         /// Without feedback for this long, or three round trips and an interval, the rate is cut.

@@ -6,7 +6,9 @@ extension BandwidthEstimator {
     /// and ignored.
     mutating func receive(_ feedback: TransportFeedbackParser, at now: Instant) -> OnFeedback {
         var result = OnFeedback()
-        guard history.highest >= 0 else {
+        // No browser reports on so many at once; each costs time.
+        let most = max(history.capacity, Limits.Bandwidth.reportedPackets)
+        guard history.highest >= 0, Int(feedback.statusCount) <= most else {
             result.unsent = Int(feedback.statusCount)
             return result
         }

@@ -159,8 +159,11 @@ struct BandwidthEstimator: ~Copyable {
 
     private var mayProbe: Bool { settings.hasFeedback && !settings.isStream }
 
-    /// What of a probe may go out now.
+    /// What of a probe is to go out now. To be asked again after it went, until there is nothing; who has nothing to
+    /// send says so with `skipProbe(at:)`.
     func probe(at now: Instant) -> ProbeController.Order? { mayProbe ? probes.order(at: now) : nil }
+
+    mutating func skipProbe(at now: Instant) { probes.skip(at: now) }
 
     // MARK: Time
 
@@ -171,7 +174,7 @@ struct BandwidthEstimator: ~Copyable {
         return next
     }
 
-    private static let upkeepInterval = Interval.milliseconds(200)
+    private static let upkeepInterval = Interval.milliseconds(500)
 
     mutating func advance(to now: Instant) -> OnEstimate {
         if now >= nextUpkeep {
@@ -180,7 +183,7 @@ struct BandwidthEstimator: ~Copyable {
             _ = application.update(estimate: estimate, at: now)
         }
         if watchdog.advance(to: now) { return fallSilent(at: now) }
-        if mayProbe && history.highest >= 0 { _ = probes.advance(situation, to: now) }
+        if mayProbe && history.highest >= 0 { probes.advance(situation, to: now) }
         return settle(at: now)
     }
 

@@ -96,13 +96,12 @@ struct ProbeController {
     /// When `order(at:)` or `advance(_:to:)` has something to do.
     func nextDeadline(_ situation: Situation) -> Instant {
         switch phase {
-        case .sending: return min(nextSendAt, nextSendAt + ProbeController.lateness)
+        case .sending: return nextSendAt
         case .waiting(let until): return until
         case .idle:
             guard !situation.isCongested else { return .distantFuture }
-            if queued.first > 0 { return .distantPast }
             var next = Instant.distantFuture
-            if wantsGoal(situation) { next = nextGoalAt }
+            if wantsGoal(situation) { next = queued.first > 0 ? .distantPast : nextGoalAt }
             if let upkeep = upkeepAt(situation) { next = min(next, upkeep) }
             return next
         }
@@ -125,30 +124,29 @@ struct ProbeController {
         nextGoalAt = now
     }
 
-    /// Gives up a probe that is too late, and starts one that is due. Returns whether a result did not come.
-    mutating func advance(_ situation: Situation, to now: Instant) -> Bool {
+    /// Gives up a probe that is too late, and starts one that is due.
+    mutating func advance(_ situation: Situation, to now: Instant) {
         switch phase {
         case .sending:
-            if now > nextSendAt + ProbeController.lateness {
-                phase = .idle
-                nextGoalAt = now + interval
-            }
-            return false
+            if now > nextSendAt + ProbeController.lateness { skip(at: now) }
         case .waiting(let until):
-            guard now >= until else { return false }
-            tellNothing(at: now)
-            return true
+            if now >= until { tellNothing(at: now) }
         case .idle:
-            guard !situation.isCongested, situation.estimate > 0 else { return false }
-            startIfDue(situation, now)
-            return false
+            if !situation.isCongested && situation.estimate > 0 { startIfDue(situation, now) }
         }
     }
 
+    /// What is to be sent cannot be sent.
+    mutating func skip(at now: Instant) {
+        guard case .sending = phase else { return }
+        phase = .idle
+        queued = (0, 0)
+        nextGoalAt = now + interval
+    }
+
     private mutating func startIfDue(_ situation: Situation, _ now: Instant) {
-        let bound = situation.desired > 0 ? min(situation.maximum, situation.desired * 2) : situation.maximum
-        if queued.first > 0 {
-            let rate = min(queued.first, bound)
+        if wantsGoal(situation) && queued.first > 0 {
+            let rate = min(queued.first, situation.maximum, max(situation.desired, situation.goal) * 2)
             queued = (queued.second, 0)
             if rate > situation.estimate { start(rate, situation, now) }
         } else if wantsGoal(situation) && now >= nextGoalAt {
