@@ -164,6 +164,8 @@ public enum Limits {
         public static let raiseInterval = Interval.seconds(1)
         /// … and ever less often, up to this, where it had to be lowered again.
         public static let raiseIntervalLongest = Interval.seconds(16)
+        /// How long that is remembered of a layer while only lower ones are sent.
+        public static let raiseMemory = Interval.seconds(60)
         /// A layer that had to be lowered this soon after it was raised was raised too early.
         public static let raiseProof = Interval.seconds(10)
     }

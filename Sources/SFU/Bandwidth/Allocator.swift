@@ -100,8 +100,24 @@ struct Allocator {
         var interval = Limits.Bandwidth.raiseInterval
         /// What the choice cost that had to be taken back; 0: none.
         var failedCost = 0
+        var failedAt = Instant.distantPast
         /// What its layer was.
         var failedPlace = TrackChoices.Place()
+
+        mutating func fail(_ option: TrackChoices.Option, at now: Instant) {
+            failedCost = option.place == failedPlace ? max(failedCost, option.cost) : option.cost
+            failedPlace = option.place
+            failedAt = now
+        }
+
+        /// What costs this much has proven itself. That of a cheaper one says nothing of what failed, but time does.
+        mutating func settle(_ cost: Int, at now: Instant) {
+            guard Allocator.isFar(failedCost, above: cost), now - failedAt < Limits.Bandwidth.raiseMemory else {
+                interval = Limits.Bandwidth.raiseInterval
+                failedCost = 0
+                return
+            }
+        }
 
         /// Whether an option lies well below what failed: cheaper, and of another size.
         func isBelowFailure(_ option: TrackChoices.Option) -> Bool {
@@ -182,7 +198,7 @@ struct Allocator {
         if memory.changedAt + memory.interval <= now { return memory.failedCost > 0 ? next : choices.top }
         guard memory.failedCost > 0 else { return isProven || kept == 0 ? choices.top : kept }
         // What failed is not tried again so soon; what lies well above or below it may be.
-        if Allocator.isFar(room, above: memory.failedCost) { return next }
+        if room >= memory.failedCost * 2 { return next }
         guard isProven || memory.changedAt + Limits.Bandwidth.raiseInterval <= now else { return kept }
         return memory.isBelowFailure(choices.options[next]) ? next : kept
     }
@@ -202,8 +218,7 @@ struct Allocator {
             let before = choices[index].current
             if let raised = memories[index].raisedAt, now - raised >= Limits.Bandwidth.raiseProof {
                 memories[index].raisedAt = nil
-                memories[index].interval = Limits.Bandwidth.raiseInterval
-                memories[index].failedCost = 0
+                memories[index].settle(choices[index].options[before].cost, at: now)
             }
             guard chosen[index] != before else { continue }
             memories[index].changedAt = now
@@ -211,8 +226,7 @@ struct Allocator {
                 memories[index].raisedAt = now
             } else if memories[index].raisedAt != nil {
                 memories[index].raisedAt = nil
-                memories[index].failedCost = choices[index].options[before].cost
-                memories[index].failedPlace = choices[index].options[before].place
+                memories[index].fail(choices[index].options[before], at: now)
                 // Fewer pictures are a smaller loss than a key frame in vain.
                 let most =
                     choices[index].areAlike(before, chosen[index])

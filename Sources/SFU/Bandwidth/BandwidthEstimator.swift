@@ -240,7 +240,7 @@ struct BandwidthEstimator: ~Copyable {
         dispersion.reset()
         control.set(half, at: now)
         control.forgetCapacity()
-        reported.halve()
+        reported.halve(at: now)
         beforeSilence = nil
         probes.begin(estimate: half, isNew: false, at: now)
         return settle(at: now)
@@ -359,7 +359,7 @@ struct BandwidthEstimator: ~Copyable {
             return
         }
         let rate = found.rate
-        let result = probes.result(found, of: cluster.id, at: now)
+        let result = probes.result(found, of: cluster.id, estimate: estimate, at: now)
         guard result != .none, !cliff.isDraining else { return }
         control.noteProbe(rate, isFull: result == .exceeded)
         provenRate = rate

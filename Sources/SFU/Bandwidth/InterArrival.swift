@@ -75,7 +75,7 @@ struct InterArrival {
         let arrived = arrival &- present.lastArrival
         let departed = sent &- present.lastSent
         if departed == 0 { return false }
-        if arrived < departed && arrived <= InterArrival.burstGap
+        if arrived >= 0 && arrived < departed && arrived <= InterArrival.burstGap
             && arrival &- present.firstArrival < InterArrival.burstSpan
         {
             return false

@@ -65,6 +65,8 @@ struct ProbeController {
     /// Above the goal, percent: what the estimate needs to be seen as reached.
     private static let margin = 115
     private static let most = 2
+    /// Percent of the estimate.
+    private static let progress = 130
     /// A probe that could not be sent for so long is given up.
     private static let lateness = Interval.milliseconds(100)
     private static let chunk: Int64 = 2_000
@@ -250,12 +252,23 @@ struct ProbeController {
     // MARK: What it showed
 
     /// How a probe came through.
-    mutating func result(_ result: ProbeEstimator.Result, of id: UInt8, at now: Instant) -> OnResult {
+    /// - Parameter estimate: from before, bits per second.
+    mutating func result(
+        _ result: ProbeEstimator.Result,
+        of id: UInt8,
+        estimate: Int,
+        at now: Instant
+    ) -> OnResult {
         guard case .waiting = phase, id == cluster.id else { return .none }
         phase = .idle
         untold = 0
         guard !result.isFull else {
             fail(at: now)
+            // More than was known: what is beyond is of interest soon.
+            if result.rate * 100 > estimate * ProbeController.progress {
+                interval = Limits.Bandwidth.probeInterval
+                nextGoalAt = now + ProbeController.untoldWait
+            }
             return .exceeded
         }
         interval = Limits.Bandwidth.probeInterval

@@ -14,7 +14,8 @@ struct RateWindow {
     /// Notes bytes at a time in microseconds; what is older than the window is left out.
     @inline(__always)
     mutating func add(_ size: Int, at time: Int64) {
-        let step = time / RateWindow.step
+        // Rounded down, also before zero.
+        let step = time >= 0 ? time / RateWindow.step : (time + 1) / RateWindow.step - 1
         if step > newest { move(to: step, time) }
         guard newest - step < RateWindow.count else { return }
         if time > end { end = time }
@@ -35,6 +36,7 @@ struct RateWindow {
     /// Bits per second over the newest `interval`, at most 600 ms; nil before that much was seen.
     func rate(over interval: Interval) -> Int? {
         guard newest != .min else { return nil }
+        // The oldest step is whole, the newest is not.
         let steps = min(interval.microseconds / RateWindow.step, RateWindow.count - 2)
         let from = newest - steps
         guard end - first >= interval.microseconds else { return nil }

@@ -9,6 +9,7 @@ struct WaterFilling {
 
     /// Exchanges of a step of one track for steps of another.
     private static let exchanges = 16
+    private static let fewTracks = 8
 
     /// - Parameter ceiling: the highest option of each track.
     init(_ choices: [TrackChoices], ceiling: [Int], oversend: Int) {
@@ -18,10 +19,32 @@ struct WaterFilling {
     }
 
     func fill(_ room: Int) -> [Int] {
-        var chosen = [Int](repeating: 0, count: choices.count)
+        var floor = [Int](repeating: 0, count: choices.count)
         var left = room
-        giveLeast(&chosen, &left)
-        let floor = chosen
+        giveLeast(&floor, &left)
+        var best = improve(floor, left, floor)
+        guard choices.count <= WaterFilling.fewTracks else { return best }
+        // With few tracks one step is much: what follows from each choice for each of them is tried.
+        var bestUtility = TrackChoices.utility(choices, best)
+        for track in choices.indices where floor[track] > 0 && floor[track] < ceiling[track] {
+            for option in (floor[track] + 1)...ceiling[track] {
+                let more = cost(track, option) - cost(track, floor[track])
+                guard more <= left else { break }
+                var start = floor
+                start[track] = option
+                let found = improve(start, left - more, start)
+                let utility = TrackChoices.utility(choices, found)
+                guard utility > bestUtility else { continue }
+                best = found
+                bestUtility = utility
+            }
+        }
+        return best
+    }
+
+    private func improve(_ start: [Int], _ room: Int, _ floor: [Int]) -> [Int] {
+        var chosen = start
+        var left = room
         pour(&chosen, &left)
         for _ in 0..<WaterFilling.exchanges {
             guard exchange(&chosen, &left, floor) else { break }
