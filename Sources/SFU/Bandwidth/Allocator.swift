@@ -112,7 +112,8 @@ struct Allocator {
 
         /// What costs this much has proven itself. That of a cheaper one says nothing of what failed, but time does.
         mutating func settle(_ cost: Int, at now: Instant) {
-            guard Allocator.isFar(failedCost, above: cost), now - failedAt < Limits.Bandwidth.raiseMemory else {
+            guard Allocator.isFar(failedCost, above: cost), now - failedAt < Limits.Bandwidth.raiseMemory
+            else {
                 interval = Limits.Bandwidth.raiseInterval
                 failedCost = 0
                 return
@@ -296,7 +297,8 @@ struct Allocator {
     ) -> Reason {
         if track.rank == .hidden { return .hidden }
         if chosen < choice.top {
-            let needed = others - choice.options[chosen].cost + choice.options[chosen + 1].cost + budget.reserve
+            let needed =
+                others - choice.options[chosen].cost + choice.options[chosen + 1].cost + budget.reserve
             return .bandwidth(needed: needed, available: budget.target)
         }
         if choice.lacksLayers { return .publisher }

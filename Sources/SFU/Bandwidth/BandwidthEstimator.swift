@@ -114,7 +114,7 @@ struct BandwidthEstimator: ~Copyable {
         let cluster = probes.isSending ? probes.cluster.id : 0
         history.sent(number, size: size, kind: kind, cluster: cluster, at: now)
         application.sent(size)
-        watchdog.sent(at: now, roundTrip: roundTrip)
+        if !watchdog.isWaiting { watchdog.wait(from: now, roundTrip) }
         if settings.isStream { backlog.sent(size) }
         if cluster != 0 { probes.sent(size, at: now) }
     }
@@ -352,7 +352,9 @@ struct BandwidthEstimator: ~Copyable {
         let cluster = probes.cluster
         guard probes.isAwaiting else { return }
         // Complete, or followed by something that was sent later.
-        guard probed.packets(of: cluster.id) >= cluster.sentPackets || departed.end > cluster.endedAt.microseconds
+        guard
+            probed.packets(of: cluster.id) >= cluster.sentPackets
+                || departed.end > cluster.endedAt.microseconds
         else { return }
         guard let found = probed.result(of: cluster) else {
             if probed.isLossy(cluster) { probes.lose(at: now) } else { probes.tellNothing(at: now) }

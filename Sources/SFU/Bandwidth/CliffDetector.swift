@@ -64,7 +64,8 @@ struct CliffDetector {
             phase = .clear
             return .clear
         }
-        let isSteep = queue > CliffDetector.queueSteep && Double(arrived) < Double(sent) * CliffDetector.steepRatio
+        let isSteep =
+            queue > CliffDetector.queueSteep && Double(arrived) < Double(sent) * CliffDetector.steepRatio
         var seen = 1
         if case .suspected(let before) = phase { seen += before }
         guard seen >= CliffDetector.reports || isSteep else {

@@ -13,17 +13,16 @@ struct FeedbackWatchdog {
     /// How often the rate was cut in the present silence.
     private(set) var cuts = 0
 
-    /// To be called for each packet: does nothing but for the first after a report.
+    /// Whether something that is unreported is waited for, so that further packets change nothing.
     @inline(__always)
-    mutating func sent(at now: Instant, roundTrip: Interval) {
-        if waitingSince == .distantFuture { wait(from: now, roundTrip) }
-    }
+    var isWaiting: Bool { waitingSince != .distantFuture }
 
+    /// The first packet after a report goes out.
     @inline(never)
-    private mutating func wait(from now: Instant, _ roundTrip: Interval) {
+    mutating func wait(from now: Instant, _ roundTrip: Interval) {
         // Before the first report it is not known whether there will be any.
-        guard lastReport != nil else { return }
         waitingSince = now
+        guard lastReport != nil else { return }
         deadline = now + patience(roundTrip)
     }
 

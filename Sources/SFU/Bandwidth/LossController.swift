@@ -190,7 +190,9 @@ struct LossController {
         }
         let since = highSince ?? now
         highSince = since
-        guard trial == nil, now - since >= LossController.trialAfter, now >= nextTrial, let arriving else { return }
+        guard trial == nil, now - since >= LossController.trialAfter, now >= nextTrial, let arriving else {
+            return
+        }
         trial = Trial(
             start: now.microseconds,
             rate: arriving * LossController.trialRate,
@@ -230,7 +232,8 @@ struct LossController {
         // What arrives does arrive.
         if let arriving { chosen = max(chosen, min(arriving, ceiling)) }
         if chosen < present {
-            hold = now < heldUntil + hold ? min(hold * 2, LossController.holdLongest) : LossController.holdFirst
+            hold =
+                now < heldUntil + hold ? min(hold * 2, LossController.holdLongest) : LossController.holdFirst
             heldUntil = now + hold
         } else if chosen > present && estimate != nil {
             if now < heldUntil {

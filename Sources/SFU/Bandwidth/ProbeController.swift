@@ -152,7 +152,9 @@ struct ProbeController {
             queued = (queued.second, 0)
             if rate > situation.estimate { start(rate, situation, now) }
         } else if wantsGoal(situation) && now >= nextGoalAt {
-            let most = situation.isLossLimited ? situation.estimate * 3 / 2 : situation.estimate * ProbeController.most
+            let most =
+                situation.isLossLimited
+                ? situation.estimate * 3 / 2 : situation.estimate * ProbeController.most
             start(min(situation.goal * ProbeController.margin / 100, most, situation.maximum), situation, now)
         } else if let upkeep = upkeepAt(situation), now >= upkeep {
             start(min(situation.estimate, situation.desired * ProbeController.margin / 100), situation, now)

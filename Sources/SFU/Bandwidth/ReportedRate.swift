@@ -61,7 +61,9 @@ struct ReportedRate {
             let after = grown(before)
             limit = after < cap ?? guess ? after : nil
         }
-        if cap == nil && limit == nil && guess < used * 2 { guess = min(grown(guess), Limits.Bandwidth.maximum) }
+        if cap == nil && limit == nil && guess < used * 2 {
+            guess = min(grown(guess), Limits.Bandwidth.maximum)
+        }
     }
 
     /// Another path: half of what was.

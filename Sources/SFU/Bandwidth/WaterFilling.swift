@@ -77,7 +77,9 @@ struct WaterFilling {
                 // What was not given the least is paused.
                 guard chosen[track] > 0 else { continue }
                 var limit = ceiling[track]
-                while limit > chosen[track] && cost(track, limit) - cost(track, chosen[track]) > left { limit -= 1 }
+                while limit > chosen[track] && cost(track, limit) - cost(track, chosen[track]) > left {
+                    limit -= 1
+                }
                 guard let step = choices[track].bestStep(from: chosen[track], upTo: limit) else { continue }
                 if step.gain > best?.gain ?? 0 { best = (track, step.to, step.gain) }
             }

@@ -62,7 +62,8 @@ import Testing
     // MARK: One track
 
     @Test(arguments: [
-        (100_000, 1), (160_000, 2), (330_000, 4), (600_000, 5), (1_300_000, 5), (1_700_000, 7), (3_000_000, 8),
+        (100_000, 1), (160_000, 2), (330_000, 4), (600_000, 5), (1_300_000, 5), (1_700_000, 7),
+        (3_000_000, 8),
     ])
     func oneCameraGetsTheBestThatFits(target: Int, layer: Int) {
         #expect(settle([camera(1)], target: target).decisions[0].layer == layer)
@@ -121,7 +122,9 @@ import Testing
 
     /// C11: a screen that is looked at, a speaker and two tiles on 1.2 Mbit/s.
     @Test func theScreenGetsItsDetailAndNobodyStarves() {
-        let tracks = [screen(1), camera(2, .speaker), camera(3, tile: (320, 180)), camera(4, tile: (320, 180))]
+        let tracks = [
+            screen(1), camera(2, .speaker), camera(3, tile: (320, 180)), camera(4, tile: (320, 180)),
+        ]
         let allocation = settle(tracks, target: 1_200_000, reserve: 60_000)
         #expect(allocation.decisions.allSatisfy { $0.layer != nil })
         #expect((allocation.decisions[0].layer ?? 0) >= 2)
@@ -268,7 +271,9 @@ import Testing
                     at: start + .milliseconds(Int64(round) * 200)
                 )
                 for index in tracks.indices {
-                    if round > 100 && tracks[index].current != allocation.decisions[index].layer { changes += 1 }
+                    if round > 100 && tracks[index].current != allocation.decisions[index].layer {
+                        changes += 1
+                    }
                     tracks[index].current = allocation.decisions[index].layer
                 }
                 #expect(allocation.used <= target + 1, "seed \(seed)")

@@ -48,7 +48,11 @@ private func feedback(_ base: UInt16, count: UInt8 = 0, _ arrivals: [Int64?]) ->
         return result
     }
 
-    private func send(_ numbers: ClosedRange<UInt16>, _ estimator: inout BandwidthEstimator, from begin: Instant) {
+    private func send(
+        _ numbers: ClosedRange<UInt16>,
+        _ estimator: inout BandwidthEstimator,
+        from begin: Instant
+    ) {
         for (index, number) in numbers.enumerated() {
             estimator.sent(number, size: 1000, kind: .video, at: begin + .milliseconds(Int64(index) * 10))
         }
@@ -74,7 +78,11 @@ private func feedback(_ base: UInt16, count: UInt8 = 0, _ arrivals: [Int64?]) ->
         let early = receive(feedback(1, [0, 1000]), &estimator, at: start)
         #expect(early == .init(unsent: 2))
         send(100...101, &estimator, from: start)
-        let forged = receive(feedback(99, [0, 1000, 2000, 3000, 4000]), &estimator, at: start + .milliseconds(90))
+        let forged = receive(
+            feedback(99, [0, 1000, 2000, 3000, 4000]),
+            &estimator,
+            at: start + .milliseconds(90)
+        )
         #expect(forged.unsent == 3 && forged.received == 2)
         let far = receive(feedback(40_000, count: 1, [0, 1000]), &estimator, at: start + .milliseconds(95))
         #expect(far == .init(unsent: 2))
@@ -128,7 +136,12 @@ private func feedback(_ base: UInt16, count: UInt8 = 0, _ arrivals: [Int64?]) ->
         send(1...10, &estimator, from: start)
         let raised = estimator.received(receiverEstimate: 1_500_000, at: start)
         #expect(raised == .raised && estimator.target == 1_500_000 && estimator.bound == .receiver)
-        let lowered = estimator.received(fractionLost: 128, roundTrip: .milliseconds(80), used: 1_500_000, at: start)
+        let lowered = estimator.received(
+            fractionLost: 128,
+            roundTrip: .milliseconds(80),
+            used: 1_500_000,
+            at: start
+        )
         #expect(lowered == .lowered && estimator.target == 1_125_000)
         #expect(estimator.roundTrip == .milliseconds(80))
         _ = estimator.advance(to: start + .seconds(1))

@@ -25,7 +25,9 @@ import Testing
         var text = scenario.name + "\n"
         for figure in figures {
             let mark = figure.reachesGoal ? "goal" : figure.holds ? "must" : "FAIL"
-            let bar = String(format: "%.4g", figure.must) + (figure.goal.map { String(format: " / %.4g", $0) } ?? "")
+            let bar =
+                String(format: "%.4g", figure.must)
+                + (figure.goal.map { String(format: " / %.4g", $0) } ?? "")
             text += "  \(mark)  \(figure.name): " + String(format: "%.3f", figure.value)
             text += " (median " + String(format: "%.3f", percent(figure.values, 50)) + ", bar \(bar))\n"
         }

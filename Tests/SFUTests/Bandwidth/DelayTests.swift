@@ -94,7 +94,8 @@ import Testing
         _ = groups.receive(sent: 0, arrival: 0)
         // Sent 20 ms apart, and arrived 1 ms apart.
         var found = 0
-        for index in 1...4 where groups.receive(sent: Int64(index) * 20_000, arrival: Int64(index) * 1_000) != nil {
+        for index in 1...4
+        where groups.receive(sent: Int64(index) * 20_000, arrival: Int64(index) * 1_000) != nil {
             found += 1
         }
         #expect(found == 0)

@@ -90,7 +90,9 @@ import Testing
         var faults = FeedbackFaults()
         faults.forge = { bytes, _ in
             // All small deltas behind the chunks become zero; the reference time stays.
-            for place in stride(from: 20, to: bytes.count, by: 1) where bytes[place] < 0x80 { bytes[place] = 0 }
+            for place in stride(from: 20, to: bytes.count, by: 1) where bytes[place] < 0x80 {
+                bytes[place] = 0
+            }
         }
         let conditions = PathConditions(rates: [(.zero, 600_000)], queue: 22_500)
         let outcome = run(faults, conditions, seed: 2)
@@ -153,7 +155,8 @@ import Testing
             downlink.receiver.faults = FeedbackFaults(loss: 0.2, duplication: 0.1, delay: 0.1)
             var worst = 0
             simulate(
-                PathConditions(rates: [(.zero, 3_000_000), (.seconds(5), 500_000), (.seconds(10), 3_000_000)]),
+                PathConditions(rates: [(.zero, 3_000_000), (.seconds(5), 500_000), (.seconds(10), 3_000_000)]
+                ),
                 [downlink],
                 seconds: 15,
                 seed: seed,

@@ -91,7 +91,13 @@ import Testing
 
 @Suite struct BacklogControlTests {
     /// A connection that takes this much, fed by the estimate up to a demand.
-    private func run(_ control: inout BacklogControl, rate: Int, demand: Int, seconds: Int, from now: inout Instant)
+    private func run(
+        _ control: inout BacklogControl,
+        rate: Int,
+        demand: Int,
+        seconds: Int,
+        from now: inout Instant
+    )
         -> Int
     {
         var backlog = 0.0

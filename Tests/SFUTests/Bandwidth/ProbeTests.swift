@@ -192,7 +192,9 @@ import Testing
 
 @Suite struct ProbeEstimatorTests {
     /// Ten packets of 1000 bytes; `lost` of them do not come.
-    private func result(sent: Int64, arrived: Int64, lost: Int = 0, unheard: Int = 0) -> ProbeEstimator.Result? {
+    private func result(sent: Int64, arrived: Int64, lost: Int = 0, unheard: Int = 0) -> ProbeEstimator
+        .Result?
+    {
         var estimator = ProbeEstimator()
         var cluster = ProbeController.Cluster(id: 7, rate: 1, packets: 10, bytes: 10_000)
         cluster.sentPackets = 10

@@ -280,7 +280,7 @@ import Testing
 
     @Test func nothingIsExpectedBeforeTheFirstReport() {
         var watchdog = FeedbackWatchdog()
-        watchdog.sent(at: start, roundTrip: roundTrip)
+        watchdog.wait(from: start, roundTrip)
         #expect(watchdog.deadline == .distantFuture)
     }
 
@@ -289,8 +289,8 @@ import Testing
         let result11 = watchdog.reported(missing: 0, at: start)
         #expect(result11 == 0)
         #expect(watchdog.deadline == .distantFuture)
-        watchdog.sent(at: start + .milliseconds(400), roundTrip: roundTrip)
-        watchdog.sent(at: start + .milliseconds(500), roundTrip: roundTrip)
+        watchdog.wait(from: start + .milliseconds(400), roundTrip)
+        #expect(watchdog.isWaiting)
         #expect(watchdog.deadline == start + .milliseconds(700))
         let result12 = watchdog.advance(to: start + .milliseconds(699))
         #expect(!result12)

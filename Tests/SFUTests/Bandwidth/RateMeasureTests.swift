@@ -36,7 +36,8 @@ import Testing
 }
 
 @Suite struct AcknowledgedBitrateTests {
-    private func feed(_ rate: inout AcknowledgedBitrate, _ bits: Int, for time: Int64, from now: inout Int64) {
+    private func feed(_ rate: inout AcknowledgedBitrate, _ bits: Int, for time: Int64, from now: inout Int64)
+    {
         let end = now + time
         while now < end {
             rate.receive(bits / 800, arrival: now)

@@ -53,7 +53,8 @@ extension SimulatedDownlink.Slice {
 
 enum Scenarios {
     static let all: [Scenario] = [
-        coldJoin, joinSlow, drop(.milliseconds(100)), drop(.milliseconds(50)), drop(.milliseconds(250)), steady,
+        coldJoin, joinSlow, drop(.milliseconds(100)), drop(.milliseconds(50)), drop(.milliseconds(250)),
+        steady,
         twoSubscribers, twoFollowers, withTCP, randomLoss(0.02), randomLoss(0.05), randomLoss(0.10), jitter,
         lostFeedback, silentFeedback, alternating, burstAfterIdle, probing, narrow, wide, wideWithLoss,
         narrower, burstsOfLoss, policed(.following(most: 6_000_000), "following the estimate"),
@@ -212,7 +213,10 @@ enum Scenarios {
         },
         run: { seed in
             let downlink = SimulatedDownlink(.following(most: 3_000_000), seed: seed)
-            var transfer = SimulatedTCP(flow: 1, start: .zero + .seconds(10) + .milliseconds(Int64(seed) * 37))
+            var transfer = SimulatedTCP(
+                flow: 1,
+                start: .zero + .seconds(10) + .milliseconds(Int64(seed) * 37)
+            )
             simulate(
                 PathConditions(rates: [(.zero, 2_000_000)]),
                 [downlink],
@@ -233,7 +237,12 @@ enum Scenarios {
             name: "C8, C9 random loss \(Int(loss * 100)) % on 5 Mbit/s",
             figures: {
                 [
-                    Figure("top layer, % of the time after 8 s", .atLeast, must: isHeavy ? 0 : 95, goal: isHeavy ? 80 : 95),
+                    Figure(
+                        "top layer, % of the time after 8 s",
+                        .atLeast,
+                        must: isHeavy ? 0 : 95,
+                        goal: isHeavy ? 80 : 95
+                    ),
                     Figure("rate after 8 s, Mbit/s", .atLeast, must: 1, goal: isHeavy ? 2.0 : 2.3),
                 ]
             },
@@ -386,7 +395,11 @@ enum Scenarios {
             ]
         },
         run: { seed in
-            let downlink = SimulatedDownlink(.following(most: 3_000_000), delay: .milliseconds(100), seed: seed)
+            let downlink = SimulatedDownlink(
+                .following(most: 3_000_000),
+                delay: .milliseconds(100),
+                seed: seed
+            )
             simulate(
                 PathConditions(
                     rates: [(.zero, 500_000), (.seconds(25), 800_000)],
@@ -412,7 +425,11 @@ enum Scenarios {
             ]
         },
         run: { seed in
-            let downlink = SimulatedDownlink(.following(most: 3_000_000), delay: .milliseconds(50), seed: seed)
+            let downlink = SimulatedDownlink(
+                .following(most: 3_000_000),
+                delay: .milliseconds(50),
+                seed: seed
+            )
             simulate(
                 PathConditions(
                     rates: [(.zero, 800_000), (.seconds(20), 100_000)],
@@ -438,7 +455,11 @@ enum Scenarios {
             ]
         },
         run: { seed in
-            let downlink = SimulatedDownlink(.following(most: 6_000_000), delay: .milliseconds(50), seed: seed)
+            let downlink = SimulatedDownlink(
+                .following(most: 6_000_000),
+                delay: .milliseconds(50),
+                seed: seed
+            )
             simulate(
                 PathConditions(rates: [(.zero, 2_000_000)], delay: .milliseconds(50)),
                 [downlink],
@@ -462,7 +483,11 @@ enum Scenarios {
             ]
         },
         run: { seed in
-            let downlink = SimulatedDownlink(.following(most: 6_000_000), delay: .milliseconds(50), seed: seed)
+            let downlink = SimulatedDownlink(
+                .following(most: 6_000_000),
+                delay: .milliseconds(50),
+                seed: seed
+            )
             simulate(
                 PathConditions(rates: [(.zero, 2_000_000)], delay: .milliseconds(50), loss: .random(0.1)),
                 [downlink],

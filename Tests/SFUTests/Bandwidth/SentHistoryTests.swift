@@ -6,7 +6,12 @@ import Testing
 @Suite struct SentHistoryTests {
     private let start = Instant(microseconds: 10_000_000_000)
 
-    private func send(_ history: inout SentHistory, _ numbers: [UInt16], every step: Interval, size: Int = 100) {
+    private func send(
+        _ history: inout SentHistory,
+        _ numbers: [UInt16],
+        every step: Interval,
+        size: Int = 100
+    ) {
         var now = history.lastSentAt > start ? history.lastSentAt + step : start
         for number in numbers {
             history.sent(number, size: size, kind: .video, at: now)
@@ -44,7 +49,11 @@ import Testing
 
     @Test func numbersWrap() {
         var history = SentHistory(capacity: 64)
-        send(&history, (0..<200_000).map { UInt16(truncatingIfNeeded: 65_500 + $0) }, every: .milliseconds(50))
+        send(
+            &history,
+            (0..<200_000).map { UInt16(truncatingIfNeeded: 65_500 + $0) },
+            every: .milliseconds(50)
+        )
         let last = UInt16(truncatingIfNeeded: 65_500 + 199_999)
         let newest = history.find(last)
         let oldest = history.find(last &- 63)
@@ -108,7 +117,7 @@ import Testing
             history.advance(to: now)
             if history.capacity > before {
                 let foundOldest = history.find(number &- UInt16(before) + 1)
-        let oldest = try #require(foundOldest)
+                let oldest = try #require(foundOldest)
                 #expect(history[oldest].size == 100)
             }
         }
