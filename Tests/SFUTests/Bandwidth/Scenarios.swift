@@ -54,7 +54,7 @@ extension SimulatedDownlink.Slice {
 enum Scenarios {
     static let all: [Scenario] = [
         coldJoin, joinSlow, drop(.milliseconds(100)), drop(.milliseconds(50)), drop(.milliseconds(250)),
-        steady,
+        drop(.milliseconds(100), delay: .milliseconds(100)), steady,
         twoSubscribers, twoFollowers, withTCP, randomLoss(0.02), randomLoss(0.05), randomLoss(0.10), jitter,
         lostFeedback, silentFeedback, alternating, burstAfterIdle, probing, narrow, wide, wideWithLoss,
         narrower, burstsOfLoss, policed(.following(most: 6_000_000), "following the estimate"),
@@ -93,9 +93,10 @@ enum Scenarios {
         }
     )
 
-    static func drop(_ feedback: Interval) -> Scenario {
+    static func drop(_ feedback: Interval, delay: Interval = .milliseconds(20)) -> Scenario {
         Scenario(
-            name: "C2–C4 5 Mbit/s → 600 kbit/s (30 s) → 5 Mbit/s, feedback every \(feedback.milliseconds) ms",
+            name: "C2–C4 5 Mbit/s → 600 kbit/s (30 s) → 5 Mbit/s, delay \(delay.milliseconds) ms, "
+                + "feedback every \(feedback.milliseconds) ms",
             figures: {
                 [
                     Figure("sent ≤ 110 % of the link after, s", .atMost, must: 1.5, goal: 0.7),
@@ -109,11 +110,12 @@ enum Scenarios {
                 ]
             },
             run: { seed in
-                let downlink = SimulatedDownlink(feedback: feedback, seed: seed)
+                let downlink = SimulatedDownlink(feedback: feedback, delay: delay, seed: seed)
                 simulate(
                     PathConditions(
                         rates: [(.zero, 5_000_000), (.seconds(15), 600_000), (.seconds(45), 5_000_000)],
-                        queue: 22_500
+                        queue: 22_500,
+                        delay: delay
                     ),
                     [downlink],
                     seconds: 60,
