@@ -1,5 +1,5 @@
 // Sees that the path carries far less than before, in two reports and not by the slow steps of the rate control, and
-// how long to send less then what it carries so that the queue drains. Knows rates and delays, no packet.
+// how long to send less than it carries so that the queue drains. Knows rates and delays, no packet.
 import RTP
 
 struct CliffDetector {

@@ -9,7 +9,9 @@ struct WaterFilling {
 
     /// Exchanges of a step of one track for steps of another.
     private static let exchanges = 16
-    private static let fewTracks = 8
+    private static let fewTracks = 4
+    /// With more of them, exchanges are worth little and cost much.
+    private static let exchangeTracks = 16
 
     /// - Parameter ceiling: the highest option of each track.
     init(_ choices: [TrackChoices], ceiling: [Int], oversend: Int) {
@@ -46,6 +48,7 @@ struct WaterFilling {
         var chosen = start
         var left = room
         pour(&chosen, &left)
+        guard choices.count <= WaterFilling.exchangeTracks else { return chosen }
         for _ in 0..<WaterFilling.exchanges {
             guard exchange(&chosen, &left, floor) else { break }
             pour(&chosen, &left)
@@ -71,22 +74,30 @@ struct WaterFilling {
 
     /// Steps by their worth per bit, as long as one fits.
     private func pour(_ chosen: inout [Int], _ left: inout Int) {
+        var steps = choices.indices.map { step($0, chosen[$0], left) }
         while true {
-            var best: (track: Int, to: Int, gain: Double)?
-            for track in choices.indices where chosen[track] < ceiling[track] {
-                // What was not given the least is paused.
-                guard chosen[track] > 0 else { continue }
-                var limit = ceiling[track]
-                while limit > chosen[track] && cost(track, limit) - cost(track, chosen[track]) > left {
-                    limit -= 1
-                }
-                guard let step = choices[track].bestStep(from: chosen[track], upTo: limit) else { continue }
-                if step.gain > best?.gain ?? 0 { best = (track, step.to, step.gain) }
+            var best = -1
+            for track in steps.indices where steps[track].gain > 0 {
+                if best < 0 || steps[track].gain > steps[best].gain { best = track }
             }
-            guard let best else { return }
-            left -= cost(best.track, best.to) - cost(best.track, chosen[best.track])
-            chosen[best.track] = best.to
+            guard best >= 0 else { return }
+            let more = cost(best, steps[best].to) - cost(best, chosen[best])
+            // It was found while more was left.
+            if more <= left {
+                left -= more
+                chosen[best] = steps[best].to
+            }
+            steps[best] = step(best, chosen[best], left)
         }
+    }
+
+    /// The best step of a track that fits; without gain where there is none.
+    private func step(_ track: Int, _ from: Int, _ left: Int) -> (to: Int, gain: Double) {
+        // What was not given the least is paused.
+        guard from > 0 else { return (from, 0) }
+        var limit = ceiling[track]
+        while limit > from && cost(track, limit) - cost(track, from) > left { limit -= 1 }
+        return choices[track].bestStep(from: from, upTo: limit) ?? (from, 0)
     }
 
     /// Lowers one track and raises another where that is worth more. Returns whether it did.
