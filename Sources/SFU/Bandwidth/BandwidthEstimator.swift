@@ -58,6 +58,9 @@ struct BandwidthEstimator: ~Copyable {
     /// Bits per second to send now, of everything: media, resends, probes beside. Less than the estimate while a queue
     /// drains.
     private(set) var target: Int
+    /// Bits per second for the pacer: the target, and much less while a deep queue begins to drain, so that audio, which
+    /// does not wait in the pacer, does not wait behind video in the path either.
+    private(set) var pacing: Int
     private(set) var bound = Bound.start
 
     var history = SentHistory()
@@ -98,6 +101,7 @@ struct BandwidthEstimator: ~Copyable {
         let start = max(settings.minimum, min(settings.start, settings.maximum))
         estimate = start
         target = start
+        pacing = start
         told = start
         control = RateControl(start: start)
         reported = ReportedRate(start: start)
@@ -133,6 +137,11 @@ struct BandwidthEstimator: ~Copyable {
     /// Bits per second that arrive.
     var arriving: Int? { acknowledged.value }
     var byteCount: Int { MemoryLayout<BandwidthEstimator>.size + history.byteCount }
+
+    private static let deepQueue = Interval.milliseconds(120)
+    private static let deepTime = Interval.milliseconds(400)
+    /// Percent of what the path carries.
+    private static let deepShare = 30
 
     // MARK: Wishes
 
@@ -275,6 +284,12 @@ struct BandwidthEstimator: ~Copyable {
         if cliff.isDraining && !settings.isStream {
             bound = .draining
             target = max(settings.minimum, min(estimate, cliff.rate * 75 / 100))
+        }
+        pacing = target
+        if bound == .draining && path.queue > BandwidthEstimator.deepQueue
+            && now - cliff.startedAt < BandwidthEstimator.deepTime
+        {
+            pacing = max(settings.minimum, min(target, cliff.rate * BandwidthEstimator.deepShare / 100))
         }
         return tell()
     }

@@ -36,7 +36,7 @@ struct CliffDetector {
     private var phase = Phase.clear
     /// What came through the full queue, bits per second.
     private(set) var rate = 0
-    private var startedAt = Instant.distantPast
+    private(set) var startedAt = Instant.distantPast
 
     var isDraining: Bool { if case .draining = phase { true } else { false } }
 

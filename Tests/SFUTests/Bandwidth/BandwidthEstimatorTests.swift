@@ -201,6 +201,23 @@ private func feedback(_ base: UInt16, count: UInt8 = 0, _ arrivals: [Int64?]) ->
         #expect(downlink.slices[135].estimate >= downlink.slices[95].estimate * 9 / 10)
     }
 
+    @Test func whileADeepQueueDrainsLittleIsPaced() {
+        let downlink = SimulatedDownlink(seed: 5)
+        var slow: [Instant] = []
+        simulate(
+            PathConditions(rates: [(.zero, 5_000_000), (.seconds(6), 600_000)], queue: 22_500),
+            [downlink],
+            seconds: 12,
+            seed: 5,
+            each: { now, _ in
+                #expect(downlink.estimator.pacing <= downlink.estimator.target)
+                if downlink.estimator.pacing < downlink.estimator.target { slow.append(now) }
+            }
+        )
+        #expect(slow.first.map { $0 > .zero + .seconds(6) } == true)
+        #expect(slow.last.map { $0 < .zero + .seconds(7) } == true)
+    }
+
     @Test func anotherRouteHalvesAndIsTested() {
         let downlink = SimulatedDownlink(seed: 3)
         simulate(PathConditions(), [downlink], seconds: 10, seed: 3)

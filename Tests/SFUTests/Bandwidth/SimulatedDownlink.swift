@@ -23,6 +23,8 @@ final class SimulatedDownlink {
         var packets = 0
         var droppedPackets = 0
         var droppedAudio = 0
+        /// On its way for more than 200 ms.
+        var lateAudio = 0
         var audio = 0
         var probe = 0
         var estimate = 0
@@ -101,8 +103,9 @@ final class SimulatedDownlink {
         if (now.microseconds / 1000) % 100 == 99 { close(path, at: now) }
     }
 
-    func arrived(_ packet: SimulatedPath.Packet, at now: Instant) {
-        receiver.receive(packet.number, at: now)
+    func arrived(_ packet: SimulatedPath.Packet, at: Instant) {
+        receiver.receive(packet.number, at: at)
+        if packet.kind == .audio && at - packet.sentAt > .milliseconds(200) { slice.lateAudio += 1 }
         if fate.removeValue(forKey: packet.number) != nil { slice.delivered += packet.size }
     }
 
@@ -115,7 +118,7 @@ final class SimulatedDownlink {
             estimator.want(desired: rate, nextStep: rate > estimator.estimate ? rate : nil, at: now)
         case .camera: allocateCamera(at: now)
         }
-        pacer.aim(at: estimator.target, queued: queued, at: now)
+        pacer.aim(at: estimator.pacing, queued: estimator.pacing < estimator.target ? 0 : queued, at: now)
     }
 
     private func allocateCamera(at now: Instant) {
@@ -154,7 +157,7 @@ final class SimulatedDownlink {
             queue.append(packet)
             queued += packet.size
         }
-        pacer.aim(at: estimator.target, queued: queued, at: now)
+        pacer.aim(at: estimator.pacing, queued: estimator.pacing < estimator.target ? 0 : queued, at: now)
     }
 
     private func send(_ path: inout SimulatedPath, at now: Instant) {
@@ -272,6 +275,14 @@ extension SimulatedDownlink {
         let part = slices(from: from, to: to)
         let all = part.reduce(0) { $0 + $1.audio }
         return all == 0 ? 0 : Double(part.reduce(0) { $0 + $1.droppedAudio }) * 100 / Double(all)
+    }
+
+    /// Percent of the audio that was dropped or came too late to be played.
+    func audioGonePercent(from: Double, to: Double) -> Double {
+        let part = slices(from: from, to: to)
+        let all = part.reduce(0) { $0 + $1.audio }
+        return all == 0
+            ? 0 : Double(part.reduce(0) { $0 + $1.droppedAudio + $1.lateAudio }) * 100 / Double(all)
     }
 
     /// Seconds from `from` until a condition holds.
