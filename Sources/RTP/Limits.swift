@@ -120,6 +120,59 @@ public enum Limits {
         /// How long it goes on after the last such report.
         public static let redundancyHold = Interval.seconds(10)
     }
+    /// What one subscriber is sent at most, and how that is found out.
+    public enum Bandwidth {
+        /// Assumed before anything is known, bits per second.
+        public static let start = 300_000
+        /// Never less than this is aimed at, bits per second.
+        public static let minimum = 30_000
+        /// Never more than this, bits per second.
+        public static let maximum = 30_000_000
+        /// Packets whose send time is remembered at first, per session; doubled where they span less than `historyTime`.
+        public static let historyPackets = 256
+        /// And at most.
+        public static let historyPacketsMost = 16_384
+        /// Packets that one feedback message may be about, unless more are remembered; larger ones are ignored.
+        public static let reportedPackets = 2048
+        /// What the history should span.
+        public static let historyTime = Interval.seconds(2)
+        /// Without feedback for this long, or three round trips and an interval, the rate is cut.
+        public static let silence = Interval.milliseconds(300)
+        /// Longest wait for that, however long the round trip is.
+        public static let silenceLongest = Interval.milliseconds(1500)
+        /// Between two cuts of one silence.
+        public static let silenceRepeat = Interval.seconds(1)
+        /// A receiver's own estimate (REMB) counts for this long.
+        public static let receiverEstimateAge = Interval.seconds(10)
+        /// Packets of one probe, at least.
+        public static let probePackets = 5
+        /// Length of one probe; up to four times as long after failed ones.
+        public static let probeTime = Interval.milliseconds(15)
+        /// Bytes of one probe.
+        public static let probeBytes = 64_000
+        /// Wait for the result of a probe.
+        public static let probeResultTime = Interval.seconds(1)
+        /// After a failed probe; half as long again after each further one …
+        public static let probeInterval = Interval.seconds(1)
+        /// … up to this.
+        public static let probeIntervalLongest = Interval.seconds(16)
+        /// Between probes that keep an estimate alive which the traffic does not use.
+        public static let upkeepInterval = Interval.seconds(5)
+        /// What the pacer may let go at once.
+        public static let pacerBurst = Interval.milliseconds(40)
+        /// Longest wait of a packet in the pacer at its usual rate; above it the rate is raised.
+        public static let pacerQueue = Interval.milliseconds(100)
+        /// Tracks that one allocation looks at.
+        public static let tracks = 64
+        /// A track's layer is raised at most this often …
+        public static let raiseInterval = Interval.seconds(1)
+        /// … and ever less often, up to this, where it had to be lowered again.
+        public static let raiseIntervalLongest = Interval.seconds(16)
+        /// How long that is remembered of a layer while only lower ones are sent.
+        public static let raiseMemory = Interval.seconds(60)
+        /// A layer that had to be lowered this soon after it was raised was raised too early.
+        public static let raiseProof = Interval.seconds(10)
+    }
     /// WebSocket sessions and rooms.
     public enum Signaling {
         /// Longest first message of a connection, before it is authenticated, bytes.

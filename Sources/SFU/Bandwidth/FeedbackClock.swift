@@ -1,0 +1,46 @@
+// Puts the messages of one peer in order: times that wrap, messages that were lost, came twice or late. Must not know
+// packets.
+import RTP
+
+struct FeedbackClock {
+    private var lastRaw: Int64?
+    private var last: Int64 = 0
+    private var lastCount: UInt8?
+
+    /// The time of an arrival without the wrap of the reference time, microseconds.
+    mutating func unwrap(_ raw: Int64) -> Int64 {
+        let value = peek(raw)
+        lastRaw = raw
+        last = value
+        return value
+    }
+
+    func peek(_ raw: Int64) -> Int64 {
+        guard let lastRaw else { return raw }
+        let period = TransportFeedbackParser.referencePeriod
+        var difference = (raw &- lastRaw) % period
+        if difference > period / 2 { difference -= period }
+        if difference < -period / 2 { difference += period }
+        return last &+ difference
+    }
+
+    enum OnMessage: Equatable {
+        /// Follows the one before.
+        case next
+        /// So many between were lost.
+        case after(missed: Int)
+        /// Came twice, or later than one that was sent later.
+        case old
+    }
+
+    mutating func receive(_ count: UInt8) -> OnMessage {
+        guard let before = lastCount else {
+            lastCount = count
+            return .next
+        }
+        let ahead = count &- before
+        guard ahead > 0, ahead < 128 else { return .old }
+        lastCount = count
+        return ahead == 1 ? .next : .after(missed: Int(ahead) - 1)
+    }
+}
