@@ -12,8 +12,13 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl"),
         .systemLibrary(name: "CSRTP", path: "Sources/CSRTP", pkgConfig: "libsrtp2"),
+        .target(name: "CGCM"),
         .target(name: "RTP", swiftSettings: settings),
-        .target(name: "PeerTransport", dependencies: ["RTP", "CSRTP", "COpenSSL"], swiftSettings: settings),
+        .target(
+            name: "PeerTransport",
+            dependencies: ["RTP", "CSRTP", "COpenSSL", "CGCM"],
+            swiftSettings: settings
+        ),
         .target(name: "SDP", dependencies: ["RTP"], swiftSettings: settings),
         .target(
             name: "FuzzTargets",
