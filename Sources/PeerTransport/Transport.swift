@@ -343,6 +343,5 @@ public final class Transport {
 
 extension Instant {
     /// Before all that a clock shows.
-    /// Before all that a clock shows.
     fileprivate static let never = Instant(microseconds: .min)
 }

@@ -1,4 +1,4 @@
-// docs/limits.md says what Limits.swift says. Both are read as text: names and values as they are written.
+// docs/limits.md says what Limits.swift and Limits+Signaling.swift say. Both are read as text: names and values as they are written.
 import Foundation
 import Testing
 
@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test func tableSaysWhatTheSourceSays() throws {
-        let source = try rows(ofSource: text("Sources/RTP/Limits.swift"))
+        let source = try rows(ofSource: sources())
         let table = try rows(ofTable: text("docs/limits.md"))
         #expect(!source.isEmpty)
         let missing = source.filter { !table.contains($0) }
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func everyConstantOfTheSourceIsRead() throws {
-        let source = try text("Sources/RTP/Limits.swift")
+        let source = try sources()
         let declarations = source.split(separator: "\n").count { $0.contains("static ") && !isComment($0) }
         #expect(rows(ofSource: source).count == declarations)
         #expect(Set(rows(ofSource: source).map { "\($0.area).\($0.name)" }).count == declarations)
@@ -58,6 +58,10 @@ import Testing
     }
 
     // MARK: reading
+
+    private func sources() throws -> String {
+        try text("Sources/RTP/Limits.swift") + text("Sources/RTP/Limits+Signaling.swift")
+    }
 
     private func text(_ path: String) throws -> String {
         let root = URL(filePath: #filePath).resolvingSymlinksInPath()

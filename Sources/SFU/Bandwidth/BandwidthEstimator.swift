@@ -129,10 +129,10 @@ struct BandwidthEstimator: ~Copyable {
     var roundTrip: Interval { path.roundTrip ?? reportedRoundTrip ?? .milliseconds(100) }
     var queueDelay: Interval { path.queue }
     var use: PathUse { trend.use }
-    /// Of the bytes of the last seconds.
     /// What a probe has just shown to pass, bits per second; 0: nothing.
     func proven(at now: Instant) -> Int { now - provenAt < BandwidthEstimator.proofAge ? provenRate : 0 }
     private static let proofAge = Interval.seconds(3)
+    /// Of the bytes of the last seconds.
     var lossPercent: Double { loss.loss * 100 }
     /// Bits per second that arrive.
     var arriving: Int? { acknowledged.value }
