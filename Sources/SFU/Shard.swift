@@ -290,6 +290,13 @@ public final class Shard {
             takeChanges(of: session, at: now)
             guard sessions[Int(session.index)] === session else { return }
         }
+        session.advancePacing(
+            to: now,
+            departures,
+            counters: counts,
+            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime,
+            into: outbox
+        )
         session.advanceFeedback(to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
         session.arm()
     }
@@ -315,11 +322,11 @@ public final class Shard {
             case .reconnected: report(session, session.transport.srtp == nil ? .connecting : .connected)
             case .consentLost: report(session, .failed)
             case .closed(let end):
-                session.settleDownlink()
+                session.settleDownlink(at: now)
                 return close(session, reason: CloseReason(end))
             }
         }
-        session.settleDownlink()
+        session.settleDownlink(at: now)
         if session.room.needsDealing { nextRoomTimer = now }
     }
 
@@ -396,7 +403,8 @@ public final class Shard {
             transport: transport,
             local: local(credentials, role),
             timers: timers,
-            reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random)
+            reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random),
+            limitsBandwidth: configuration.limitsBandwidth
         )
         if Int(index) == sessions.count { sessions.append(session) } else { sessions[Int(index)] = session }
         sessionsByID[session.id] = session
