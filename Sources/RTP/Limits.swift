@@ -162,7 +162,7 @@ public enum Limits {
         /// What the pacer may let go at once.
         public static let pacerBurst = Interval.milliseconds(40)
         /// Longest wait of a packet in the pacer at its usual rate; above it the rate is raised.
-        public static let pacerQueue = Interval.milliseconds(100)
+        public static let pacerQueue = Interval.milliseconds(150)
         /// Packets of one session that wait in the pacer; a picture that finds no room is left out.
         public static let waitingPackets = 512
         /// Waits above this and the layer is broken off: what is sent would come too late to be of use.
