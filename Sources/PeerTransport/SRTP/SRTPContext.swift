@@ -14,7 +14,7 @@ public final class SRTPContext {
     /// Waits for the first packet, since a peer that only watches never sends RTP.
     private var receiver: SRTPReceiver?
     private let reportReceiver: SRTPReceiver
-    private var streams = SRTPRemoteStreams()
+    private var streams: SRTPRemoteStreams
     private var rolloverGuesses = Limits.SRTP.rolloverGuesses
     /// Remote master key and salt, for what is keyed later.
     private let remoteMaster: UnsafeMutableBufferPointer<UInt8>
@@ -80,6 +80,7 @@ public final class SRTPContext {
         self.gcm = gcm
         remoteMaster = .allocate(capacity: profile.keyLength + profile.saltLength)
         _ = remoteMaster.initialize(from: remoteKey + remoteSalt)
+        streams = SRTPRemoteStreams()
     }
 
     deinit {
