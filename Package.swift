@@ -170,17 +170,13 @@ let targets: [Target] = [
         resources: [.copy("Fixtures")],
         swiftSettings: settings
     ),
-    // another implementation of SRTP, which the tests compare with
-    .systemLibrary(
-        name: "CSRTP",
-        path: "Tests/CSRTP",
-        pkgConfig: "libsrtp2",
-        providers: [.apt(["libsrtp2-dev"])]
-    ),
+    // libsrtp2, which the tests compare with; no `pkgConfig`, which would ask for it in every build
+    .systemLibrary(name: "CSRTP", path: "Tests/CSRTP"),
     .testTarget(
         name: "PeerTransportTests",
         dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL", "CGCM"],
-        swiftSettings: settings
+        swiftSettings: settings,
+        linkerSettings: [.linkedLibrary("srtp2")]
     ),
     .testTarget(
         name: "SFUTests",
