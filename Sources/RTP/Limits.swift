@@ -208,8 +208,10 @@ public enum Limits {
 
     /// SRTP (RFC 3711).
     public enum SRTP {
-        /// Packets that may come late and are still told from replays.
+        /// Packets of an SSRC that may come late and are still told from replays; a multiple of 64.
         public static let replayWindow = 1024
+        /// The same for its RTCP; at most 128.
+        public static let reportReplayWindow = 128
         /// Remote SSRCs with state in one context, RTP and RTCP together.
         public static let remoteStreams = 128
         /// Largest protected packet that is looked at, bytes.
