@@ -51,7 +51,8 @@ extension Shard {
             transport: transport,
             local: local(credentials, role),
             timers: timers,
-            reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random)
+            reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random),
+            limitsBandwidth: configuration.limitsBandwidth
         )
         if Int(index) == sessions.count { sessions.append(session) } else { sessions[Int(index)] = session }
         sessionsByID[session.id] = session

@@ -304,6 +304,13 @@ public final class Shard {
             takeChanges(of: session, at: now)
             guard sessions[Int(session.index)] === session else { return }
         }
+        session.advancePacing(
+            to: now,
+            departures,
+            counters: counts,
+            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime,
+            into: outbox
+        )
         session.advanceFeedback(to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
         session.arm()
     }
@@ -329,11 +336,11 @@ public final class Shard {
             case .reconnected: report(session, session.transport.srtp == nil ? .connecting : .connected)
             case .consentLost: report(session, .failed)
             case .closed(let end):
-                session.settleDownlink()
+                session.settleDownlink(at: now)
                 return close(session, reason: CloseReason(end))
             }
         }
-        session.settleDownlink()
+        session.settleDownlink(at: now)
         if session.room.isChanged { nextRoomTimer = now }
     }
 

@@ -47,6 +47,8 @@ public struct ShardConfiguration: Sendable {
     public var videoWindow: Interval
     /// Copies of video that are made before new packets are looked for.
     public var copiesPerSlice: Int
+    /// Subscribers get as much as their path carries; else as much as they want.
+    public var limitsBandwidth: Bool
 
     public init(
         worker: Int,
@@ -57,7 +59,8 @@ public struct ShardConfiguration: Sendable {
         sessionLimit: Int = Limits.Media.sessionsPerWorker,
         audioWindow: Interval = .zero,
         videoWindow: Interval = .milliseconds(1),
-        copiesPerSlice: Int = Limits.Media.copiesPerSlice
+        copiesPerSlice: Int = Limits.Media.copiesPerSlice,
+        limitsBandwidth: Bool = true
     ) {
         self.worker = worker
         self.certificate = certificate
@@ -68,6 +71,7 @@ public struct ShardConfiguration: Sendable {
         self.audioWindow = audioWindow
         self.videoWindow = videoWindow
         self.copiesPerSlice = copiesPerSlice
+        self.limitsBandwidth = limitsBandwidth
     }
 }
 

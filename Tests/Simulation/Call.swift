@@ -72,7 +72,8 @@ public final class Call {
         shards count: Int = Call.shardsByDefault,
         audioWindow: Interval = .zero,
         videoWindow: Interval = .milliseconds(1),
-        copiesPerSlice: Int = Call.sliceByDefault
+        copiesPerSlice: Int = Call.sliceByDefault,
+        limitsBandwidth: Bool = false
     ) throws {
         self.seed = seed
         guard let certificate = Call.clientCertificate else { throw SetupError() }
@@ -120,7 +121,8 @@ public final class Call {
                 ntpAtZero: 3_900_000_000 << 32,
                 audioWindow: audioWindow,
                 videoWindow: videoWindow,
-                copiesPerSlice: copiesPerSlice
+                copiesPerSlice: copiesPerSlice,
+                limitsBandwidth: limitsBandwidth
             )
             let relays = relays
             shards.append(
