@@ -234,6 +234,12 @@ public final class Call {
         }
     }
 
+    /// One turn of the first shard's loop, time standing still: at most one slice of video leaves.
+    public func turn() {
+        shard.advance(to: now)
+        outbox.flush()
+    }
+
     /// One of the shard's counts.
     public func counter(_ name: String) -> UInt64 {
         shards.reduce(0) { $0 + ($1.counters.counts[name] ?? 0) }

@@ -60,7 +60,7 @@ extension Room {
     /// Adds what one member wants to what was counted. Returns what it sees.
     func addDemand(of member: Session, at now: Instant) -> [Publication] {
         countDemand(of: member)
-        let shown = member.slots(of: .video).compactMap(\.pointee.publication)
+        let shown = member.slots(of: .video).compactMap { $0.pointee.publication }
         for publication in shown where publication.isLocal { settleDemand(of: publication, at: now) }
         tellDemand(of: shown)
         return shown
