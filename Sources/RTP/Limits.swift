@@ -61,6 +61,9 @@ public enum Limits {
         public static let keyFrameIntervalLongest = Interval.seconds(2)
         /// Packets of one encoding that wait for their frame's end; more are forwarded at once.
         public static let pendingPackets = 64
+        /// Copies of video that one worker makes before it looks for new packets: a millisecond or two. Audio of one room
+        /// the same.
+        public static let copiesPerSlice = 512
         /// Padding that makes packets of one send equally long, bytes.
         public static let equalisingPadding = 16
         /// Segments of one send (Linux UDP_MAX_SEGMENTS).

@@ -117,8 +117,9 @@ extension Shard {
 
     private func subscribe(_ id: SessionID, _ wishes: Wishes) {
         guard let session = sessionsByID[id] else { return }
+        let old = session.wishes
         session.wishes = wishes
-        session.room.needsDealing = true
+        session.room.wishesChanged(of: session, from: old)
     }
 
     private func mute(_ id: PublicationID, _ muted: Bool) {

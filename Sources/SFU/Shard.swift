@@ -165,12 +165,12 @@ public final class Shard {
 
     @inline(__always)
     func queue(_ room: Room, at now: Instant) {
+        if room.isBatchFull { makeWay(in: room, at: now) }
         if room.forwardDeadline < .distantFuture && !room.isQueued {
             room.isQueued = true
             waitingRooms.append(room)
         }
         if room.forwardDeadline < forwardDeadline { forwardDeadline = room.forwardDeadline }
-        if room.isBatchFull { forward(room, at: now) }
     }
 
     /// Only a check may come from where nobody is known, and only its username fragment says who it is for.
@@ -201,37 +201,51 @@ public final class Shard {
         return .handled
     }
 
-    private func forward(_ room: Room, at now: Instant) {
-        room.forward(
-            departures,
-            counters: counts,
-            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime,
-            at: now,
-            into: outbox
-        )
-    }
-
-    /// Forwards what was received and runs the timers. Called once after each batch of receives.
+    /// Forwards what was received, at most a slice of video, and runs the timers. Called once after each batch of
+    /// receives, and again at once, after another, while `nextDeadline` is over.
     public func advance(to now: Instant) {
         if now >= forwardDeadline { forwardWaiting(at: now) }
         if now >= timerDeadline { runTimers(at: now) }
     }
 
+    private func turn(at now: Instant) -> ForwardingTurn {
+        ForwardingTurn(
+            departures: departures,
+            counters: counts,
+            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime,
+            now: now,
+            slice: configuration.copiesPerSlice,
+            budget: configuration.copiesPerSlice
+        )
+    }
+
+    @inline(never)
+    private func makeWay(in room: Room, at now: Instant) {
+        room.makeWay(turn(at: now), into: outbox)
+    }
+
     private func forwardWaiting(at now: Instant) {
         forwardDeadline = .distantFuture
+        var turn = turn(at: now)
         var kept = 0
+        // The room that used the budget up and is not done.
+        var last = -1
         for i in 0..<waitingRooms.count {
             let room = waitingRooms[i]
-            if room.forwardDeadline <= now { forward(room, at: now) }
-            if room.forwardDeadline < .distantFuture {
-                forwardDeadline = min(forwardDeadline, room.forwardDeadline)
-                waitingRooms[kept] = room
-                kept += 1
-            } else {
+            let hadBudget = turn.budget > 0
+            if room.forwardDeadline <= now { room.forward(&turn, into: outbox) }
+            guard room.forwardDeadline < .distantFuture else {
                 room.isQueued = false
+                continue
             }
+            forwardDeadline = min(forwardDeadline, room.forwardDeadline)
+            if hadBudget && turn.budget <= 0 { last = kept }
+            waitingRooms[kept] = room
+            kept += 1
         }
         waitingRooms.removeLast(waitingRooms.count - kept)
+        // The others come first next time.
+        if last >= 0 && last < kept - 1 { waitingRooms.append(waitingRooms.remove(at: last)) }
     }
 
     /// DTLS waits for `advanceHandshake`.
@@ -327,7 +341,7 @@ public final class Shard {
             }
         }
         session.settleDownlink(at: now)
-        if session.room.needsDealing { nextRoomTimer = now }
+        if session.room.isChanged { nextRoomTimer = now }
     }
 
     func forget(_ path: NetworkPath, of session: Session) {

@@ -45,6 +45,8 @@ public struct ShardConfiguration: Sendable {
     public var audioWindow: Interval
     /// How long video may wait for the end of its frame.
     public var videoWindow: Interval
+    /// Copies of video that are made before new packets are looked for.
+    public var copiesPerSlice: Int
     /// Subscribers get as much as their path carries; else as much as they want.
     public var limitsBandwidth: Bool
 
@@ -57,6 +59,7 @@ public struct ShardConfiguration: Sendable {
         sessionLimit: Int = Limits.Media.sessionsPerWorker,
         audioWindow: Interval = .zero,
         videoWindow: Interval = .milliseconds(1),
+        copiesPerSlice: Int = Limits.Media.copiesPerSlice,
         limitsBandwidth: Bool = true
     ) {
         self.worker = worker
@@ -67,6 +70,7 @@ public struct ShardConfiguration: Sendable {
         self.sessionLimit = sessionLimit
         self.audioWindow = audioWindow
         self.videoWindow = videoWindow
+        self.copiesPerSlice = copiesPerSlice
         self.limitsBandwidth = limitsBandwidth
     }
 }

@@ -58,16 +58,21 @@ public final class Call {
     public struct SetupError: Error {}
 
     /// `SFU_SHARDS` spreads every call over so many shards: what is true of one must be true of several.
-    public static let shardsByDefault: Int = {
-        guard let text = getenv("SFU_SHARDS") else { return 1 }
-        return max(1, min(8, Int(String(cString: text)) ?? 1))
-    }()
+    public static let shardsByDefault = max(1, min(8, number("SFU_SHARDS") ?? 1))
+
+    /// `SFU_SLICE` lets a shard make so many copies at once: what is true of large slices must be true of small ones.
+    public static let sliceByDefault = max(1, number("SFU_SLICE") ?? Limits.Media.copiesPerSlice)
+
+    private static func number(_ name: String) -> Int? {
+        getenv(name).flatMap { Int(String(cString: $0)) }
+    }
 
     public init(
         seed: UInt64,
         shards count: Int = Call.shardsByDefault,
         audioWindow: Interval = .zero,
         videoWindow: Interval = .milliseconds(1),
+        copiesPerSlice: Int = Call.sliceByDefault,
         limitsBandwidth: Bool = false
     ) throws {
         self.seed = seed
@@ -116,6 +121,7 @@ public final class Call {
                 ntpAtZero: 3_900_000_000 << 32,
                 audioWindow: audioWindow,
                 videoWindow: videoWindow,
+                copiesPerSlice: copiesPerSlice,
                 limitsBandwidth: limitsBandwidth
             )
             let relays = relays
@@ -222,9 +228,16 @@ public final class Call {
                 on: path,
                 at: now
             )
-            shard.advance(to: now)
+            // Without handshakes, that is what is left to forward.
+            repeat { shard.advance(to: now) } while shard.nextDeadline == .zero && !shard.hasHandshakes
             outbox.flush()
         }
+    }
+
+    /// One turn of the first shard's loop, time standing still: at most one slice of video leaves.
+    public func turn() {
+        shard.advance(to: now)
+        outbox.flush()
     }
 
     /// One of the shard's counts.

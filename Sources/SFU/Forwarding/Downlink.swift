@@ -17,9 +17,10 @@ struct Downlink: ~Copyable {
     private(set) var control: UnsafeMutablePointer<DownlinkControl>?
     private(set) var slots: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
     private(set) var slotCount = 0
-    /// Those that show something: what the road looks at.
+    /// Those that show something, audio first: what the road looks at.
     private(set) var shown: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
     private(set) var shownCount = 0
+    private var shownAudio = 0
     /// Slots that there is room for.
     private var capacity = 8
     var transportSequence: UInt16 = 0
@@ -98,7 +99,13 @@ struct Downlink: ~Copyable {
     /// To be called after slots were bound: the road looks at these.
     mutating func settle() {
         shownCount = 0
-        for i in 0..<slotCount where slots[i].pointee.isBound {
+        settle(.audio)
+        shownAudio = shownCount
+        settle(.video)
+    }
+
+    private mutating func settle(_ kind: MediaKind) {
+        for i in 0..<slotCount where slots[i].pointee.kind == kind && slots[i].pointee.isBound {
             shown[shownCount] = slots[i]
             shownCount += 1
         }
@@ -138,14 +145,16 @@ struct Downlink: ~Copyable {
 
     /// Then what those point to.
     @inline(__always)
-    mutating func prefetchRoad() {
-        if shownCount > 0 { Prefetch.memory(shown[0], bytes: SendStream.roadBytes) }
+    mutating func prefetchRoad(_ share: Share) {
+        let first = share == .video ? shownAudio : 0
+        if first < shownCount { Prefetch.memory(shown[first], bytes: SendStream.roadBytes) }
         sender?.prefetchCipher()
     }
 
-    /// Sends this subscriber its share of everything that waits in its publications.
+    /// Sends this subscriber its share of what goes out of its publications.
     @inline(__always)
     mutating func forward(
+        _ share: Share,
         _ departures: UnsafeMutablePointer<Departure>,
         counters: UnsafeMutablePointer<Counters>,
         absoluteSendTime: UInt32,
@@ -154,7 +163,7 @@ struct Downlink: ~Copyable {
     ) {
         guard let sender else { return }
         var collected = Departures(list: departures, counters: counters, now: now)
-        for i in 0..<shownCount {
+        for i in (share == .video ? shownAudio : 0)..<(share == .audio ? shownAudio : shownCount) {
             let stream = shown[i]
             stream.pointee.collect(into: &collected, of: stream)
             if collected.count > Downlink.departureCapacity - Downlink.departureReserve {

@@ -52,32 +52,45 @@ extension Room {
     /// Which encodings the slots of all members want, after everybody was dealt to.
     func countDemand(at now: Instant) {
         for publication in ranking.video { publication.demand.begin() }
-        for member in members {
-            for i in 0..<member.downlink.pointee.slotCount {
-                let slot = member.downlink.pointee.slots[i]
-                guard slot.pointee.kind == .video,
-                    !slot.pointee.isPaused || slot.pointee.pause == .bandwidth,
-                    let publication = slot.pointee.publication, slot.pointee.ideal.encoding >= 0
-                else { continue }
-                var tile = slot.pointee.tile
-                // A screen keeps its resolution, however small its tile is.
-                if publication.source == .screen {
-                    tile?.width = 0
-                    tile?.height = 0
-                }
-                publication.demand.want(Int(slot.pointee.ideal.encoding), for: tile)
+        for member in members { countDemand(of: member) }
+        for publication in ranking.video where publication.isLocal { settleDemand(of: publication, at: now) }
+        tellDemand(of: ranking.video)
+    }
+
+    /// Adds what one member wants to what was counted. Returns what it sees.
+    func addDemand(of member: Session, at now: Instant) -> [Publication] {
+        countDemand(of: member)
+        let shown = member.slots(of: .video).compactMap { $0.pointee.publication }
+        for publication in shown where publication.isLocal { settleDemand(of: publication, at: now) }
+        tellDemand(of: shown)
+        return shown
+    }
+
+    private func settleDemand(of publication: Publication, at now: Instant) {
+        for wishes in publication.distantWishes.values { publication.demand.want(wishes) }
+        if !publication.isMuted { publication.demand.settle(at: now) }
+    }
+
+    private func countDemand(of member: Session) {
+        for i in 0..<member.downlink.pointee.slotCount {
+            let slot = member.downlink.pointee.slots[i]
+            guard slot.pointee.kind == .video,
+                !slot.pointee.isPaused || slot.pointee.pause == .bandwidth,
+                let publication = slot.pointee.publication, slot.pointee.ideal.encoding >= 0
+            else { continue }
+            var tile = slot.pointee.tile
+            // A screen keeps its resolution, however small its tile is.
+            if publication.source == .screen {
+                tile?.width = 0
+                tile?.height = 0
             }
+            publication.demand.want(Int(slot.pointee.ideal.encoding), for: tile)
         }
-        for publication in ranking.video where publication.isLocal {
-            for wishes in publication.distantWishes.values { publication.demand.want(wishes) }
-            if !publication.isMuted { publication.demand.settle(at: now) }
-        }
-        tellDemand()
     }
 
     /// Tells publishers which of their encodings somebody wants, where that changed.
-    func reportDemand(at now: Instant, events: inout [Event]) {
-        for publication in ranking.video where publication.isLocal && !publication.isMuted {
+    func reportDemand(of publications: [Publication], at now: Instant, events: inout [Event]) {
+        for publication in publications where publication.isLocal && !publication.isMuted {
             guard publication.demand.isNews(at: now) else { continue }
             events.append(
                 .demand(

@@ -1,5 +1,5 @@
-// A room on this shard: who is in it, what they publish, and the loop that sends each new packet to everybody who
-// gets it. Slots are dealt out in Room+Slots.
+// A room on this shard: who is in it, what they publish, and when slots are dealt anew. Packets go through it in
+// Room+Road, slots are dealt out in Room+Slots.
 import PeerTransport
 import RTP
 import Seam
@@ -9,18 +9,27 @@ final class Room {
     private(set) var members: [Session] = []
     private(set) var publications: [Publication] = []
     /// Members that may be sent to, for the road.
-    private var downlinks: ContiguousArray<UnsafeMutablePointer<Downlink>> = []
-    /// Encodings with packets that wait.
-    private var dirty: ContiguousArray<UnsafeMutablePointer<ReceiveStream>> = []
+    private(set) var downlinks: ContiguousArray<UnsafeMutablePointer<Downlink>> = []
+    /// Packets on their way, in memory of their own: a class's fields are checked for exclusive access at each use.
+    let audio = UnsafeMutablePointer<Lane>.allocate(capacity: 1)
+    let video = UnsafeMutablePointer<Lane>.allocate(capacity: 1)
     /// Publications whose layers changed with packets that wait.
-    private var changed: [Publication] = []
+    var changed: [Publication] = []
     /// When what waits goes out.
-    private(set) var forwardDeadline = Instant.distantFuture
+    var forwardDeadline = Instant.distantFuture
+    /// An encoding can take no more packets until `makeWay`.
+    var isBatchFull = false
     private var nextLook = Instant.zero
     /// A digest of who spoke at the last look.
     private var lastSpeaking = 0
-    /// Something changed who gets what.
+    /// Something changed who gets what: everybody is dealt to.
     var needsDealing = false
+    /// Members for whom alone something changed.
+    var changedMembers: [Session] = []
+    /// Somebody wants less than was counted: at the next look demand is counted anew …
+    var wantsLess = false
+    /// … and because of him fewer voices may be heard than are: those are, too.
+    var hearsLess = false
     /// A slot shows something else since the last look, or it must be told again what it shows.
     var hasNews = false
     /// Of the last look at the clock, for what happens between.
@@ -29,9 +38,9 @@ final class Room {
     var capsFrameRates = false
     private var nextRateLook = Instant.zero
     /// A room is dealt some members at a time, so that packets need not wait for it: this one is next.
-    private var dealt = 0
-    private var isDealing = false
-    private(set) var ranking = Ranking()
+    var dealt = 0
+    var isDealing = false
+    var ranking = Ranking()
     /// Counts who was dealt to, to mark publications with.
     var dealings: UInt64 = 0
     private var ordinals: UInt64 = 0
@@ -52,7 +61,15 @@ final class Room {
     init(id: RoomID, relay: Relay = Relay()) {
         self.id = id
         self.relay = relay
-        dirty.reserveCapacity(64)
+        audio.initialize(to: Lane())
+        video.initialize(to: Lane())
+    }
+
+    deinit {
+        for lane in [audio, video] {
+            lane.deinitialize(count: 1)
+            lane.deallocate()
+        }
     }
 
     var isEmpty: Bool { members.isEmpty }
@@ -62,14 +79,20 @@ final class Room {
     func join(_ session: Session) {
         members.append(session)
         downlinks.append(session.downlink)
-        needsDealing = true
+        dealAgain(to: session)
     }
 
     func leave(_ session: Session) {
         withdraw(session.uplink)
+        changedMembers.removeAll { $0 === session }
         members.removeAll { $0 === session }
-        downlinks.removeAll { $0 == session.downlink }
-        needsDealing = true
+        if let place = downlinks.firstIndex(of: session.downlink) {
+            downlinks.remove(at: place)
+            audio.pointee.forget(subscriber: place)
+            video.pointee.forget(subscriber: place)
+            if place < dealt { dealt -= 1 }
+        }
+        wantsNothing(session)
     }
 
     func publish(_ media: SectionMedia, id: PublicationID, by uplink: Uplink) -> Publication {
@@ -84,9 +107,8 @@ final class Room {
     func unpublish(_ publication: Publication) {
         silence(publication)
         speakers.forget(publication)
-        dirty.removeAll { stream in
-            (0..<publication.layerCount).contains { stream == publication.layers + $0 }
-        }
+        audio.pointee.forget(publication)
+        video.pointee.forget(publication)
         for member in members {
             for i in 0..<member.downlink.pointee.slotCount {
                 member.downlink.pointee.slots[i].pointee.forget(publication)
@@ -119,99 +141,15 @@ final class Room {
         needsDealing = true
     }
 
-    // MARK: The road
-
-    /// A packet of this encoding waits to be forwarded.
-    @inline(__always)
-    func arrived(
-        in stream: UnsafeMutablePointer<ReceiveStream>,
-        endsFrame: Bool,
-        at now: Instant,
-        configuration: borrowing ForwardingWindows
-    ) {
-        if !stream.pointee.isQueued { queue(stream) }
-        let due: Instant
-        if stream.pointee.isBatchFull { isBatchFull = true }
-        if stream.pointee.isBatchFull || (stream.pointee.kind == .video && endsFrame) {
-            due = now
-        } else {
-            due = now + (stream.pointee.kind == .video ? configuration.video : configuration.audio)
-        }
-        if due < forwardDeadline { forwardDeadline = due }
-    }
-
-    private func queue(_ stream: UnsafeMutablePointer<ReceiveStream>) {
-        stream.pointee.isQueued = true
-        dirty.append(stream)
-    }
-
     /// A packet that waits brought layers of it back, or says that some are gone.
     func layersChanged(of publication: Publication) {
         needsDealing = true
         if !changed.contains(where: { $0 === publication }) { changed.append(publication) }
     }
 
-    /// Sends what waits: subscriber outer, packets inner, so that each subscriber's packets leave together.
-    func forward(
-        _ departures: UnsafeMutablePointer<Departure>,
-        counters: UnsafeMutablePointer<Counters>,
-        absoluteSendTime: UInt32,
-        at now: Instant,
-        into outbox: Outbox
-    ) {
-        forwardDeadline = .distantFuture
-        isBatchFull = false
-        guard !dirty.isEmpty else { return }
-        if !changed.isEmpty { aimAgain(at: now) }
-        let count = downlinks.count
-        for i in 0..<count {
-            if i + 6 < count { Downlink.prefetch(downlinks[i + 6]) }
-            if i + 4 < count { downlinks[i + 4].pointee.prefetchStreams() }
-            if i + 2 < count { downlinks[i + 2].pointee.prefetchRoad() }
-            downlinks[i].pointee.forward(
-                departures,
-                counters: counters,
-                absoluteSendTime: absoluteSendTime,
-                at: now,
-                into: outbox
-            )
-        }
-        for i in 0..<dirty.count {
-            if dirty[i].pointee.publication.viewers == 0 {
-                counters.pointee.withhold(.noSubscriber, dirty[i].pointee.batchCount)
-            }
-            dirty[i].pointee.clearBatch()
-        }
-        dirty.removeAll(keepingCapacity: true)
-    }
-
-    /// The key picture that brings a layer back is the one to show it with: waiting for the dealing would be asking
-    /// for another. Who gets what, and what is asked of the publisher, is left to that.
-    @inline(never)
-    private func aimAgain(at now: Instant) {
-        for publication in changed {
-            for downlink in downlinks {
-                let control = downlink.pointee.control
-                var isShown = false
-                for i in 0..<downlink.pointee.slotCount {
-                    let slot = downlink.pointee.slots[i]
-                    guard slot.pointee.publication === publication, !slot.pointee.isPaused else { continue }
-                    let target = slot.pointee.target
-                    slot.pointee.choice = publication.layer(for: slot.pointee.tile, present: target, at: now)
-                    if control == nil { slot.pointee.aim(at: slot.pointee.choice) }
-                    isShown = true
-                }
-                if isShown { control?.pointee.session.shareOut(at: now) }
-            }
-        }
-        changed.removeAll(keepingCapacity: true)
-    }
-
     // MARK: Time
 
-    var nextDeadline: Instant { needsDealing || isDealing ? .zero : nextLook }
-    /// An encoding can hold no more packets until `forward`.
-    private(set) var isBatchFull = false
+    var nextDeadline: Instant { isChanged || isDealing ? .zero : nextLook }
 
     /// Looks at what is alive and who speaks, every 100 ms, and deals slots where something changed.
     func advance(to now: Instant, events: inout [Event]) {
@@ -224,29 +162,12 @@ final class Room {
             if speakers.evaluate(at: now) && ranking.video.count > 1 { needsDealing = true }
             if isLeading, let report = speakers.report(id, at: now) { events.append(.speakers(report)) }
         }
-        if needsDealing && !isDealing {
-            needsDealing = false
-            isDealing = true
-            dealt = 0
-            capsFrameRates = false
-            countVoices(at: now)
-            ranking.sort(recent: speakers.recent, at: now)
-        }
-        guard isDealing else { return }
-        let end = min(dealt + Limits.Media.membersPerDeal, members.count)
-        while dealt < end {
-            deal(to: members[dealt], at: now)
-            report(members[dealt], at: now, events: &events)
-            dealt += 1
-        }
-        isDealing = dealt < members.count
-        guard !isDealing else { return }
-        countDemand(at: now)
-        reportDemand(at: now, events: &events)
+        if isChanged || isDealing { deal(at: now, events: &events) }
     }
 
     private func look(at now: Instant) {
         lookAtLayers(at: now)
+        recount(at: now)
         if capsFrameRates && now >= nextRateLook {
             nextRateLook = now + .milliseconds(500)
             needsDealing = true
@@ -273,7 +194,7 @@ final class Room {
             publication.reported = digest
             events.append(.publication(publication.state(at: now)))
         }
-        reportDemand(at: now, events: &events)
+        reportDemand(of: ranking.video, at: now, events: &events)
         // Between switches and dealings nothing changes for who only listens.
         let isNews = hasNews
         hasNews = false
@@ -291,16 +212,10 @@ final class Room {
         nextLook = .zero
     }
 
-    private func report(_ member: Session, at now: Instant, events: inout [Event]) {
+    func report(_ member: Session, at now: Instant, events: inout [Event]) {
         member.urgeKeyFrames()
         let changed = member.changedSlots()
         guard !changed.isEmpty else { return }
         events.append(.slots(member.id, changed))
     }
-}
-
-/// How long packets may wait for company.
-struct ForwardingWindows {
-    var audio: Interval
-    var video: Interval
 }

@@ -237,7 +237,7 @@ extension SendStream {
         let found =
             heldSwitchPoint(of: source) ?? switchPoint(of: source)
             ?? storedSwitchPoint(of: source, at: departures.now)
-        guard let first = found else {
+        guard let first = found, source.pointee.isOfBatch(first) else {
             return departures.withhold(.awaitingKeyFrame, source.pointee.batchCount)
         }
         let aligned = alignedTimestamp(of: first.pointee, in: source)
@@ -276,7 +276,9 @@ extension SendStream {
         let room = Downlink.departureCapacity - Limits.Media.pendingPackets
         let last = min(source.pointee.highest, sequence + Int64(source.pointee.history.capacity))
         while sequence <= last && departures.count < room {
-            if let record = source.pointee.history.record(sequence), !record.pointee.flags.contains(.unread) {
+            if let record = source.pointee.history.record(sequence), source.pointee.isOfBatch(record),
+                !record.pointee.flags.contains(.unread)
+            {
                 depart(record, source, &departures, stream)
             }
             sequence += 1

@@ -36,7 +36,7 @@ extension Session {
         control.headerBytes = Session.headerBytes(on: path)
         controlledPath = path
         downlink.pointee.install(control)
-        room.needsDealing = true
+        room.dealAgain(to: self)
     }
 
     private func routeChanged(_ control: UnsafeMutablePointer<DownlinkControl>, at now: Instant) {

@@ -146,6 +146,9 @@ extension Room {
 
     // MARK: What members here want of the others
 
+    /// The most audio slots that a member here had when they were counted.
+    var countedAudioSlots: Int { peers.told.audioSlots }
+
     /// The most audio slots that a member has on other shards.
     var distantAudioSlots: Int { peers.audiences.values.lazy.map(\.audioSlots).max() ?? 0 }
 
@@ -159,9 +162,9 @@ extension Room {
     }
 
     /// Tells publishers' shards which encodings are wanted here, where that changed.
-    func tellDemand() {
+    func tellDemand(of publications: [Publication]) {
         guard !peers.mirrors.isEmpty else { return }
-        for publication in ranking.video where !publication.isLocal {
+        for publication in publications where !publication.isLocal {
             let wishes = publication.demand.wishes
             guard wishes != publication.toldWishes else { continue }
             publication.toldWishes = wishes

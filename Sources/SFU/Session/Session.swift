@@ -98,9 +98,10 @@ final class Session {
                 !section.receive.isEmpty && section.codecs.contains { $0.feedback.contains(.transportCC) }
             }
         if sendsTransportFeedback && feedback == nil { feedback = TransportFeedbackGenerator() }
+        room.wantsNothing(self)
         configureSlots(sections, random: &random)
         room.announce(uplink)
-        room.needsDealing = true
+        room.dealAgain(to: self)
     }
 
     private func configureSlots(_ sections: [MediaSection], random: inout RandomSource) {
@@ -208,7 +209,7 @@ final class Session {
     private func beginSending() {
         for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.stop() }
         nextReport = .zero
-        room.needsDealing = true
+        room.dealAgain(to: self)
     }
 
     /// Nothing sends under this SSRC any more.

@@ -74,7 +74,7 @@ struct PacketHistory: ~Copyable {
     private let recordMask: Int
     private let byteCapacity: Int
     /// Where the next byte goes in the endless stream.
-    private var end = 0
+    private(set) var end = 0
 
     /// - Parameters:
     ///   - records: packets, rounded up to a power of two.
@@ -175,7 +175,8 @@ struct PacketHistory: ~Copyable {
         let slot = records + (Int(truncatingIfNeeded: record.sequence) & recordMask)
         slot.pointee = record
         slot.pointee.position = end
-        end += size
+        // No two packets have the same position.
+        end += max(size, 1)
         return slot
     }
 }

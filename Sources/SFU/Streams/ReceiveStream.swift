@@ -46,12 +46,17 @@ struct ReceiveStream: ~Copyable {
     var pictureTimestamp: UInt32 = 0
     var pictureTemporalLayer: UInt8 = 0
 
-    /// What arrived since the last forwarding, in order of arrival.
+    /// Packets in order of arrival: those that are being forwarded, then those that arrived since.
     let batch: UnsafeMutablePointer<UnsafeMutablePointer<PacketRecord>>
+    /// Packets that are being forwarded.
     private(set) var batchCount = 0
     /// In the room's list of encodings with packets that wait.
     var isQueued = false
-    private var batchBytes = 0
+    /// Those and the ones that arrived since; and the bytes of the latter.
+    private var waitingCount = 0
+    private var waitingBytes = 0
+    /// Where the history ended when the batch was closed: what lies behind is for the next one.
+    private(set) var batchEnd = 0
     /// When the SSRC was bound that counts now, and which one counted before.
     private var boundAt: Instant?
     private var formerSSRC: UInt32 = 0
@@ -69,7 +74,7 @@ struct ReceiveStream: ~Copyable {
         rtxSSRC = encoding.rtxSSRC ?? 0
         history = PacketHistory(for: kind)
         statistics = ReceiveStatistics(clockRate: kind == .audio ? 48_000 : 90_000)
-        batch = .allocate(capacity: Limits.Media.pendingPackets)
+        batch = .allocate(capacity: 2 * Limits.Media.pendingPackets)
     }
 
     deinit {
@@ -164,9 +169,9 @@ struct ReceiveStream: ~Copyable {
 
     @inline(__always)
     mutating func queue(_ record: UnsafeMutablePointer<PacketRecord>) {
-        batch[batchCount] = record
-        batchCount += 1
-        batchBytes += Int(record.pointee.length)
+        batch[waitingCount] = record
+        waitingCount += 1
+        waitingBytes += Int(record.pointee.length)
     }
 
     mutating func takeNews() -> Bool {
@@ -196,7 +201,9 @@ struct ReceiveStream: ~Copyable {
 
     /// The sender started over: its numbers begin anew, far behind those that are remembered.
     mutating func restart() {
-        clearBatch()
+        batchCount = 0
+        waitingCount = 0
+        waitingBytes = 0
         guard isStarted else { return }
         origin = highest + 0x2_0000
         unwrapper = SequenceUnwrapper()
@@ -209,20 +216,39 @@ struct ReceiveStream: ~Copyable {
         hasReport = false
     }
 
-    /// Whether the batch must go out before another packet is taken.
+    /// Whether the batch must be closed before another packet is taken.
     @inline(__always)
     var isBatchFull: Bool {
-        batchCount >= Limits.Media.pendingPackets || batchBytes >= ReceiveStream.batchByteLimit
+        waitingCount - batchCount >= Limits.Media.pendingPackets
+            || waitingBytes >= (kind == .audio ? ReceiveStream.audioBytes : ReceiveStream.videoBytes)
     }
 
-    /// Far less than the smallest history holds: nothing that waits is overwritten.
-    private static let batchByteLimit = PacketHistory.audioBytes / 4
+    /// Far less than the history holds: nothing of two batches, the one that goes out and the next, is overwritten.
+    private static let audioBytes = PacketHistory.audioBytes / 4
+    private static let videoBytes = PacketHistory.videoBytes / 8
 
+    /// What waits is forwarded now; what arrives from now on waits for the next time.
+    @inline(__always)
+    mutating func closeBatch() {
+        batchCount = waitingCount
+        waitingBytes = 0
+        batchEnd = history.end
+        isQueued = false
+    }
+
+    /// Everybody has the batch.
     @inline(__always)
     mutating func clearBatch() {
+        let arrived = waitingCount - batchCount
+        if arrived > 0 { batch.update(from: batch + batchCount, count: arrived) }
+        waitingCount = arrived
         batchCount = 0
-        batchBytes = 0
-        isQueued = false
+    }
+
+    /// Whether a packet was here when the batch was closed.
+    @inline(__always)
+    func isOfBatch(_ record: UnsafeMutablePointer<PacketRecord>) -> Bool {
+        record.pointee.position < batchEnd
     }
 
     /// Whether another SSRC may take this encoding over: not the one before it, whose last packets are late, and

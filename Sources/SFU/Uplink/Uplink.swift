@@ -67,6 +67,7 @@ final class Uplink {
         for section in new.sections {
             guard let id = section.publication, !section.section.receive.isEmpty else { continue }
             if let known = publications.first(where: { $0.id == id }) {
+                if known.isMuted != section.muted { room.needsDealing = true }
                 known.isMuted = section.muted
                 announce(known, section.section.receive)
                 continue
