@@ -30,6 +30,7 @@ struct Counters {
     var keyFrameRequestsSent: UInt64 = 0
     var transportFeedbackReceived: UInt64 = 0
     var transportFeedbackSent: UInt64 = 0
+    var bitrateNoticesSent: UInt64 = 0
     var sessionsOpened: UInt64 = 0
     private var drops = InlineArray<64, UInt64>(repeating: 0)
 
@@ -61,7 +62,7 @@ struct Counters {
             "key_frame_requests_sent": keyFrameRequestsSent,
             "transport_feedback_received": transportFeedbackReceived,
             "transport_feedback_sent": transportFeedbackSent, "sessions_opened": sessionsOpened,
-            "packets_relayed": relayed,
+            "packets_relayed": relayed, "bitrate_notices_sent": bitrateNoticesSent,
         ]
     }
 

@@ -73,6 +73,9 @@ extension Room {
     /// Tells publishers which of their encodings somebody wants, where that changed.
     func reportDemand(at now: Instant, events: inout [Event]) {
         for publication in ranking.video where publication.isLocal && !publication.isMuted {
+            for i in 0..<publication.layerCount {
+                publication.demand.note(i, cameAt: publication.layers[i].lastPacketAt, at: now)
+            }
             guard publication.demand.isNews(at: now) else { continue }
             events.append(
                 .demand(

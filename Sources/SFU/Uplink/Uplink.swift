@@ -68,6 +68,7 @@ final class Uplink {
             guard let id = section.publication, !section.section.receive.isEmpty else { continue }
             if let known = publications.first(where: { $0.id == id }) {
                 known.isMuted = section.muted
+                known.limit.maximum = section.maxBitsPerSecond ?? 0
                 announce(known, section.section.receive)
                 continue
             }
