@@ -4,7 +4,7 @@ import { beforeEach, test } from 'node:test';
 import { settle } from './fakes.mjs';
 import { FakePeer, FakeTrack, answer, join, reset, sfu } from './stage.mjs';
 
-const { UplinkGuard, applyLayers, simulcastEncodings, uplinkSample, uplinkText, withinBitrate, withinUplink } = sfu;
+const { UplinkGuard, applyLayers, demandWithin, simulcastEncodings, uplinkSample, uplinkText, withinBitrate, withinUplink } = sfu;
 
 beforeEach(() => {
   reset();
@@ -74,6 +74,25 @@ test('layers go from the top, a single one shrinks, and the camera goes before t
   assert.equal(withinUplink([{ maxBitrate: 1_000_000 }], 1, 'camera')[0].maxBitrate, 500_000);
   assert.equal(withinUplink([{ maxBitrate: 1_000_000 }], 2, 'camera')[0].maxBitrate, 150_000);
   assert.equal(withinUplink(camera, 3, 'screen')[0].maxFramerate, 3);
+  const voice = [{ priority: 'high' }];
+  assert.equal(withinUplink(voice, 2, 'mic'), voice);
+  assert.deepEqual(withinUplink(voice, 3, 'mic'), [{ priority: 'high', maxBitrate: 16_000 }]);
+});
+
+test('who wants a layer that is not sent gets the best one that is', () => {
+  const camera = simulcastEncodings(1280, 720);
+  const wants = (...rids) => ['q', 'h', 'f'].map((rid) => ({ rid, active: rids.includes(rid) }));
+  const within = (level, demand) => demandWithin(withinUplink(camera, level, 'camera'), demand).flatMap(({ rid, active }) => (active ? rid : []));
+  assert.deepEqual(within(0, wants('f')), ['f']);
+  assert.deepEqual(within(1, wants('f')), ['h', 'f']);
+  assert.deepEqual(within(2, wants('f')), ['q', 'f']);
+  assert.deepEqual(within(2, wants('q')), ['q']);
+  assert.deepEqual(within(2, wants()), []);
+  assert.deepEqual(within(3, wants('f')), ['f']);
+  const encodings = camera.map((one) => ({ ...one }));
+  const planned = withinUplink(camera, 2, 'camera');
+  applyLayers(encodings, planned, demandWithin(planned, wants('f')), { caps: true });
+  assert.deepEqual(encodings.map((one) => one.active), [true, false, false]);
 });
 
 test('one stream with spatial layers is sent without the upper ones, and whole again', () => {
@@ -220,7 +239,8 @@ test('the camera goes, is said to be paused, comes back, and what the server wan
   await pass(9, 0.1);
   assert.deepEqual(events, ['1 loss', '2 loss', '3 loss']);
   assert.deepEqual(active(camera), [false, false, false]);
-  assert.ok(camera.suspended);
+  assert.ok(camera.suspended && !mic.suspended);
+  assert.deepEqual(rates(mic), [16_000]);
   assert.equal(camera.muted, false);
   assert.match(room.uplink.text, /paused/);
   socket.say({ type: 'demand', data: { tid: camera.tid, layers: [{ rid: 'q', active: true }, { rid: 'h', active: true }, { rid: 'f', active: false }] } });
@@ -233,6 +253,7 @@ test('the camera goes, is said to be paused, comes back, and what the server wan
   await pass(30, 0);
   assert.equal(room.uplink.level, 0);
   assert.deepEqual(active(camera), [true, true, false]);
+  assert.deepEqual(mic.sender.encodings, [{ priority: 'high', networkPriority: 'high' }]);
   assert.deepEqual(rates(camera), simulcastEncodings(1280, 720).map((one) => one.maxBitrate));
   // Who does not speak loses nothing.
   await pass(4, 0.3);

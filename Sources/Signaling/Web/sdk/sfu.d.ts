@@ -453,7 +453,7 @@ export interface RequestOptions {
 
 /** How far our pictures had to give way, so that our voice arrives. */
 export interface Uplink {
-  /** 0: not at all; 1: without the best layer, or at half the rate; 2: the lowest layer alone; 3: the camera is paused. */
+  /** 0: not at all; 1: without the best layer, or at half the rate; 2: the lowest layer alone; 3: the camera is paused, and the voice narrower. */
   readonly level: 0 | 1 | 2 | 3;
   readonly reason: "none" | "loss" | "bandwidth";
   /** The same in words; empty at level 0. */
@@ -611,6 +611,7 @@ export declare function applyLayers(
 ): boolean;
 export declare function withinBitrate(encodings: RTCRtpEncodingParameters[], maximum?: number): RTCRtpEncodingParameters[];
 export declare function withinUplink(encodings: RTCRtpEncodingParameters[], level: number, source: Source): RTCRtpEncodingParameters[];
+export declare function demandWithin(planned: RTCRtpEncodingParameters[], demand: LayerDemand[]): LayerDemand[];
 export interface UplinkSample { loss: number; available: number | null; sendsVideo: boolean }
 export declare function uplinkSample(report: Map<string, any>, before?: any): { next: any; sample: UplinkSample | null };
 export declare function uplinkText(uplink: { level: number; reason: string; loss?: number; available?: number | null }): string;

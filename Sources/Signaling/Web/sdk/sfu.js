@@ -49,6 +49,8 @@ const UPLINK_BLAME_MS = 10_000;
 const UPLINK_IMMUNE_MS = 60_000;
 /** Bits per second: of a layer that is sent all the same, and below which there is no room for any beside a voice. */
 const UPLINK_LEAST = 150_000;
+/** Of a voice where there is room for nothing else: still well understood, and half of what browsers take. */
+const UPLINK_VOICE = 16_000;
 const UPLINK_ROOM = 100_000;
 const ICE_GRACE_MS = 2_000;
 const ICE_RESTART_MS = 8_000;
@@ -228,10 +230,13 @@ export function withinBitrate(encodings, maximum) {
 
 /**
  * What of `encodings` is sent on an uplink that loses voices, by how far it had to give way: 0 all, 1 without the best
- * layer or at half the rate, 2 the lowest layer alone, 3 no camera, and of a screen that layer, slowly.
+ * layer or at half the rate, 2 the lowest layer alone, 3 no camera, of a screen that layer, slowly, and a narrower voice.
  */
 export function withinUplink(encodings, level, source) {
   if (!level) return encodings;
+  if (source === 'mic' || source === 'screenAudio') {
+    return level < 3 ? encodings : encodings.map((encoding) => ({ ...encoding, maxBitrate: Math.min(encoding.maxBitrate ?? Infinity, UPLINK_VOICE) }));
+  }
   const only = encodings.length === 1;
   return encodings.map((encoding, index) => {
     if (level === 1) {
@@ -247,6 +252,14 @@ export function withinUplink(encodings, level, source) {
       ...(level === 3 ? { maxFramerate: 3 } : source === 'screen' ? { maxFramerate: 5 } : {}),
     };
   });
+}
+
+/** What somebody wants of layers that are not sent, he wants of the best one that is. */
+export function demandWithin(planned, demand) {
+  const place = ({ rid = '' }) => planned.findIndex((one) => (one.rid ?? '') === rid);
+  if (!demand.some((wish) => wish.active !== false && planned[place(wish)]?.active === false)) return demand;
+  const best = planned.findLastIndex((one) => one.active !== false);
+  return demand.map((wish) => (best >= 0 && place(wish) === best ? { rid: wish.rid, active: true } : wish));
 }
 
 /** What one report says of our uplink, against the one before it; null where too few packets of a voice were sent to tell. */
@@ -1381,8 +1394,8 @@ export class LocalPublication extends Publication {
     const apply = async (options) => {
       // To be read anew each time: browsers refuse parameters that are not their newest.
       const parameters = sender?.getParameters?.();
-      const planned = this.kind === 'video' ? withinUplink(this.encodings, this.#uplink, this.source) : this.encodings;
-      if (!parameters?.encodings?.length || !applyLayers(parameters.encodings, planned, demand, { ...options, caps: this.#caps })) return;
+      const planned = withinUplink(this.encodings, this.#uplink, this.source);
+      if (!parameters?.encodings?.length || !applyLayers(parameters.encodings, planned, demandWithin(planned, demand), { ...options, caps: this.#caps })) return;
       await sender.setParameters(parameters);
     };
     try {
@@ -3054,7 +3067,7 @@ export class Room extends EventTarget {
     const demand = this.#demands.get(publication.tid);
     if (demand) publication.applyDemand(demand);
     this.#demands.delete(publication.tid);
-    if (publication.kind === 'video') publication._limit({ uplink: this.#guard.level });
+    publication._limit({ uplink: this.#guard.level });
     this._refreshTiles();
   }
 
@@ -3135,7 +3148,7 @@ export class Room extends EventTarget {
 
   #uplinkChanged() {
     const { uplink } = this;
-    for (const publication of this.publications.values()) if (publication.kind === 'video') publication._limit({ uplink: uplink.level });
+    for (const publication of this.publications.values()) publication._limit({ uplink: uplink.level });
     this._note('uplink', { level: uplink.level, reason: uplink.reason });
     this._emit('uplink', uplink);
   }
