@@ -94,8 +94,9 @@ import Testing
         // Ten seconds, and what was saved up before them.
         let rate = admitted * 8 / 10
         #expect(rate > 900_000 && rate < 1_100_000)
-        #expect(!limit.admits(encoding: 0, bytes: 10, timestamp: 0, isRepair: true, at: Self.at(20)))
-        #expect(!limit.admits(encoding: 1, bytes: 10, timestamp: 0, isRepair: false, at: Self.at(20)))
+        let repair = limit.admits(encoding: 0, bytes: 10, timestamp: 0, isRepair: true, at: Self.at(20))
+        let upper = limit.admits(encoding: 1, bytes: 10, timestamp: 0, isRepair: false, at: Self.at(20))
+        #expect(!repair && !upper)
     }
 
     @Test func aPauseIsNoMeasurement() {
@@ -108,29 +109,48 @@ import Testing
 
     // MARK: What is told
 
+    /// What is told in so many seconds.
+    private static func told(
+        _ notice: inout BitrateNotice,
+        sum: UInt64?,
+        isExceeded: Bool,
+        seconds: Int
+    ) -> [UInt64] {
+        var told: [UInt64] = []
+        for _ in 0..<seconds {
+            if let bitrate = notice.next(sum: sum, isExceeded: isExceeded) { told.append(bitrate) }
+        }
+        return told
+    }
+
     @Test func theSumIsToldWhileItIsExceededAndAFewTimesMore() {
         var notice = BitrateNotice()
-        #expect(notice.next(sum: 1000, isExceeded: false) == nil)
-        for _ in 0..<5 { #expect(notice.next(sum: 1000, isExceeded: true) == 1000) }
-        var repeats = 0
-        while notice.next(sum: 1000, isExceeded: false) != nil { repeats += 1 }
-        #expect(repeats == Limits.BitrateLimit.noticeRepeats)
+        let before = Self.told(&notice, sum: 1000, isExceeded: false, seconds: 5)
+        let during = Self.told(&notice, sum: 1000, isExceeded: true, seconds: 5)
+        let after = Self.told(&notice, sum: 1000, isExceeded: false, seconds: 20)
+        #expect(before.isEmpty)
+        #expect(during == Array(repeating: 1000, count: 5))
+        #expect(after == Array(repeating: 1000, count: Limits.BitrateLimit.noticeRepeats))
     }
 
     /// The sender goes on to keep to what it was told last: more sources must be told as well.
     @Test func anotherSumIsToldToWhoKnowsOne() {
         var notice = BitrateNotice()
-        #expect(notice.next(sum: 5000, isExceeded: false) == nil)
-        #expect(notice.next(sum: 1000, isExceeded: true) == 1000)
-        while notice.next(sum: 1000, isExceeded: false) != nil {}
-        #expect(notice.next(sum: 3000, isExceeded: false) == 3000)
-        while notice.next(sum: 3000, isExceeded: false) != nil {}
+        let unknown = Self.told(&notice, sum: 5000, isExceeded: false, seconds: 5)
+        let first = Self.told(&notice, sum: 1000, isExceeded: true, seconds: 1)
+        _ = Self.told(&notice, sum: 1000, isExceeded: false, seconds: 10)
+        let more = Self.told(&notice, sum: 3000, isExceeded: false, seconds: 10)
         // A source without a maximum.
-        #expect(notice.next(sum: nil, isExceeded: false) == UInt64(Limits.Bandwidth.maximum))
+        let unbounded = Self.told(&notice, sum: nil, isExceeded: false, seconds: 10)
+        let repeated = 1 + Limits.BitrateLimit.noticeRepeats
+        #expect(unknown.isEmpty && first == [1000])
+        #expect(more == Array(repeating: 3000, count: repeated))
+        #expect(unbounded == Array(repeating: UInt64(Limits.Bandwidth.maximum), count: repeated))
     }
 
     @Test func withoutAMaximumNothingIsTold() {
         var notice = BitrateNotice()
-        #expect(notice.next(sum: nil, isExceeded: true) == nil)
+        let told = Self.told(&notice, sum: nil, isExceeded: true, seconds: 10)
+        #expect(told.isEmpty)
     }
 }
