@@ -89,7 +89,7 @@ private struct SteadyPublisher: ~Copyable {
         var publisher = SteadyPublisher()
         publisher.packet(bytes: 100)
         publisher.advance(to: .zero + .seconds(5))
-        #expect(publisher.sentAt == [.zero + Limits.Feedback.firstInterval])
+        #expect(publisher.sentAt == [Instant.zero + Limits.Feedback.firstInterval])
     }
 
     /// What came before a pause pays for no messages after it.
