@@ -20,6 +20,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case overBandwidth, pacerFull
     // a room with more voices than slots
     case notLoudest
+    // a source that sends far more than its maximum
+    case aboveMaximumBitrate
     // workers
     case handOverFull, handOverUnknown, relayFull, relayUnknown
     // sending

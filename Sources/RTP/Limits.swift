@@ -35,8 +35,6 @@ public enum Limits {
         public static let nackRetryMaximum = Interval.milliseconds(400)
         /// Resends of one packet to one subscriber.
         public static let resendsPerPacket = 5
-        /// Between transport-wide congestion control messages to a publisher.
-        public static let transportFeedbackInterval = Interval.milliseconds(100)
         /// Between sender and receiver reports.
         public static let reportInterval = Interval.seconds(1)
         /// Share of the sent bytes that may be resends, percent, plus a burst.
@@ -47,6 +45,11 @@ public enum Limits {
         public static let nackReorderGuardLongest = Interval.milliseconds(50)
         /// An encoding that nobody wants, or only much smaller, is switched off or bounded after this time.
         public static let demandDelay = Interval.seconds(3)
+        /// An encoding that comes although its sender was told to switch it off: it is told again after this time,
+        /// which doubles.
+        public static let demandRepeat = Interval.seconds(3)
+        /// And so often.
+        public static let demandRepeats = 3
         /// Oldest key frame that a late joiner is started with from the history, without asking for one.
         public static let storedKeyFrameAge = Interval.milliseconds(500)
         /// Most packets behind such a key frame.
@@ -94,6 +97,35 @@ public enum Limits {
         public static let attachmentKeyBytes = 64
         /// How long sessions live while no gateway is connected.
         public static let gatewayAbsence = Interval.seconds(300)
+    }
+    /// Sources that send more than they may.
+    public enum BitrateLimit {
+        /// A camera's maximum with all its encodings, unless an operator sets another, bits per second.
+        public static let camera = 6_000_000
+        /// A screen's.
+        public static let screen = 8_000_000
+        /// A microphone's, with redundancy.
+        public static let mic = 256_000
+        /// The sound of a screen's.
+        public static let screenAudio = 512_000
+        /// The least that an operator may set, bits per second.
+        public static let least = 16_000
+        /// The most.
+        public static let most = 1_000_000_000
+        /// What an encoder may exceed it by before it is told, percent.
+        public static let tolerance = 10
+        /// Share of the maximum above which packets are dropped after a while, percent.
+        public static let sheddingFrom = 150
+        /// That while; and how long a source must behave before all of it is let in again.
+        public static let patience = Interval.seconds(3)
+        /// What a source may save up while packets of it are dropped.
+        public static let burst = Interval.milliseconds(500)
+        /// Between two looks at what came; after a longer time nothing is known of the rate.
+        public static let lookInterval = Interval.milliseconds(900)
+        /// That longer time.
+        public static let oldestLook = Interval.seconds(5)
+        /// How often a maximum is told again to a sender that behaves.
+        public static let noticeRepeats = 2
     }
     /// Who is heard and who speaks.
     public enum Audio {
@@ -391,6 +423,22 @@ public enum Limits {
         public static let arrivalsPerTransport = 4096
         /// Largest transport-wide feedback message, bytes before SRTCP.
         public static let messageBytes = 1200
+        /// Share of what a publisher sends that transport-wide feedback to it may take, percent, both with IP and UDP.
+        public static let share = 5
+        /// Between two messages where the share allows for them.
+        public static let shortestInterval = Interval.milliseconds(50)
+        /// And where it does not: a sender that hears nothing for three seconds takes its network for broken.
+        public static let longestInterval = Interval.seconds(1)
+        /// From the first packet, or the first after a pause, to the message about it.
+        public static let firstInterval = Interval.milliseconds(100)
+        /// Messages that leave at one time; numbers that jump make many.
+        public static let messagesAtOnce = 16
+        /// IP and UDP headers of one datagram, bytes (IPv4).
+        public static let datagramOverhead = 28
+        /// What SRTCP adds to one message, bytes (RFC 7714 §9).
+        public static let trailerBytes = 20
+        /// Between two datagrams with repair requests to one publisher.
+        public static let repairInterval = Interval.milliseconds(5)
         /// Most chains of a dependency descriptor's structure.
         public static let dependencyChains = 16
         /// Most frame differences of one frame in a dependency descriptor.

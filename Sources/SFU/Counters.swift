@@ -34,6 +34,7 @@ struct Counters {
     var keyFrameRequestsSent: UInt64 = 0
     var transportFeedbackReceived: UInt64 = 0
     var transportFeedbackSent: UInt64 = 0
+    var bitrateNoticesSent: UInt64 = 0
     /// Numbers in transport feedback that were never sent.
     var feedbackUnknown: UInt64 = 0
     var sessionsOpened: UInt64 = 0
@@ -69,7 +70,7 @@ struct Counters {
             "transport_feedback_received": transportFeedbackReceived,
             "transport_feedback_unknown": feedbackUnknown,
             "transport_feedback_sent": transportFeedbackSent, "sessions_opened": sessionsOpened,
-            "packets_relayed": relayed,
+            "packets_relayed": relayed, "bitrate_notices_sent": bitrateNoticesSent,
         ]
     }
 

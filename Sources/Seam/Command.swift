@@ -58,17 +58,21 @@ public struct SectionMedia: Codable, Sendable, Equatable {
     public var publication: PublicationID?
     public var source: Source?
     public var muted: Bool
+    /// What all encodings together may send, payload bits per second; nil: no maximum.
+    public var maxBitsPerSecond: UInt32?
 
     public init(
         section: MediaSection,
         publication: PublicationID? = nil,
         source: Source? = nil,
-        muted: Bool = false
+        muted: Bool = false,
+        maxBitsPerSecond: UInt32? = nil
     ) {
         self.section = section
         self.publication = publication
         self.source = source
         self.muted = muted
+        self.maxBitsPerSecond = maxBitsPerSecond
     }
 }
 

@@ -1,3 +1,4 @@
+import Signaling
 import Testing
 
 @testable import CLI
@@ -33,6 +34,9 @@ import Testing
         ("http: {listen: [\"nowhere\"]}\n", "ADDRESS:PORT"),
         ("http: {tls: {key: a.pem}}\n", "belong together"),
         ("log: {level: loud}\n", "not a level"),
+        ("media: {max-bitrate: {camera: fast}}\n", "whole number"),
+        ("media: {max-bitrate: {camera: 3}}\n", "below 16 kbit/s"),
+        ("media: {max-bitrate: {kamera: 3000}}\n", "did you mean \"media.max-bitrate.camera\"?"),
         ("keys: [a]\n", "key ids"),
         ("a: b: c\n", "YAML"),
     ])
@@ -62,6 +66,17 @@ import Testing
             dev: false
         )
         #expect(configuration.keys == ["app": "0123456789abcdef0123456789abcdef"])
+    }
+
+    @Test func maximumBitratesAreSetInKilobits() throws {
+        func bitrates(_ file: String = "", _ environment: [String: String] = [:]) throws -> [UInt32?] {
+            let set = try resolve(file: file, environment: environment).gateway.maximumBitrates
+            return [set.camera, set.screen, set.mic, set.screenAudio]
+        }
+        #expect(try bitrates() == [6_000_000, 8_000_000, 256_000, 512_000])
+        let file = "media:\n  max-bitrate:\n    camera: 2500\n    screen: 0\n"
+        let environment = ["SFU_MEDIA_MAX_BITRATE_SCREEN_AUDIO": "96"]
+        #expect(try bitrates(file, environment) == [2_500_000, nil, 256_000, 96_000])
     }
 
     @Test func listsComeInBothForms() throws {

@@ -21,7 +21,8 @@ import Testing
         #expect(scene.told[2], "\(format): not for a moment")
         scene.run(2300)
         #expect(scene.told == [true, false, false], "\(format)")
-        #expect(scene.demands.last.map { $0.at - shrunkAt <= DynacastTests.longest } == true, "\(format)")
+        let told = scene.demands.first { $0.encodings.map(\.active) == [true, false, false] }
+        #expect(told.map { $0.at - shrunkAt <= DynacastTests.longest } == true, "\(format)")
         #expect(scene.demands.last?.encodings[0].maxHeight == 180, "\(format)")
         #expect(scene.demands.last?.encodings.map(\.rid) == ["q", "h", "f"], "\(format)")
     }
@@ -168,5 +169,44 @@ import Testing
         #expect(scene.told[0] && scene.told[2])
         #expect(!scene.told[1])
         #expect(scene.demands.allSatisfy { $0.encodings[0].active && $0.encodings[2].active })
+    }
+
+    /// Who goes on sending what nobody wants is told again, some times and no more, and it costs no subscriber anything.
+    @Test(arguments: DynacastTests.simulcast)
+    func whatComesAllTheSameIsToldAgainAndNotForwarded(format: String) throws {
+        let scene = try LayerScene(format)
+        scene.view(180)
+        scene.run(Limits.Media.demandDelay.milliseconds + 1500)
+        #expect(scene.told == [true, false, false], "\(format)")
+        let since = scene.call.now
+        let before = scene.demands.count
+        scene.run(60_000)
+        // Both encodings are told of in one message, or in two.
+        let repeats = scene.demands.count - before
+        #expect(
+            repeats >= Limits.Media.demandRepeats && repeats <= 2 * Limits.Media.demandRepeats,
+            "\(format): \(repeats)"
+        )
+        #expect(
+            scene.demands.suffix(repeats).allSatisfy { $0.encodings.map(\.active) == [true, false, false] }
+        )
+        #expect(scene.stamps(since: since).allSatisfy { $0.layer == 0 }, "\(format)")
+        #expect(scene.layerShown() == 0)
+        // Wanted again and once more not, it is told as before.
+        scene.view(720)
+        scene.run(1000)
+        scene.view(180)
+        let again = scene.demands.count
+        scene.run(60_000)
+        #expect(scene.demands.count - again > Limits.Media.demandRepeats, "\(format)")
+    }
+
+    @Test func whoObeysIsNotToldAgain() throws {
+        let scene = try LayerScene("VP8 L1T1")
+        scene.view(180)
+        scene.runObeying(6000)
+        let before = scene.demands.count
+        scene.runObeying(30_000)
+        #expect(scene.demands.count == before)
     }
 }

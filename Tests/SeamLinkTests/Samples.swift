@@ -41,7 +41,8 @@ enum Samples {
                 ),
                 publication: PublicationID("tr_1"),
                 source: .screen,
-                muted: true
+                muted: true,
+                maxBitsPerSecond: .max
             ),
             SectionMedia(
                 section: MediaSection(mid: "1", kind: .audio, codecs: [], extensions: [], receive: [])

@@ -185,7 +185,8 @@ public final class SimulatedPeer {
                     allowsMixedExtensions: allowsMixedExtensions
                 ),
                 publication: publisher.id,
-                source: publisher.kind == .audio ? .mic : publisher.isScreen ? .screen : .camera
+                source: publisher.kind == .audio ? .mic : publisher.isScreen ? .screen : .camera,
+                maxBitsPerSecond: publisher.maxBitsPerSecond
             )
         }
         sections += slots.map { slot in

@@ -7,6 +7,8 @@ public final class SimulatedPublisher {
     public let mid: String
     public let id: PublicationID
     public var isRunning = true
+    /// What the server lets it send, bits per second; nil: no maximum. To be set before its peer joins.
+    public var maxBitsPerSecond: UInt32?
     /// A shared screen instead of a camera.
     public var isScreen = false
     /// Whether packets carry MID and RID; browsers stop once a report acknowledged the SSRC.

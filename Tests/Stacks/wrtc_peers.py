@@ -49,13 +49,15 @@ class Source:
                     format="I420", coded_width=width, coded_height=height, timestamp=step * 1_000_000 // self.fps)))
 
 
-async def _connect(connection, url):
+async def _connect(connection, url, through=None):
     await connection.set_local_description(await connection.create_offer())
     for _ in range(100):
         if connection.ice_gathering_state == "complete":
             break
         await asyncio.sleep(0.02)
     answer, location = await whip.open_session(url, connection.local_description.sdp)
+    if through:
+        answer = through.rewritten(answer)
     await connection.set_remote_description(webrtc.RTCSessionDescriptionInit(type="answer", sdp=answer))
     for _ in range(300):
         if connection.connection_state == "connected":
@@ -65,10 +67,12 @@ async def _connect(connection, url):
 
 
 class Publisher:
-    def __init__(self, server, room, name, colour, frequency, width=320, height=180, fps=15, rids=()):
+    """`through`: what stands between it and the server, see narrow.py."""
+
+    def __init__(self, server, room, name, colour, frequency, width=320, height=180, fps=15, rids=(), through=None):
         self.url = f"{server.url}/whip/{room}/{name}"
         self.source = Source(colour, frequency, width, height, fps)
-        self.rids = rids
+        self.rids, self.through = rids, through
 
     async def __aenter__(self):
         self.connection = webrtc.RTCPeerConnection()
@@ -80,7 +84,7 @@ class Publisher:
             for index, rid in enumerate(self.rids)]
         self.connection.add_transceiver(
             self.source.video, webrtc.RTCRtpTransceiverInit(direction="sendonly", send_encodings=encodings))
-        self.location = await _connect(self.connection, self.url)
+        self.location = await _connect(self.connection, self.url, self.through)
         self.running = asyncio.create_task(self.source.run())
         return self
 

@@ -54,7 +54,7 @@ async function stage(t) {
   return {
     server, media,
     names: {
-      connect, resumable: sfu.resumable, room, camera, mic, friend: room.participants.get('friend'), grid: element(), line: element(), mute: element(), console: { info() {}, warn() {} },
+      connect, resumable: sfu.resumable, room, camera, mic, friend: room.participants.get('friend'), grid: element(), line: element(), mute: element(), resume: element(), console: { info() {}, warn() {} },
       document: globalThis.document, canvas: { captureStream: () => ({ getVideoTracks: () => [track('video')] }) }, deviceId: 'camera-2',
       getToken: async () => 'token', fetch: async () => ({ text: async () => 'token' }), askForInvitation: async () => 'token',
       show() {}, point() {}, greet() {}, isFriend: () => true,

@@ -70,7 +70,13 @@ struct ServeConfiguration {
             returnWithin: try settings.whole("events.return-seconds", in: 1...3600).map {
                 .seconds(Int64($0))
             }
-                ?? Limits.Events.returnWithin
+                ?? Limits.Events.returnWithin,
+            maximumBitrates: SourceBitrates(
+                camera: try ServeConfiguration.bitrate("camera", settings),
+                mic: try ServeConfiguration.bitrate("mic", settings),
+                screen: try ServeConfiguration.bitrate("screen", settings),
+                screenAudio: try ServeConfiguration.bitrate("screen-audio", settings)
+            )
         )
         mediaListen = try settings.list("media.listen").flatMap { text in
             do { return try MediaIO.ListenAddress.parse(text) } catch {
@@ -117,6 +123,21 @@ struct ServeConfiguration {
         case "json": logsJSON = true
         default: throw fail("log.format", "must be text or json")
         }
+    }
+
+    /// Bits per second, nil: no maximum. The setting is in kbit/s.
+    private static func bitrate(_ source: String, _ settings: Settings) throws -> UInt32? {
+        let key = "media.max-bitrate.\(source)"
+        let least = Limits.BitrateLimit.least / 1000
+        guard let number = try settings.whole(key, in: 0...Limits.BitrateLimit.most / 1000), number > 0 else {
+            return nil
+        }
+        guard number >= least else {
+            throw SettingError(
+                "\(settings.origin(key)): \(key): below \(least) kbit/s nothing can be sent; 0: no maximum"
+            )
+        }
+        return UInt32(number) * 1000
     }
 
     private static func tls(_ settings: Settings) throws -> SignalingConfiguration.TLSFiles? {

@@ -129,6 +129,34 @@ struct Setting: Sendable {
             help: "whether several packets share one send (UDP GSO) where the kernel can"
         ),
         Setting(
+            key: "media.max-bitrate.camera",
+            flag: nil,
+            form: .whole,
+            fallback: "\(Limits.BitrateLimit.camera / 1000)",
+            help: "kbit/s that a camera may send with all its encodings; 0: no maximum"
+        ),
+        Setting(
+            key: "media.max-bitrate.screen",
+            flag: nil,
+            form: .whole,
+            fallback: "\(Limits.BitrateLimit.screen / 1000)",
+            help: "the same of a shared screen"
+        ),
+        Setting(
+            key: "media.max-bitrate.mic",
+            flag: nil,
+            form: .whole,
+            fallback: "\(Limits.BitrateLimit.mic / 1000)",
+            help: "the same of a microphone, with redundancy"
+        ),
+        Setting(
+            key: "media.max-bitrate.screen-audio",
+            flag: nil,
+            form: .whole,
+            fallback: "\(Limits.BitrateLimit.screenAudio / 1000)",
+            help: "the same of the sound of a screen"
+        ),
+        Setting(
             key: "link.socket",
             flag: "socket",
             form: .text,

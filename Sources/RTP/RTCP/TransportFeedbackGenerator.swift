@@ -148,6 +148,13 @@ public struct TransportFeedbackGenerator: ~Copyable {
         return true
     }
 
+    /// What waits is not reported any more: its sender takes it neither for received nor for lost.
+    public mutating func skipPending() {
+        guard hasPending else { return }
+        nextBase = unwrapper.highest + 1
+        oldest = nextBase
+    }
+
     private mutating func restart(_ number: UInt16, _ ticks: UInt32) {
         unwrapper = SequenceUnwrapper()
         let sequence = unwrapper.unwrap(number)

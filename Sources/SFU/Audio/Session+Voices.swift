@@ -27,16 +27,17 @@ extension Session {
         let byte = values.audioLevelByte
         if !publication.isMuted && room.voices.admits(publication.voice, byte, at: now) { return false }
         publication.voice.noteUnread(byte)
-        noteArrival(values, at: now)
+        noteArrival(values, length: length, at: now)
         stream.pointee.leaveOut(header, length: length, codec: codec, at: now)
         return true
     }
 
     /// Transport-wide feedback speaks of every packet that came.
     @inline(__always)
-    func noteArrival(_ values: ExtensionValues, at now: Instant) {
+    func noteArrival(_ values: ExtensionValues, length: Int, at now: Instant) {
         guard sendsTransportFeedback && values.has(.transportSequence) else { return }
         _ = feedback?.record(values.transportSequence, at: now)
-        if nextFeedback == .distantFuture { nextFeedback = now + Limits.Media.transportFeedbackInterval }
+        let due = feedbackSchedule.received(length, at: now)
+        if due < nextFeedback { nextFeedback = due }
     }
 }

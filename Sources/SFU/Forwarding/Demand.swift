@@ -47,6 +47,9 @@ struct Demand {
     private var idleSince = InlineArray<4, Instant>(repeating: .distantFuture)
     /// Since when it is wanted much smaller than the publisher was told.
     private var smallSince = InlineArray<4, Instant>(repeating: .distantFuture)
+    /// When the publisher was told last to switch an encoding off, and how often.
+    private var offSince = InlineArray<4, Instant>(repeating: .distantFuture)
+    private var offTold = InlineArray<4, Int>(repeating: 0)
     private let count: Int
     /// The publisher was told something, so that it must be told again where that may be lost.
     private var wasTold = false
@@ -88,6 +91,19 @@ struct Demand {
         }
     }
 
+    /// When the newest packet of an encoding came. One that should be off is news again, so often and no more: not
+    /// everybody who publishes can be told.
+    mutating func note(_ encoding: Int, cameAt: Instant?, at now: Instant) {
+        guard encoding < count, !told[encoding].isWanted, let cameAt,
+            offTold[encoding] <= Limits.Media.demandRepeats
+        else { return }
+        let patience = Limits.Media.demandRepeat * Int64(1 << (offTold[encoding] - 1))
+        guard cameAt - offSince[encoding] >= patience else { return }
+        offSince[encoding] = now
+        offTold[encoding] += 1
+        mustRepeat = true
+    }
+
     /// Whether the publisher must be told something now; counts as told then.
     mutating func isNews(at now: Instant) -> Bool {
         var isNews = mustRepeat
@@ -101,6 +117,10 @@ struct Demand {
                 smallSince[i] = .distantFuture
                 told[i] = wanted[i]
                 isNews = true
+                if !told[i].isWanted {
+                    offSince[i] = now
+                    offTold[i] = 1
+                }
             }
         }
         if isNews { wasTold = true }

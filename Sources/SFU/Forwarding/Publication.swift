@@ -34,6 +34,7 @@ final class Publication {
     private(set) var liveLayers: UInt32 = 0
     /// Which of its encodings anybody wants.
     var demand: Demand
+    var limit = BitrateLimit()
     /// The same of members on other shards; and where it is a mirror, what its shard was told.
     var distantWishes: [Int: [Demand.Wish]] = [:]
     var toldWishes: [Demand.Wish]?
@@ -68,6 +69,7 @@ final class Publication {
         let encodings = media.section.receive.prefix(Limits.Media.encodingsPerPublication)
         layerCount = encodings.count
         demand = Demand(encodings: encodings.count)
+        limit.maximum = media.maxBitsPerSecond ?? 0
         layers = .allocate(capacity: max(encodings.count, 1))
         for (layer, encoding) in encodings.enumerated() {
             (layers + layer).initialize(
@@ -114,6 +116,15 @@ final class Publication {
         }
         defer { liveLayers = live }
         return live != liveLayers
+    }
+
+    /// Looks how much came of it, and what of its encodings is let in.
+    func lookAtBitrate(at now: Instant) {
+        limit.look((0..<layerCount).map { layers[$0].arrivedBytes }, at: now)
+        for i in 0..<layerCount {
+            layers[i].arrivedBytes = 0
+            layers[i].isShed = i >= limit.wholeEncodings
+        }
     }
 
     func hasLive(_ encoding: Int, spatial: Int) -> Bool {

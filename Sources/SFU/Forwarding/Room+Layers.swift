@@ -91,6 +91,9 @@ extension Room {
     /// Tells publishers which of their encodings somebody wants, where that changed.
     func reportDemand(of publications: [Publication], at now: Instant, events: inout [Event]) {
         for publication in publications where publication.isLocal && !publication.isMuted {
+            for i in 0..<publication.layerCount {
+                publication.demand.note(i, cameAt: publication.layers[i].lastPacketAt, at: now)
+            }
             guard publication.demand.isNews(at: now) else { continue }
             events.append(
                 .demand(

@@ -127,6 +127,8 @@ extension Session {
         into outbox: Outbox
     ) {
         guard transport.canSend else {
+            // When it can again, what came until now is of no use to anybody.
+            feedback?.skipPending()
             nextRepair = .distantFuture
             nextFeedback = .distantFuture
             nextReport = .distantFuture
@@ -136,7 +138,7 @@ extension Session {
         if now >= nextFeedback { sendTransportFeedback(at: now, scratch, counters, outbox) }
         if nextReport == .distantFuture { nextReport = now + .milliseconds(200) }
         if now >= nextReport {
-            sendReports(at: now, ntp: ntp, scratch, outbox)
+            sendReports(at: now, ntp: ntp, scratch, counters, outbox)
             nextReport = now + Limits.Media.reportInterval
         }
     }
@@ -173,7 +175,9 @@ extension Session {
                 if isLive { nextRepair = min(nextRepair, stream.pointee.keyFrames.nextDeadline) }
             }
         }
-        if writer.length > empty { transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox) }
+        guard writer.length > empty else { return }
+        transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
+        nextRepair = max(nextRepair, now + Limits.Feedback.repairInterval)
     }
 
     /// From a request to the packet. A peer that only sends gives no receiver reports to tell the round trip by.
@@ -209,20 +213,18 @@ extension Session {
         _ outbox: Outbox
     ) {
         nextFeedback = .distantFuture
-        for _ in 0..<Session.feedbackMessages where feedback?.hasPending == true {
+        for _ in 0..<Limits.Feedback.messagesAtOnce where feedback?.hasPending == true {
             var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
             guard feedback?.write(to: &writer, senderSSRC: reportSSRC, mediaSSRC: firstMediaSSRC) == true
             else {
                 return
             }
             counters.pointee.transportFeedbackSent &+= 1
+            feedbackSchedule.sent(writer.length, at: now)
             transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
         }
-        if feedback?.hasPending == true { nextFeedback = now + Limits.Media.transportFeedbackInterval }
+        if feedback?.hasPending == true { nextFeedback = now + Limits.Feedback.shortestInterval }
     }
-
-    /// In one interval; numbers that jump make more, and those wait.
-    private static let feedbackMessages = 16
 
     private var firstMediaSSRC: UInt32 {
         for publication in uplink.publications {
@@ -238,6 +240,7 @@ extension Session {
         at now: Instant,
         ntp: UInt64,
         _ scratch: UnsafeMutablePointer<UInt8>,
+        _ counters: UnsafeMutablePointer<Counters>,
         _ outbox: Outbox
     ) {
         var writer = RTCPWriter(scratch, capacity: Limits.Media.rtpPacketBytes)
@@ -252,6 +255,7 @@ extension Session {
             }
         }
         appendName(reportSSRC, to: &writer)
+        if limitBitrates(at: now, &writer) { counters.pointee.bitrateNoticesSent &+= 1 }
         for i in 0..<downlink.pointee.slotCount {
             let slot = downlink.pointee.slots[i]
             // A stream that is idle has nothing to be synchronised.
@@ -275,6 +279,33 @@ extension Session {
             appendName(slot.pointee.ssrc, to: &writer)
         }
         transport.sendRTCP(scratch, length: writer.length, at: now, into: outbox)
+    }
+
+    /// A sender that exceeds the maximum of a source is told what all of them may send together (REMB). Returns whether it
+    /// was.
+    private func limitBitrates(at now: Instant, _ writer: inout RTCPWriter) -> Bool {
+        // Reports are sent early, too.
+        guard now - bitratesLookedAt >= Limits.BitrateLimit.lookInterval else { return false }
+        bitratesLookedAt = now
+        var sum: UInt64? = 0
+        var isExceeded = false
+        var sources: [UInt32] = []
+        for publication in uplink.publications {
+            publication.lookAtBitrate(at: now)
+            let maximum = publication.limit.maximum
+            sum = maximum == 0 ? nil : sum.map { $0 + UInt64(maximum) }
+            if publication.limit.isExceeded { isExceeded = true }
+            for layer in 0..<publication.layerCount where publication.layers[layer].ssrc != 0 {
+                sources.append(publication.layers[layer].ssrc)
+            }
+        }
+        guard !sources.isEmpty, let told = bitrateNotice.next(sum: sum, isExceeded: isExceeded) else {
+            return false
+        }
+        return sources.withUnsafeBufferPointer { ssrcs in
+            guard let base = ssrcs.baseAddress else { return false }
+            return writer.appendREMB(sender: reportSSRC, bitrate: told, base, count: min(ssrcs.count, 64))
+        }
     }
 
     /// A report and the longest CNAME.

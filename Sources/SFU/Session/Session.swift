@@ -33,6 +33,9 @@ final class Session {
     /// How far each SSRC got that no slot has any more.
     private var past = SentNumbers()
     var feedback: TransportFeedbackGenerator?
+    var feedbackSchedule = FeedbackSchedule()
+    var bitrateNotice = BitrateNotice()
+    var bitratesLookedAt = Instant.distantPast
     private(set) var sendsTransportFeedback = false
 
     // RTCP.

@@ -36,6 +36,10 @@ struct ReceiveStream: ~Copyable {
     /// Moves the numbers of a restarted sender behind those of its former life.
     var origin: Int64 = 0
     var layers = LayerActivity()
+    /// Payload that came since the last look at the publication's maximum bitrate, let in or not.
+    var arrivedBytes = 0
+    /// It sends too much: not all of its packets are let in.
+    var isShed = false
     /// A layer came alive, or the sender said something new of its layers.
     var hasNews = false
     var structures = StructureTable()

@@ -13,7 +13,7 @@ extension Uplink {
     ) -> DropReason? {
         guard let header = RTPHeader(parsing: packet, length: length) else { return .rtpMalformed }
         var values = ExtensionValues.parse(packet, header: header, map: extensions)
-        session?.noteArrival(values, at: now)
+        session?.noteArrival(values, length: length, at: now)
         let type = payloadTypes[header.payloadType]
         guard type.codec >= 0 else { return .rtpUnknownPayloadType }
         let isKnown = demultiplexer.find(header.ssrc)
@@ -36,6 +36,11 @@ extension Uplink {
         if let relayed { stream.pointee.follow(number, relayed, isRepair: type.isRTX) }
         if stream.pointee.publication.payloadType != codec.payloadType {
             stream.pointee.publication.sends(payloadTypes.codecs[Int(type.codec)], at: now)
+        }
+        stream.pointee.arrivedBytes &+= size
+        if stream.pointee.isShed && !admits(stream, header, size, isRepair: type.isRTX, at: now) {
+            if !type.isRTX { stream.pointee.leaveOut(header, length: length, codec: codec, at: now) }
+            return .aboveMaximumBitrate
         }
         if stream.pointee.kind == .audio && !type.isRTX {
             let isHeard = hear(
@@ -91,6 +96,23 @@ extension Uplink {
         if let drop { return drop }
         room.arrived(in: stream, endsFrame: header.marker, at: now, configuration: windows)
         return nil
+    }
+
+    @inline(never)
+    private func admits(
+        _ stream: UnsafeMutablePointer<ReceiveStream>,
+        _ header: RTPHeader,
+        _ bytes: Int,
+        isRepair: Bool,
+        at now: Instant
+    ) -> Bool {
+        stream.pointee.publication.limit.admits(
+            encoding: stream.pointee.layer,
+            bytes: bytes,
+            timestamp: header.timestamp,
+            isRepair: isRepair,
+            at: now
+        )
     }
 
     /// What is forwarded here, or will be once it can be read, is forwarded on the other shards of the room, too.

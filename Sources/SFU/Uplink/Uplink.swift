@@ -69,6 +69,7 @@ final class Uplink {
             if let known = publications.first(where: { $0.id == id }) {
                 if known.isMuted != section.muted { room.needsDealing = true }
                 known.isMuted = section.muted
+                known.limit.maximum = section.maxBitsPerSecond ?? 0
                 announce(known, section.section.receive)
                 continue
             }

@@ -56,6 +56,7 @@ enum MediaMetrics {
         ("sessions_opened", "Sessions that were opened."),
         ("transport_feedback_received", "Transport-wide feedback from subscribers."),
         ("transport_feedback_sent", "Transport-wide feedback to publishers."),
+        ("bitrate_notices_sent", "Maximum bitrates told to publishers that exceed them."),
         ("udp_bytes_received", "Bytes that the UDP sockets received."),
         ("udp_bytes_sent", "Bytes that the UDP sockets sent."),
         ("udp_datagrams_received", "Datagrams that the UDP sockets received."),

@@ -32,6 +32,8 @@ public struct Welcome: Codable, Sendable, Equatable {
         public var inflight: Int
         /// Messages per second in the long run.
         public var rate: Int
+        /// What publications may send. What is far above for long is not forwarded.
+        public var bitrates: SourceBitrates?
     }
 
     public var outcome: Outcome

@@ -134,6 +134,7 @@ extension Gateway {
             sdpSession: generator.next() & UInt64(Int64.max),
             cname: name.rawValue
         )
+        member.link?.maximumBitrates = configuration.maximumBitrates
         links[name] = member
     }
 

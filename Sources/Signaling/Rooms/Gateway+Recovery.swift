@@ -270,6 +270,7 @@ extension Gateway {
             media: media
         )
         member.link?.transport = session.transport
+        member.link?.maximumBitrates = configuration.maximumBitrates
         links[session.open.session] = member
         room.members[member.id] = member
         if member.front == .socket {

@@ -267,7 +267,8 @@ extension Gateway {
                 message: Limits.Signaling.messageBytes,
                 offer: Limits.Signaling.offerMessageBytes,
                 inflight: Limits.Signaling.requestsInFlight,
-                rate: Limits.Signaling.messagesPerSecond
+                rate: Limits.Signaling.messagesPerSecond,
+                bitrates: configuration.maximumBitrates
             ),
             hb: Limits.Signaling.heartbeatInterval.milliseconds,
             caps: connection.caps.isEmpty ? nil : Capability.allCases.filter(connection.caps.contains),

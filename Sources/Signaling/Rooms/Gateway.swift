@@ -25,6 +25,8 @@ public struct GatewayConfiguration: Sendable {
     public var isMediaApart: Bool
     /// After a restart, how long those who were there have to come back before they are told as gone.
     public var returnWithin: Interval
+    /// What publishers may send, told to them and to the media plane.
+    public var maximumBitrates: SourceBitrates
 
     public init(
         isDevelopment: Bool = false,
@@ -36,7 +38,8 @@ public struct GatewayConfiguration: Sendable {
         sessionMemory: Int = Limits.Signaling.sessionMemory,
         criticalEvents: Int = Limits.Signaling.criticalEvents,
         isMediaApart: Bool = false,
-        returnWithin: Interval = Limits.Events.returnWithin
+        returnWithin: Interval = Limits.Events.returnWithin,
+        maximumBitrates: SourceBitrates = SourceBitrates()
     ) {
         self.isDevelopment = isDevelopment
         self.maximumRooms = maximumRooms
@@ -48,6 +51,7 @@ public struct GatewayConfiguration: Sendable {
         self.criticalEvents = criticalEvents
         self.isMediaApart = isMediaApart
         self.returnWithin = returnWithin
+        self.maximumBitrates = maximumBitrates
     }
 }
 

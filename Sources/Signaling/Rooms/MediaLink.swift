@@ -50,6 +50,8 @@ struct MediaLink: Sendable {
     private(set) var sdpSession: UInt64
     private(set) var sdpVersion: UInt64 = 0
     let cname: String
+    /// What its publications may send.
+    var maximumBitrates = SourceBitrates()
 
     init(
         session: SessionID,
@@ -176,7 +178,7 @@ struct MediaLink: Sendable {
             session,
             SessionMedia(
                 generation: generation,
-                sections: plan.sections { id in
+                sections: plan.sections(maximums: maximumBitrates) { id in
                     plan.publications.first { $0.id == id }?.muted ?? false
                 },
                 cname: cname
@@ -190,7 +192,11 @@ struct MediaLink: Sendable {
             session,
             SessionMedia(
                 generation: generation,
-                sections: NegotiationPlan.sections(media, publications: publications) { id in
+                sections: NegotiationPlan.sections(
+                    media,
+                    publications: publications,
+                    maximums: maximumBitrates
+                ) { id in
                     publications.first { $0.id == id }?.muted ?? false
                 },
                 cname: cname

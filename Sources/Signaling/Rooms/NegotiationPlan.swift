@@ -22,13 +22,22 @@ struct NegotiationPlan: Sendable {
     }
 
     /// What the media plane is told about every accepted section.
-    func sections(muted: (PublicationID) -> Bool) -> [SectionMedia] {
-        NegotiationPlan.sections(negotiated.media, publications: publications, muted: muted)
+    func sections(
+        maximums: SourceBitrates = SourceBitrates(),
+        muted: (PublicationID) -> Bool
+    ) -> [SectionMedia] {
+        NegotiationPlan.sections(
+            negotiated.media,
+            publications: publications,
+            maximums: maximums,
+            muted: muted
+        )
     }
 
     static func sections(
         _ media: [MediaSection],
         publications: [Publication],
+        maximums: SourceBitrates,
         muted: (PublicationID) -> Bool
     ) -> [SectionMedia] {
         let byMid = Dictionary(
@@ -45,7 +54,8 @@ struct NegotiationPlan: Sendable {
                 section: section,
                 publication: publication.id,
                 source: publication.source,
-                muted: muted(publication.id)
+                muted: muted(publication.id),
+                maxBitsPerSecond: maximums.maximum(of: publication.source)
             )
         }
     }

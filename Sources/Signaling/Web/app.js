@@ -247,6 +247,7 @@ class Call {
       if (publication.source === 'screen' && !participant.isLocal) toast(`${participant.name} shares a screen`);
     });
     on('speakers', () => { for (const view of this.views.values()) view.paint(); this.people.paint(); if (this.crowded) this.changed(); });
+    on('uplink', () => this.paintUplink());
     on('audioBlocked', ({ blocked }) => { $('hear').hidden = !blocked; });
     on('deviceLost', ({ publication, error }) => toast(`${publication.source === 'mic' ? 'Microphone' : 'Camera'} stopped. ${error?.message ?? ''}`, { problem: true }));
     on('warning', ({ error }) => { if (error.name !== 'SFUError') console.warn(error); });
@@ -401,6 +402,15 @@ class Call {
     $('call').classList.toggle('cut', state === 'reconnecting' && what !== 'signal');
     const isShown = $('banner').classList.contains('show');
     if (isFine || isShown || state === 'connecting' || what === 'both') show(); else this.#banner = setTimeout(show, BANNER_MS);
+  }
+
+  /** Our camera gives way to our voice: said where it is gone, with a way to have it back. */
+  paintUplink() {
+    const { level, text } = this.room.uplink;
+    setText($('uplink-text'), text);
+    $('uplink').hidden = level === 0;
+    $('uplink-resume').hidden = level < 3;
+    $('uplink-resume').onclick = () => this.room.resumeVideo();
   }
 
   paintButtons() {

@@ -33,6 +33,23 @@ import Testing
         }
     }
 
+    /// Clients hear of maximum bitrates before they publish, the media plane with what is published.
+    @Test func maximumBitratesAreToldToBothSides() async throws {
+        let maximums = SourceBitrates(camera: 2_000_000, mic: nil)
+        let harness = await GatewayHarness(GatewayConfiguration(maximumBitrates: maximums))
+        let alice = try await harness.join("alice")
+        let text = try #require(alice.socket.with { $0.texts.first { $0.contains("\"welcome\"") } })
+        let welcome = try Message(text)
+        #expect(welcome.int("data", "limits", "bitrates", "camera") == 2_000_000)
+        #expect(welcome.int("data", "limits", "bitrates", "mic") == nil)
+        #expect(welcome.int("data", "limits", "bitrates", "screen") == Limits.BitrateLimit.screen)
+        _ = try await alice.offer("chromium_VP8_sim.offer")
+        let sections = try #require(harness.media.configurations.first).media.sections
+        #expect(sections.first { $0.source == .camera }?.maxBitsPerSecond == 2_000_000)
+        #expect(sections.contains { $0.source == .mic })
+        #expect(sections.filter { $0.source != .camera }.allSatisfy { $0.maxBitsPerSecond == nil })
+    }
+
     @Test func offersWaitForEachOther() async throws {
         let harness = await GatewayHarness()
         let alice = try await harness.join("alice")

@@ -177,6 +177,8 @@ export declare class LocalPublication extends Publication {
   readonly sender: RTCRtpSender | null;
   /** Simulcast layers, lowest first; empty for a single encoding. */
   readonly rids: string[];
+  /** Nothing is sent of it for now: the uplink carries the voice alone (`Room.uplink`). */
+  readonly suspended: boolean;
   /** What the server wants of it, once it has said so; encodings that are not `active` are switched off. */
   readonly demand: LayerDemand[] | null;
   mute(): Promise<void>;
@@ -430,6 +432,8 @@ export interface RoomEvents {
   slots: { slots: SlotInfo[] };
   /** The browser wants a click before it plays sound: call `startAudio` from one. */
   audioBlocked: { blocked: boolean };
+  /** Our pictures had to give way to our voice, or may come back. */
+  uplink: Uplink;
   /** A device of ours stopped or could not be captured again. */
   deviceLost: { publication: LocalPublication; error?: DeviceError };
   /** Something of ours that runs in the background failed; nothing needs to be done. */
@@ -445,6 +449,15 @@ export interface RequestOptions {
   /** Sent before those that wait already. */
   isFirst?: boolean;
   abort?: AbortSignal;
+}
+
+/** How far our pictures had to give way, so that our voice arrives. */
+export interface Uplink {
+  /** 0: not at all; 1: without the best layer, or at half the rate; 2: the lowest layer alone; 3: the camera is paused, and the voice narrower. */
+  readonly level: 0 | 1 | 2 | 3;
+  readonly reason: "none" | "loss" | "bandwidth";
+  /** The same in words; empty at level 0. */
+  readonly text: string;
 }
 
 export declare class Room extends EventTarget {
@@ -476,6 +489,9 @@ export declare class Room extends EventTarget {
   /** What happened to the connection, newest last; at most 256 entries. */
   readonly timeline: readonly TimelineEntry[];
   readonly audioBlocked: boolean;
+  readonly uplink: Uplink;
+  /** Sends the camera again although the uplink seemed to carry the voice alone. */
+  resumeVideo(): void;
   readonly peerConnection: RTCPeerConnection | null;
 
   /** Returns the function that removes the listener. */
@@ -590,8 +606,23 @@ export declare function losesAudio(before: { packets: number; lost: number }, no
 export declare function simulcastEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
 export declare function screenEncodings(width: number, height: number, options?: PublishOptions): RTCRtpEncodingParameters[];
 export declare function applyLayers(
-  encodings: RTCRtpEncodingParameters[], planned: RTCRtpEncodingParameters[], demand: LayerDemand[], options?: { rates?: boolean },
+  encodings: RTCRtpEncodingParameters[], planned: RTCRtpEncodingParameters[], demand: LayerDemand[],
+  options?: { rates?: boolean; size?: { width?: number; height?: number }; caps?: boolean },
 ): boolean;
+export declare function withinBitrate(encodings: RTCRtpEncodingParameters[], maximum?: number): RTCRtpEncodingParameters[];
+export declare function withinUplink(encodings: RTCRtpEncodingParameters[], level: number, source: Source): RTCRtpEncodingParameters[];
+export declare function demandWithin(planned: RTCRtpEncodingParameters[], demand: LayerDemand[]): LayerDemand[];
+export interface UplinkSample { loss: number; available: number | null; sendsVideo: boolean }
+export declare function uplinkSample(report: Map<string, any>, before?: any): { next: any; sample: UplinkSample | null };
+export declare function uplinkText(uplink: { level: number; reason: string; loss?: number; available?: number | null }): string;
+/** Decides how far pictures give way; times in milliseconds. */
+export declare class UplinkGuard {
+  readonly level: 0 | 1 | 2 | 3;
+  readonly reason: Uplink["reason"];
+  note(sample: UplinkSample | null, now: number): boolean;
+  resume(now: number): boolean;
+  reset(): boolean;
+}
 export declare function withOpusOptions(sdp: string, options: Record<string, { dtx?: boolean; stereo?: boolean }>): string;
 export declare function slotsToOffer(have: number, need: number): number;
 export declare function describe(info: Partial<ReceiveInfo>, isLocal?: boolean): string;

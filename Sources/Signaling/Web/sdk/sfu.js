@@ -38,6 +38,20 @@ const ACK = { events: 32, bytes: 16_384, ms: 2_000 };
 const VIEW_MS = 100;
 const DEMAND_HOLD_MS = 5_000;
 const DEPENDENCY_DESCRIPTOR = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+/** The uplink: how often it is looked at, between two steps down, good before the first step up and at most, relapses. */
+const UPLINK_MS = 2_000;
+const UPLINK_STEP_MS = 3_500;
+const UPLINK_GOOD_MS = 10_000;
+const UPLINK_LONGEST_MS = 120_000;
+const UPLINK_RELAPSE_MS = 20_000;
+/** Loss that is as high so long after the camera went has another cause, and is not looked at for a while. */
+const UPLINK_BLAME_MS = 10_000;
+const UPLINK_IMMUNE_MS = 60_000;
+/** Bits per second: of a layer that is sent all the same, and below which there is no room for any beside a voice. */
+const UPLINK_LEAST = 150_000;
+/** Of a voice where there is room for nothing else: still well understood, and half of what browsers take. */
+const UPLINK_VOICE = 16_000;
+const UPLINK_ROOM = 100_000;
 const ICE_GRACE_MS = 2_000;
 const ICE_RESTART_MS = 8_000;
 const ICE_RESTARTS = 3;
@@ -204,6 +218,146 @@ export function screenEncodings(width, height, { simulcast = true, scalabilityMo
   ];
 }
 
+/** Encodings that together stay below what the server lets a source send: all of them give up the same share. */
+export function withinBitrate(encodings, maximum) {
+  if (!maximum) return encodings;
+  const wanted = encodings.map(({ maxBitrate }) => maxBitrate ?? maximum / encodings.length);
+  const sum = wanted.reduce((total, one) => total + one, 0);
+  if (sum <= maximum && encodings.every(({ maxBitrate }) => maxBitrate)) return encodings;
+  const share = Math.min(1, maximum / sum);
+  return encodings.map((encoding, index) => ({ ...encoding, maxBitrate: Math.floor(wanted[index] * share) }));
+}
+
+/**
+ * What of `encodings` is sent on an uplink that loses voices, by how far it had to give way: 0 all, 1 without the best
+ * layer or at half the rate, 2 the lowest layer alone, 3 no camera, of a screen that layer, slowly, and a narrower voice.
+ */
+export function withinUplink(encodings, level, source) {
+  if (!level) return encodings;
+  if (source === 'mic' || source === 'screenAudio') {
+    return level < 3 ? encodings : encodings.map((encoding) => ({ ...encoding, maxBitrate: Math.min(encoding.maxBitrate ?? Infinity, UPLINK_VOICE) }));
+  }
+  const only = encodings.length === 1;
+  return encodings.map((encoding, index) => {
+    if (level === 1) {
+      if (!only) return index === encodings.length - 1 ? { ...encoding, active: false } : encoding;
+      return { ...encoding, maxBitrate: Math.floor((encoding.maxBitrate ?? 1_500_000) / 2) };
+    }
+    if (index > 0 || (level === 3 && source !== 'screen')) return { ...encoding, active: false };
+    const [, count, temporal] = /^L([23])T([123])/.exec(encoding.scalabilityMode ?? '') ?? [];
+    return {
+      ...encoding,
+      ...(count ? { scalabilityMode: `L1T${temporal}`, scaleResolutionDownBy: (encoding.scaleResolutionDownBy ?? 1) * 2 ** (count - 1) } : {}),
+      maxBitrate: Math.min(encoding.maxBitrate ?? Infinity, UPLINK_LEAST),
+      ...(level === 3 ? { maxFramerate: 3 } : source === 'screen' ? { maxFramerate: 5 } : {}),
+    };
+  });
+}
+
+/** What somebody wants of layers that are not sent, he wants of the best one that is. */
+export function demandWithin(planned, demand) {
+  const place = ({ rid = '' }) => planned.findIndex((one) => (one.rid ?? '') === rid);
+  if (!demand.some((wish) => wish.active !== false && planned[place(wish)]?.active === false)) return demand;
+  const best = planned.findLastIndex((one) => one.active !== false);
+  return demand.map((wish) => (best >= 0 && place(wish) === best ? { rid: wish.rid, active: true } : wish));
+}
+
+/** What one report says of our uplink, against the one before it; null where too few packets of a voice were sent to tell. */
+export function uplinkSample(report, before) {
+  const all = [...report.values()];
+  const next = { sent: 0, lost: 0, video: 0, hasReport: false };
+  for (const stat of all) {
+    if (stat.type === 'outbound-rtp' && stat.kind === 'audio') next.sent += stat.packetsSent ?? 0;
+    if (stat.type === 'outbound-rtp' && stat.kind === 'video') next.video += stat.bytesSent ?? 0;
+    if (stat.type === 'remote-inbound-rtp' && stat.kind === 'audio') {
+      next.lost += stat.packetsLost ?? 0;
+      next.hasReport = true;
+    }
+  }
+  const pair = all.find((one) => one.type === 'candidate-pair' && one.nominated && one.availableOutgoingBitrate);
+  if (!before?.hasReport || !next.hasReport) return { next, sample: null };
+  const sent = next.sent - before.sent;
+  // Somebody who listens sends a packet now and then: they are counted together.
+  if (sent >= 0 && sent < 40) return { next: before, sample: null };
+  const sample = {
+    loss: Math.min(1, Math.max(0, (next.lost - before.lost) / sent)),
+    available: pair?.availableOutgoingBitrate ?? null,
+    sendsVideo: next.video > before.video,
+  };
+  return { next, sample };
+}
+
+/**
+ * Whether pictures must give way so that the voice arrives, step by step, and when they may come back: later each time they
+ * had to go again. Loss that stays when the camera is off is not ours to mend: then it is sent again.
+ */
+export class UplinkGuard {
+  level = 0; reason = 'none'; loss = 0; available = null;
+  #bad = 0; #goodSince = null; #wait = UPLINK_GOOD_MS; #changedAt = -Infinity; #raisedAt = -Infinity; #lossBefore = 0; #immuneUntil = -Infinity;
+
+  /** Takes a sample in; whether the level changed. */
+  note(sample, now) {
+    if (!sample) return false;
+    Object.assign(this, { loss: sample.loss, available: sample.available });
+    const hasRoom = sample.available === null || sample.available >= UPLINK_ROOM;
+    const isBad = sample.loss >= 0.05 || (!hasRoom && sample.sendsVideo);
+    const isGood = sample.loss < 0.02 && (hasRoom || !sample.sendsVideo);
+    this.#bad = isBad ? this.#bad + 1 : 0;
+    this.#goodSince = isGood ? this.#goodSince ?? now : null;
+    if (this.level === 3 && isBad && now - this.#changedAt >= UPLINK_BLAME_MS && sample.loss >= 0.7 * this.#lossBefore) {
+      this.#immuneUntil = now + UPLINK_IMMUNE_MS;
+      return this.#go(0, 'none', now);
+    }
+    if (isBad && this.level < 3 && (sample.sendsVideo || this.level > 0) && now >= this.#immuneUntil) {
+      const isSevere = sample.loss >= 0.2;
+      if ((this.#bad < 2 && !isSevere) || now - this.#changedAt < UPLINK_STEP_MS) return false;
+      // It came back too early.
+      if (now - this.#raisedAt < UPLINK_RELAPSE_MS) this.#wait = Math.min(this.#wait * 2, UPLINK_LONGEST_MS);
+      this.#lossBefore = sample.loss;
+      return this.#go(isSevere ? Math.max(2, this.level + 1) : this.level + 1, sample.loss >= 0.05 ? 'loss' : 'bandwidth', now);
+    }
+    if (this.level > 0 && isGood && now - this.#goodSince >= this.#wait) {
+      this.#raisedAt = this.#goodSince = now;
+      return this.#go(this.level - 1, this.reason, now);
+    }
+    if (this.level === 0 && isGood && now - this.#changedAt >= UPLINK_LONGEST_MS) this.#wait = UPLINK_GOOD_MS;
+    return false;
+  }
+
+  /** Somebody wants to be seen all the same: one layer, and a while to try. */
+  resume(now) {
+    if (this.level < 3) return false;
+    this.#immuneUntil = now + UPLINK_RELAPSE_MS;
+    return this.#go(2, this.reason, now);
+  }
+
+  /** Another connection, or nothing is sent any more. */
+  reset() {
+    const had = this.level;
+    Object.assign(this, { level: 0, reason: 'none' });
+    this.#bad = 0;
+    this.#goodSince = null;
+    return had > 0;
+  }
+
+  #go(level, reason, now) {
+    this.level = level;
+    this.reason = level ? reason : 'none';
+    this.#bad = 0;
+    this.#changedAt = now;
+    return true;
+  }
+}
+
+/** What becomes of our pictures, in words; empty where nothing does. */
+export function uplinkText({ level, reason, loss = 0, available = null }) {
+  if (!level) return '';
+  const why = reason === 'loss' ? `your connection loses ${Math.round(loss * 100)} % of what you say`
+    : `your connection carries about ${Math.round((available ?? 0) / 1000)} kbit/s`;
+  if (level === 3) return `Your camera is paused so that you can be heard: ${why}.`;
+  return `Your picture is sent smaller so that you can be heard: ${why}.`;
+}
+
 /**
  * What one stream with spatial layers is sent as for a tile of `maxW` × `maxH`: the layers that remain keep their sizes.
  * They would take all the bits of those that go. They get half as many again as in simulcast: with fewer, AV1 leaves out
@@ -232,7 +386,7 @@ function spatialLayers({ scalabilityMode, scaleResolutionDownBy = 1, maxBitrate 
  * application chose and is never exceeded; what `demand` does not name is wanted as planned. `size` of the picture: one
  * stream with spatial layers goes without those that are larger than any tile.
  */
-export function applyLayers(encodings, planned, demand, { rates = true, size } = {}) {
+export function applyLayers(encodings, planned, demand, { rates = true, size, caps = false } = {}) {
   let changed = false;
   encodings.forEach((encoding, index) => {
     const same = (one) => (one.rid ?? '') === (encoding.rid ?? '');
@@ -245,6 +399,11 @@ export function applyLayers(encodings, planned, demand, { rates = true, size } =
     for (const [key, value] of Object.entries(size && active ? spatialLayers(plan, wish, size) : {})) {
       if ((encoding[key] ?? (key === 'scaleResolutionDownBy' ? 1 : undefined)) === value) continue;
       if (value === undefined) delete encoding[key]; else encoding[key] = value;
+      changed = true;
+    }
+    for (const key of caps && active && !isLayered(plan.scalabilityMode) ? ['maxBitrate', 'scalabilityMode', 'scaleResolutionDownBy'] : []) {
+      if (encoding[key] === plan[key] || (plan[key] === undefined && key !== 'maxBitrate')) continue;
+      if (plan[key] === undefined) delete encoding[key]; else encoding[key] = plan[key];
       changed = true;
     }
     if (!rates || encoding.maxFramerate === limit) return;
@@ -1056,7 +1215,7 @@ export class Publication {
 /** A stream of ours: what the application wants, and the sender that carries it. */
 export class LocalPublication extends Publication {
   transceiver = null; pending = true; demand = null;
-  #tail = Promise.resolve(); #track = null; #hold = null; #wantsMuted = false; #isReleased = false;
+  #tail = Promise.resolve(); #track = null; #hold = null; #wantsMuted = false; #isReleased = false; #uplink = 0; #caps = false;
 
   constructor(participant, track, options) {
     super(participant);
@@ -1070,7 +1229,8 @@ export class LocalPublication extends Publication {
     // Each packet of a voice repeats the one before: a lost one costs nothing. Music would double its rate.
     this.redundancy = this.kind === 'audio' && (options.redundancy ?? !(options.stereo ?? this.source === 'screenAudio'));
     this.#use(track ?? null);
-    this.encodings = this.#plan();
+    this.planned = this.#plan();
+    this.encodings = this.#within();
   }
 
   get isLocal() { return true; }
@@ -1088,11 +1248,33 @@ export class LocalPublication extends Publication {
   #plan() {
     const { options, kind, source } = this;
     if (options.encodings) return options.encodings;
-    if (kind === 'audio') return options.maxBitrate ? [{ maxBitrate: options.maxBitrate }] : [{}];
+    // What is left of a bad uplink is the voice's first.
+    if (kind === 'audio') return [{ priority: 'high', networkPriority: 'high', ...(options.maxBitrate ? { maxBitrate: options.maxBitrate } : {}) }];
     const settings = this.#track?.getSettings?.() ?? {};
     const size = [settings.width ?? options.width, settings.height ?? options.height];
     return source === 'screen' ? screenEncodings(...size, options) : simulcastEncodings(...size, options);
   }
+
+  /** The plan within what the server lets this source send. */
+  #within() {
+    const maximum = this.participant.room.limits?.bitrates?.[this.source];
+    // Without a wish of ours the browser's own default is far below.
+    if (!maximum || this.planned.every(({ maxBitrate }) => !maxBitrate && this.kind === 'audio')) return this.planned;
+    return withinBitrate(this.planned, this.redundancy ? Math.floor(maximum / 2) : maximum);
+  }
+
+  /** The server says what may be sent, or the uplink what can be. */
+  _limit({ uplink = this.#uplink } = {}) {
+    const within = this.#within();
+    if (uplink === this.#uplink && within.every(({ maxBitrate }, index) => maxBitrate === this.encodings[index]?.maxBitrate)) return;
+    this.encodings = within;
+    this.#uplink = uplink;
+    this.#caps = true;
+    this.#serial(() => this.#applyLayers(this.demand ?? []));
+  }
+
+  /** Nothing is sent of it, since the uplink carries no more than the voice. */
+  get suspended() { return this.kind === 'video' && this.source !== 'screen' && this.#uplink === 3; }
 
   #use(track) {
     if (this.#track) this.#track.onended = null;
@@ -1212,7 +1394,8 @@ export class LocalPublication extends Publication {
     const apply = async (options) => {
       // To be read anew each time: browsers refuse parameters that are not their newest.
       const parameters = sender?.getParameters?.();
-      if (!parameters?.encodings?.length || !applyLayers(parameters.encodings, this.encodings, demand, options)) return;
+      const planned = withinUplink(this.encodings, this.#uplink, this.source);
+      if (!parameters?.encodings?.length || !applyLayers(parameters.encodings, planned, demandWithin(planned, demand), { ...options, caps: this.#caps })) return;
       await sender.setParameters(parameters);
     };
     try {
@@ -1794,6 +1977,7 @@ export class Room extends EventTarget {
   #signal; #peer = null; #gen = 0; #old = null; #oldTimer = null; #byTid = new Map(); #linked = []; #seen = null; #joined = null;
   #tiles = new Set(); #usesTiles = false; #view = { timer: null, isNow: false, sent: '', busy: false, again: false }; #demands = new Map();
   #subscriptions = new Map(); #auto; #volumes = new Map(); #devices = {}; #sinkId = ''; #hidden = false; #hideTimer = null;
+  #guard = new UplinkGuard(); #uplinkStats = null;
   #stats = null; #statsAt = 0; #statsWork = null; #unlisten = []; #queues = new Set(); #iceFailed = false; #wasLive = false;
   #saved = null; #session = null; #savedCids = {}; #epoch = ''; #outcome = ''; #settle = { ms: 0, timer: null, pids: new Set() };
   #wants = { hand: false, me: {} }; #confirming = new Map(); #seenData = new Set(); #networkChanged = false; #troubleAt = 0;
@@ -1954,7 +2138,8 @@ export class Room extends EventTarget {
   #listen() {
     this.#heardAudio = null;
     const quality = setInterval(() => this.#quality(), TICK_MS);
-    this.#unlisten.push(() => clearInterval(quality));
+    const uplink = setInterval(() => this.#watchUplink(), UPLINK_MS);
+    this.#unlisten.push(() => clearInterval(quality), () => clearInterval(uplink));
     if (!browser) return;
     const listen = (target, type, handler) => {
       target?.addEventListener?.(type, handler);
@@ -2060,6 +2245,7 @@ export class Room extends EventTarget {
     this.sid = data.sid;
     this.name = data.room?.id ?? this.name;
     this.limits = data.limits ?? {};
+    for (const publication of this.publications.values()) publication._limit();
     this.#outcome = outcome;
     this.#settle.ms = data.settleMs ?? 0;
     this.#networkChanged = false;
@@ -2209,6 +2395,9 @@ export class Room extends EventTarget {
     this.#save();
     this.slots.clear();
     this.#demands.clear();
+    // Nothing is known of its network, and its senders begin with everything on.
+    if (this.#guard.reset()) this.#uplinkChanged();
+    this.#uplinkStats = null;
     for (const publication of this.publications.values()) {
       publication.forgetDemand();
       Object.assign(publication, { transceiver: null, tid: '', rev: 0, pending: true });
@@ -2878,6 +3067,7 @@ export class Room extends EventTarget {
     const demand = this.#demands.get(publication.tid);
     if (demand) publication.applyDemand(demand);
     this.#demands.delete(publication.tid);
+    publication._limit({ uplink: this.#guard.level });
     this._refreshTiles();
   }
 
@@ -2927,6 +3117,40 @@ export class Room extends EventTarget {
   setVolume(participant, volume) {
     this.#volumes.set(participant.pid ?? participant, volume);
     this._slotsChanged();
+  }
+
+  // The uplink.
+
+  /** How far our pictures had to give way to our voice, 0 not at all, and why. */
+  get uplink() {
+    const { level, reason, loss, available } = this.#guard;
+    return { level, reason, text: uplinkText({ level, reason, loss, available }) };
+  }
+
+  /** Sends the camera again although the uplink seemed to carry the voice alone. */
+  resumeVideo() { if (this.#guard.resume(Date.now())) this.#uplinkChanged(); }
+
+  async #watchUplink() {
+    const peer = this.#peer;
+    const sent = (kind) => [...this.publications.values()].some((one) => one.kind === kind && one.sender && one.track && !one.muted && !one.pending);
+    if (!peer?.connected || !sent('audio') || !sent('video')) {
+      // Without a voice there is nothing to give way to.
+      this.#uplinkStats = null;
+      if (this.#guard.reset()) this.#uplinkChanged();
+      return;
+    }
+    const report = await peer.pc.getStats().catch(() => null);
+    if (!report || peer !== this.#peer || peer.closed) return;
+    const { next, sample } = uplinkSample(report, this.#uplinkStats);
+    this.#uplinkStats = next;
+    if (this.#guard.note(sample, Date.now())) this.#uplinkChanged();
+  }
+
+  #uplinkChanged() {
+    const { uplink } = this;
+    for (const publication of this.publications.values()) publication._limit({ uplink: uplink.level });
+    this._note('uplink', { level: uplink.level, reason: uplink.reason });
+    this._emit('uplink', uplink);
   }
 
   _audioBlocked(blocked) {
