@@ -1,0 +1,98 @@
+"""Runs as tables and charts. Knows no process."""
+
+import statistics
+
+import timelines
+from scenarios import SCENARIOS
+
+BEGIN, END = "<!-- begin: bench/bandwidth -->", "<!-- end: bench/bandwidth -->"
+TITLES = {"sfu": "this server", "janus": "Janus"}
+
+
+def number(value, digits):
+    return "never" if value is None else f"{value:.{digits}f}"
+
+
+def middle(values):
+    """None is worse than any number, for rows in which it means that something did not happen."""
+    known = sorted(value for value in values if value is not None)
+    half = len(values) // 2
+    if len(known) <= half:
+        return None
+    return statistics.median(known) if len(known) == len(values) else known[half]
+
+
+def cell(row, values):
+    """Median, and from least to most where they differ."""
+    if not values:
+        return ""
+    text = number(middle(values), row.digits)
+    shown = sorted({number(value, row.digits) for value in values}, key=lambda one: float("inf") if one == "never" else float(one))
+    return text if len(shown) == 1 else f"{text} ({shown[0]}–{shown[-1]})"
+
+
+def bound(row):
+    return "" if row.goal is None else f"{'≤' if row.at_most else '≥'} {row.goal:g}"
+
+
+def table(name, subjects):
+    """`subjects`: by name, a list of rounds, each a list of values."""
+    scenario = SCENARIOS[name]
+    head = ["", *(TITLES.get(one, one) for one in subjects), "goal"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for index, row in enumerate(scenario.rows):
+        title = f"{row.name}, {row.unit}" if row.unit else row.name
+        cells = [cell(row, [one[index] for one in rounds]) for rounds in subjects.values()]
+        lines.append("| " + " | ".join([title, *cells, bound(row)]) + " |")
+    return "\n".join(lines)
+
+
+def about(results):
+    said = results["about"]
+    janus = f"; Janus {said['janus']}, as the distribution has it" if said.get("janus") else ""
+    layers = said.get("layers", {})
+    rates = " / ".join(f"{layers[rid]['bits'] / 1000:.0f}" for rid in ("q", "h", "f") if rid in layers)
+    pictures = f"{layers['f']['fps']:.0f}" if "f" in layers else "?"
+    return (
+        f"Measured {said['date']} on {said['machine']}, commit `{said['commit'][:12]}`, {said['build']} build{janus}; "
+        f"`{said['command']}`. {said['rounds']} rounds: the median, and in brackets the least and the most. The publisher "
+        f"sent {rates} kbit/s at {pictures} pictures per second.")
+
+
+def document(results, folder="bandwidth"):
+    parts = [about(results)]
+    for name, subjects in results["scenarios"].items():
+        pictures = "\n".join(
+            f"![{TITLES.get(subject, subject)}: {SCENARIOS[name].title}]({folder}/{file_of(name, subject)})" for subject in subjects)
+        parts.append(f"### {capital(SCENARIOS[name].title)}\n\n{table(name, subjects)}\n\n{pictures}")
+    return "\n\n".join(parts)
+
+
+def capital(text):
+    return text[0].upper() + text[1:]
+
+
+def file_of(name, subject):
+    return f"real-{name}-{subject}.svg"
+
+
+def chart(name, subject, rows):
+    """`rows` as figures.timeline makes them."""
+    title = f"{TITLES.get(subject, subject)}: {SCENARIOS[name].title}"
+
+    def series(index, scale=1):
+        return [(row[0], None if row[index] is None else row[index] / scale) for row in rows]
+
+    # A peak of ten times the link would leave nothing to be seen of the rest: it is cut off, and says so.
+    rates = [
+        timelines.Series("link", series(1, 1e6), 0, is_step=True),
+        timelines.Series("sent", series(2, 1e6), 2),
+        timelines.Series("delivered", series(3, 1e6), 1),
+    ]
+    if any(row[6] for row in rows):
+        rates.append(timelines.Series("TCP delivered", series(6, 1e6), 3))
+    return timelines.chart(title, [
+        timelines.Panel("Mbit/s", rates, 150, most=1.5 * max(row[1] for row in rows) / 1e6),
+        timelines.Panel("queue, ms", [timelines.Series("", series(4), 1)], 70),
+        timelines.Panel("lines shown", [timelines.Series("", series(5), 1, is_step=True)], 80, marks=[180, 360, 720]),
+    ])

@@ -1,0 +1,101 @@
+"""One run: a link, and behind it viewers made with libwebrtc in Python (wrtc) that join by WHEP. A process of its own: reads
+a JSON object from standard input, and prints what the link reported and what the viewers saw.
+
+Times are seconds after the link's start."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / one) for one in ("Tests/Browser", "Tests/Stacks")]
+
+import webrtc  # noqa: E402
+
+import emulator  # noqa: E402
+import whip  # noqa: E402
+import wrtc_peers  # noqa: E402
+
+INTERVAL = 0.1
+COUNTED = {
+    "audio": ("total_samples_received", "concealed_samples", "silent_concealed_samples", "packets_received", "packets_lost",
+              "packets_discarded", "bytes_received", "jitter_buffer_delay", "jitter_buffer_emitted_count"),
+    "video": ("frames_decoded", "frames_dropped", "key_frames_decoded", "freeze_count", "total_freezes_duration",
+              "nack_count", "pli_count", "fir_count", "packets_received", "packets_lost", "bytes_received",
+              "retransmitted_packets_received", "frame_width", "frame_height"),
+}
+
+
+class Viewer:
+    def __init__(self, url, link):
+        self.url, self.link = url, link
+        self.pictures, self.samples = [], []
+
+    def now(self):
+        return round(asyncio.get_running_loop().time() - self.link.started, 4)
+
+    async def join(self):
+        self.connection = webrtc.RTCPeerConnection()
+        tracks = [self.connection.add_transceiver(kind, webrtc.RTCRtpTransceiverInit(direction="recvonly")).receiver.track
+                  for kind in ("audio", "video")]
+        self.joined = self.now()
+        self.location = await wrtc_peers.connect(self.connection, self.url, self.link.lead)
+        self.connected = self.now()
+        self.tasks = [asyncio.create_task(one) for one in (self._watch(tracks[1]), self._sample())]
+
+    async def leave(self):
+        for one in self.tasks:
+            one.cancel()
+        ends = await asyncio.gather(*self.tasks, return_exceptions=True)
+        await whip.end_session(self.location)
+        self.connection.close()
+        trouble = [one for one in ends if isinstance(one, Exception) and not isinstance(one, asyncio.CancelledError)]
+        if trouble:
+            raise trouble[0]
+
+    async def _watch(self, track):
+        """When each picture was decoded, and how high it is."""
+        reader = webrtc.MediaStreamTrackProcessor(webrtc.MediaStreamTrackProcessorInit(track=track)).readable.get_reader()
+        while True:
+            frame = (await reader.read()).value
+            self.pictures.append((self.now(), frame.coded_height))
+            frame.close()
+
+    async def _sample(self):
+        step = 0
+        while True:
+            sample = {"at": self.now()}
+            for one in (await self.connection.get_stats()).values():
+                if one.type == "inbound-rtp" and one.kind in COUNTED:
+                    sample[one.kind] = {name: getattr(one, name, None) or 0 for name in COUNTED[one.kind]}
+            self.samples.append(sample)
+            step += 1
+            await asyncio.sleep(max(0, self.connected + step * INTERVAL - self.now()))
+
+    @property
+    def seen(self):
+        return {"joined": self.joined, "connected": self.connected, "pictures": self.pictures, "samples": self.samples}
+
+
+async def run(order):
+    conditions = emulator.Conditions(**order["link"])
+    async with emulator.Link(conditions, order["address"]) as link:
+        await link.start()
+        loop, here = asyncio.get_running_loop(), []
+        for one in sorted(order["viewers"], key=lambda one: one["at"]):
+            await asyncio.sleep(max(0, link.started + one["at"] - loop.time()))
+            viewer = Viewer(one["url"], link)
+            await viewer.join()
+            here.append(viewer)
+        await asyncio.sleep(max(0, link.started + order["seconds"] - loop.time()))
+        for viewer in here:
+            await viewer.leave()
+    reports = [one | {"at": round(one["at"] - link.started, 3)} for one in link.reports if one["at"] > link.started + 0.01]
+    return {"link": reports, "viewers": [one.seen for one in here]}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(run(json.load(sys.stdin)))), flush=True)
+    # libwebrtc's threads outlive the interpreter's end otherwise.
+    os._exit(0)
