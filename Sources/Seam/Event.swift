@@ -16,10 +16,12 @@ public enum Event: Codable, Sendable, Equatable {
     case demand(PublicationDemand)
     /// Newest wins per room.
     case speakers(SpeakerReport)
+    /// Newest wins per session; when it changed, at most once a second, and every ten seconds.
+    case quality(SessionID, SessionQuality)
     /// One worker's counters, about once a second.
     case counters(WorkerCounters)
     /// Answers `Command.reportState`, and begins each connection of two processes. Afterwards publications, slots,
-    /// demands and speakers are reported anew.
+    /// demands, speakers and qualities are reported anew.
     case state(MediaState)
 }
 
@@ -158,6 +160,10 @@ public struct SlotState: Codable, Sendable, Equatable {
     public var height: UInt16
     public var paused: Bool
     public var reason: Reason
+    /// Where the reason is `bandwidth`, else 0: what the next better layer would need, with all else that is sent to
+    /// this session, and what there is for it.
+    public var neededBitsPerSecond: UInt32
+    public var availableBitsPerSecond: UInt32
 
     public init(
         mid: String,
@@ -169,7 +175,9 @@ public struct SlotState: Codable, Sendable, Equatable {
         width: UInt16 = 0,
         height: UInt16 = 0,
         paused: Bool = false,
-        reason: Reason = .none
+        reason: Reason = .none,
+        neededBitsPerSecond: UInt32 = 0,
+        availableBitsPerSecond: UInt32 = 0
     ) {
         self.mid = mid
         self.kind = kind
@@ -181,6 +189,8 @@ public struct SlotState: Codable, Sendable, Equatable {
         self.height = height
         self.paused = paused
         self.reason = reason
+        self.neededBitsPerSecond = neededBitsPerSecond
+        self.availableBitsPerSecond = availableBitsPerSecond
     }
 }
 

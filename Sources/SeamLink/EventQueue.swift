@@ -30,6 +30,7 @@ final class EventQueue: Sendable {
         case slots(SessionID)
         case demand(PublicationID)
         case speakers(RoomID)
+        case quality(SessionID)
         case counters(Int)
         case state
 
@@ -39,6 +40,7 @@ final class EventQueue: Sendable {
             case .slots(let session, _): self = .slots(session)
             case .demand(let demand): self = .demand(demand.publication)
             case .speakers(let report): self = .speakers(report.room)
+            case .quality(let session, _): self = .quality(session)
             case .counters(let counters): self = .counters(counters.worker)
             case .state: self = .state
             case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed:

@@ -8,7 +8,7 @@ import RTP
 
 /// The version of the bodies: of these files and of all `Codable` values in the seam.
 public enum LinkVersion {
-    public static let current: UInt8 = 2
+    public static let current: UInt8 = 3
 }
 
 struct Frame: Sendable, Equatable {

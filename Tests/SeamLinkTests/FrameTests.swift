@@ -58,9 +58,10 @@ import Testing
             case .speakers: events.insert(9)
             case .counters: events.insert(10)
             case .state: events.insert(11)
+            case .quality: events.insert(12)
             }
         }
-        #expect(events.count == 12)
+        #expect(events.count == 13)
     }
 
     @Test(arguments: [1, 2, 7, 8, 9, 100]) func framesAreFoundInWhateverPiecesTheyCome(size: Int) throws {

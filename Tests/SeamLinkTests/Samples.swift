@@ -82,7 +82,26 @@ enum Samples {
         width: 1280,
         height: 720,
         paused: true,
-        reason: .codec
+        reason: .codec,
+        neededBitsPerSecond: 1_900_000,
+        availableBitsPerSecond: .max
+    )
+
+    static let quality = SessionQuality(
+        up: DirectionQuality(score: 50),
+        down: DirectionQuality(
+            score: 10,
+            reason: .bandwidth,
+            audio: 44,
+            video: 10,
+            lossPermille: 1000,
+            roundTripMs: .max,
+            jitterMs: 30,
+            bitsPerSecond: .max,
+            estimateBitsPerSecond: 620_000,
+            queueMs: 300,
+            bound: .draining
+        )
     )
 
     static let speakers = SpeakerReport(
@@ -125,6 +144,7 @@ enum Samples {
             )
         ),
         .speakers(speakers), .speakers(SpeakerReport(room: RoomID("quiet"), dominant: nil, active: [])),
+        .quality(session, quality), .quality(session, SessionQuality()),
         .counters(
             WorkerCounters(worker: 63, counts: ["a": .max], drops: ["b": 1], gauges: ["c": .min, "d": .max])
         ),

@@ -40,6 +40,7 @@ extension Gateway {
             demandChanged(demand, at: now)
         case .speakers(let report):
             speakersChanged(report, at: now)
+        case .quality: break
         case .counters(let counters):
             self.counters(counters)
         case .state(let state):

@@ -49,7 +49,7 @@ extension Event {
     /// A newer one of its kind says it again.
     fileprivate var isRepeated: Bool {
         switch self {
-        case .publication, .slots, .speakers, .counters: true
+        case .publication, .slots, .speakers, .quality, .counters: true
         // Who misses a demand sends nothing, or too much, until the next.
         case .sessionOpened, .sessionRefused, .configured, .iceRestarted, .transport, .sessionClosed, .demand,
             .state:
