@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from charts import RIGHT, WIDTH, document, number, text, ticks
 
 LEFT = 70
-GAP = 22
+GAP = 20
 STYLE = """<style>
   .series { fill: none; stroke-width: 1.5; stroke-linejoin: round; }
   .s0 { stroke: #57606a; stroke-dasharray: 5 3; } .s1 { stroke: #0969da; } .s2 { stroke: #bc4c00; } .s3 { stroke: #8250df; }
@@ -46,9 +46,9 @@ def chart(title, panels):
     def x(at):
         return LEFT + at / seconds[-1] * (WIDTH - LEFT - RIGHT)
 
-    parts, y = [STYLE, text(16, 24, title, "text title")], 40
+    parts, y = [STYLE, text(16, 24, title, "text title")], 34
     for panel in panels:
-        y += 16
+        y += 26
         parts += draw(panel, x, seconds, y)
         y += panel.height + GAP
     parts += [text(x(at), y, number(at) if at else "0", "faint small", "middle") for at in seconds]
@@ -65,12 +65,12 @@ def draw(panel, x, seconds, top):
     def y(value):
         return bottom - min(value, scale[-1]) / scale[-1] * panel.height
 
-    yield text(16, top - 4, panel.title, "faint small")
+    yield text(16, top - 12, panel.title, "faint small")
     named = [one for one in panel.series if one.name]
     for index, one in enumerate(named):
         at = WIDTH - RIGHT - 110 * (len(named) - index)
-        yield f'<line class="series s{one.kind}" x1="{at}" x2="{at + 18}" y1="{top - 8}" y2="{top - 8}"/>'
-        yield text(at + 22, top - 4, one.name, "text small")
+        yield f'<line class="series s{one.kind}" x1="{at}" x2="{at + 18}" y1="{top - 16}" y2="{top - 16}"/>'
+        yield text(at + 22, top - 12, one.name, "text small")
     for value in scale:
         yield f'<line class="line" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         yield text(LEFT - 6, y(value) + 4, number(value) if value else "0", "faint small", "end")

@@ -6,6 +6,8 @@ import timelines
 from scenarios import SCENARIOS
 
 BEGIN, END = "<!-- begin: bench/bandwidth -->", "<!-- end: bench/bandwidth -->"
+# Mbit/s; what is above is cut off in charts of links that carry less.
+MOST = 4
 TITLES = {"sfu": "this server", "janus": "Janus"}
 
 
@@ -83,16 +85,14 @@ def chart(name, subject, rows):
     def series(index, scale=1):
         return [(row[0], None if row[index] is None else row[index] / scale) for row in rows]
 
-    # A peak of ten times the link would leave nothing to be seen of the rest: it is cut off, and says so.
-    rates = [
-        timelines.Series("link", series(1, 1e6), 0, is_step=True),
-        timelines.Series("sent", series(2, 1e6), 2),
-        timelines.Series("delivered", series(3, 1e6), 1),
-    ]
+    rates = [timelines.Series("sent", series(2, 1e6), 2), timelines.Series("delivered", series(3, 1e6), 1)]
     if any(row[6] for row in rows):
         rates.append(timelines.Series("TCP delivered", series(6, 1e6), 3))
+    rates.append(timelines.Series("link", series(1, 1e6), 0, is_step=True))
+    # A peak of ten times the link would leave nothing to be seen of the rest.
+    most = max(1.2 * max(row[1] for row in rows) / 1e6, MOST)
     return timelines.chart(title, [
-        timelines.Panel("Mbit/s", rates, 150, most=1.5 * max(row[1] for row in rows) / 1e6),
+        timelines.Panel("Mbit/s", rates, 150, most=most),
         timelines.Panel("queue, ms", [timelines.Series("", series(4), 1)], 70),
         timelines.Panel("lines shown", [timelines.Series("", series(5), 1, is_step=True)], 80, marks=[180, 360, 720]),
     ])
