@@ -33,6 +33,13 @@ def found(slices, pictures=((0.5, 720),), samples=(), viewers=1):
     return {"link": link, "viewers": [seen] * viewers}
 
 
+def seconds(count):
+    """Statistics of a viewer that lacks nothing, one per second."""
+    return [
+        {"at": at, "audio": {"total_samples_received": at * 48_000, "concealed_samples": 0}, "video": {"frames_decoded": at * 30}}
+        for at in range(count + 1)]
+
+
 def steady(height, begin, end, fps=30):
     return [(begin + step / fps, height) for step in range(round((end - begin) * fps))]
 
@@ -97,7 +104,8 @@ def test_a_picture_that_never_comes_again_is_a_gap_to_the_end():
 
 def test_time_at_a_height_is_that_of_pictures_that_move():
     pictures = [*steady(720, 0, 5), *steady(360, 5, 8)]
-    viewer = figures.Run(found([(1e6, {})] * 100, pictures, [{"at": 10.0}])).viewers[0]
+    samples = [{"at": at, "video": {"frames_decoded": min(at, 8) * 30}} for at in range(11)]
+    viewer = figures.Run(found([(1e6, {})] * 100, pictures, samples)).viewers[0]
     assert viewer.share_at(720, 0, 10) == pytest.approx(50, abs=2)
     # A picture stands for half a second before it counts as none.
     assert viewer.share_at(360, 0, 10) == pytest.approx(85, abs=2)
@@ -129,8 +137,7 @@ def drop_run(after):
     before, during = (5e6, {"video": (20,), "audio": (1,)}), (600_000, {"video": (20, 14), "audio": (1, 0)})
     slices = [before] * 150 + [during] * 10 + [after] * 290 + [before] * 150
     pictures = [*steady(720, 1, 15), *steady(360, 16.5, 47), *steady(720, 47, 60)]
-    samples = [{"at": at, "audio": {"total_samples_received": at * 48_000, "concealed_samples": 0}} for at in range(61)]
-    return figures.Run(found(slices, pictures, samples))
+    return figures.Run(found(slices, pictures, seconds(60)))
 
 
 def values(name, run):
@@ -163,8 +170,7 @@ def test_all_rows_of_all_scenarios_can_be_computed():
     for name, scenario in SCENARIOS.items():
         viewers = len(scenario.viewers)
         slices = [(2e6, {"video": (15,), "audio": (1,)})] * round(scenario.seconds * 10)
-        samples = [{"at": at, "audio": {"total_samples_received": at * 48_000, "concealed_samples": 0}}
-                   for at in range(round(scenario.seconds) + 1)]
+        samples = seconds(round(scenario.seconds))
         run = figures.Run(found(slices, steady(720, 0.5, scenario.seconds), samples, viewers))
         assert None not in [row.measure(run) for row in scenario.rows if row.name != "smaller layer shown after"
                             and not row.name.startswith("sends")], name

@@ -51,6 +51,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=1, help="each is measured so often (1)")
     parser.add_argument("--seed", type=int, default=1, help="of the first round's losses and jitter (1); each has the next one")
     parser.add_argument("--json", type=Path, help="writes everything there, what the charts are made from included")
+    parser.add_argument("--keep", type=Path, help="puts what each run reported into this folder, SCENARIO-SERVER-ROUND.json")
     parser.add_argument("--from", dest="earlier", type=Path, nargs="+",
                         help="measures nothing: takes such files, of each scenario and server the last one's")
     parser.add_argument("--charts", type=Path, help="writes the charts into this folder")
@@ -80,16 +81,21 @@ def subjects(given, sfu, address):
         yield "janus", lambda: measured.Janus(address, len(os.sched_getaffinity(0)))
 
 
-def measure(name, program, address, seed):
-    """(values of the rows, what a chart shows)"""
+def measure(name, program, address, seed, kept):
+    """(values of the rows, what a chart shows). `kept`: a file for the reports, or None."""
     scenario = SCENARIOS[name]
     urls = [f"{program.url}/whep/{ROOM}/{CAMERA}"] * len(scenario.viewers)
-    run = figures.Run(runs.watch(scenario.order(urls, address, seed)))
+    found = runs.watch(scenario.order(urls, address, seed))
+    if kept:
+        kept.write_text(json.dumps(found), encoding="utf-8")
+    run = figures.Run(found)
     return [row.measure(run) for row in scenario.rows], figures.timeline(run)
 
 
 def run(given, script, address):
     sfu = build(given)
+    if given.keep:
+        given.keep.mkdir(parents=True, exist_ok=True)
     chosen = given.scenario or list(SCENARIOS)
     found, lines, layers = {name: {} for name in chosen}, {name: {} for name in chosen}, {}
     for subject, start in subjects(given, sfu, address):
@@ -97,7 +103,8 @@ def run(given, script, address):
             for index in range(given.rounds):
                 for name in chosen:
                     say(f"{subject}, round {index + 1}: {SCENARIOS[name].title}")
-                    values, line = measure(name, program, address, given.seed + index)
+                    kept = given.keep and given.keep / f"{name}-{subject}-{index + 1}.json"
+                    values, line = measure(name, program, address, given.seed + index, kept)
                     found[name].setdefault(subject, []).append(values)
                     lines[name].setdefault(subject, line)
             layers = publisher.rates()
