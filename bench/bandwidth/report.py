@@ -81,6 +81,7 @@ def file_of(name, subject):
 def chart(name, subject, rows):
     """`rows` as figures.timeline makes them."""
     title = f"{TITLES.get(subject, subject)}: {SCENARIOS[name].title}"
+    rows = [row for row in rows if row[0] <= SCENARIOS[name].seconds]
 
     def series(index, scale=1):
         return [(row[0], None if row[index] is None else row[index] / scale) for row in rows]
