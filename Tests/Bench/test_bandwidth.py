@@ -14,6 +14,7 @@ import emulator  # noqa: E402
 import figures  # noqa: E402
 import report  # noqa: E402
 import timelines  # noqa: E402
+import viewers  # noqa: E402
 from scenarios import SCENARIOS, Row  # noqa: E402
 
 
@@ -264,3 +265,27 @@ def test_an_answer_names_the_link_and_nothing_else():
 def test_an_answer_without_a_way_is_refused():
     with pytest.raises(emulator.LinkError):
         asyncio.run(Recorded().lead(ANSWER.replace(" udp ", " tcp ")))
+
+
+# ---- what a busy machine does to the viewers' process
+
+
+def test_pictures_that_were_read_late_are_placed_where_they_were_meant():
+    """Clock of the pictures: 100 s ahead. The process stands still from 1.0 to 1.4; the next picture after 3 s is truly late."""
+    read = [(step / 30, 720, 100 + step / 30) for step in range(30)]
+    read += [(1.4, 720, 101 + step / 30) for step in range(12)]
+    read += [(1.4 + step / 30, 720, 101.4 + step / 30) for step in range(48)]
+    read += [(4.0, 360, 103.5)]
+    found = viewers.pictures(read, [(1.0, 1.4)])
+    times = [at for at, _ in found]
+    assert max(b - a for a, b in zip(times[:-1], times[1:-1])) < 0.04
+    assert found[-1] == (4.0, 360)
+    # Without knowledge of the stall the gap would be its length.
+    times = [at for at, _ in viewers.pictures(read, [])]
+    assert max(b - a for a, b in zip(times[:-1], times[1:-1])) > 0.4
+    assert viewers.pictures([], [(0, 1)]) == []
+
+
+def test_a_picture_is_never_placed_before_the_stall_it_was_read_after():
+    read = [(step / 30, 720, step / 30) for step in range(60)] + [(3.5, 720, 2.1)]
+    assert viewers.pictures(read, [(3.0, 3.49)])[-1] == (3.0, 720)

@@ -18,6 +18,8 @@ import whip  # noqa: E402
 import wrtc_peers  # noqa: E402
 
 INTERVAL = 0.1
+# How often the loop looks whether it runs, and by how much it may be late, seconds.
+TICK, LATE = 0.02, 0.05
 COUNTED = {
     "audio": ("total_samples_received", "concealed_samples", "silent_concealed_samples", "packets_received", "packets_lost",
               "packets_discarded", "bytes_received", "jitter_buffer_delay", "jitter_buffer_emitted_count"),
@@ -27,10 +29,26 @@ COUNTED = {
 }
 
 
+def pictures(read, stalls):
+    """(time, height): the time of reading, but after a stall of ours the time that libwebrtc meant, if that is in the stall."""
+    if not read:
+        return []
+    leads = sorted(at - meant for at, _, meant in read)
+    lead = leads[len(leads) // 20]
+    found, rest = [], iter([*stalls, (float("inf"), float("inf"))])
+    begin, end = next(rest)
+    for at, height, meant in read:
+        while at > end + LATE:
+            begin, end = next(rest)
+        known = min(at, max(begin, meant + lead)) if at > begin else at
+        found.append((round(max(known, found[-1][0] if found else known), 4), height))
+    return found
+
+
 class Viewer:
     def __init__(self, url, link):
         self.url, self.link = url, link
-        self.pictures, self.samples = [], []
+        self.read, self.samples, self.stalls = [], [], []
 
     def now(self):
         return round(asyncio.get_running_loop().time() - self.link.started, 4)
@@ -42,7 +60,7 @@ class Viewer:
         self.joined = self.now()
         self.location = await wrtc_peers.connect(self.connection, self.url, self.link.lead)
         self.connected = self.now()
-        self.tasks = [asyncio.create_task(one) for one in (self._watch(tracks[1]), self._sample())]
+        self.tasks = [asyncio.create_task(one) for one in (self._watch(tracks[1]), self._sample(), self._notice_stalls())]
 
     async def leave(self):
         for one in self.tasks:
@@ -55,14 +73,22 @@ class Viewer:
             raise trouble[0]
 
     async def _watch(self, track):
-        """When each picture was decoded, and how high it is."""
+        """When each picture was read, how high it is, and when libwebrtc meant it to be shown, by a clock of its own."""
         # A reader that comes late on a busy machine shall miss none.
         wanted = webrtc.MediaStreamTrackProcessorInit(track=track, max_buffer_size=60)
         reader = webrtc.MediaStreamTrackProcessor(wanted).readable.get_reader()
         while True:
             frame = (await reader.read()).value
-            self.pictures.append((self.now(), frame.coded_height))
+            self.read.append((self.now(), frame.coded_height, frame.timestamp / 1_000_000))
             frame.close()
+
+    async def _notice_stalls(self):
+        """A busy machine keeps this process from running; what libwebrtc's threads decode meanwhile is read late."""
+        while True:
+            before = self.now()
+            await asyncio.sleep(TICK)
+            if self.now() - before > TICK + LATE:
+                self.stalls.append((before, self.now()))
 
     async def _sample(self):
         step = 0
@@ -77,7 +103,8 @@ class Viewer:
 
     @property
     def seen(self):
-        return {"joined": self.joined, "connected": self.connected, "pictures": self.pictures, "samples": self.samples}
+        return {"joined": self.joined, "connected": self.connected, "pictures": pictures(self.read, self.stalls),
+                "samples": self.samples, "stalls": self.stalls}
 
 
 async def run(order):
