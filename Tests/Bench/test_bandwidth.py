@@ -194,7 +194,7 @@ def test_cells_say_how_far_rounds_lie_apart_and_what_never_came():
 
 def test_a_document_has_a_table_and_a_chart_for_each_scenario():
     rows = [1.0] * len(SCENARIOS["drop"].rows)
-    results = {"about": {"date": "d", "machine": "m", "commit": "c" * 40, "build": "release", "command": "x", "rounds": 1},
+    results = {"about": {"date": "d", "machine": "m", "commit": "c" * 40, "build": "release", "command": "x", "rounds": 1, "load": 0.2},
                "scenarios": {"drop": {"sfu": [rows], "janus": [rows]}}, "timelines": {}}
     text = report.document(results)
     assert text.count("| 1.0 | 1.0 |") >= 5

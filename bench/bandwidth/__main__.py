@@ -93,11 +93,12 @@ def measure(name, program, address, seed, kept):
 
 
 def run(given, script, address):
+    """Measures; after each run all that is known so far is written, where somebody wants it."""
     sfu = build(given)
     if given.keep:
         given.keep.mkdir(parents=True, exist_ok=True)
     chosen = given.scenario or list(SCENARIOS)
-    found, lines, layers = {name: {} for name in chosen}, {name: {} for name in chosen}, {}
+    results = {"about": about(given, script, sfu), "scenarios": {name: {} for name in chosen}, "timelines": {name: {} for name in chosen}}
     for subject, start in subjects(given, sfu, address):
         with start() as program, runs.Publisher(f"{program.url}/whip/{ROOM}/{CAMERA}") as publisher:
             for index in range(given.rounds):
@@ -105,27 +106,32 @@ def run(given, script, address):
                     say(f"{subject}, round {index + 1}: {SCENARIOS[name].title}")
                     kept = given.keep and given.keep / f"{name}-{subject}-{index + 1}.json"
                     values, line = measure(name, program, address, given.seed + index, kept)
-                    found[name].setdefault(subject, []).append(values)
-                    lines[name].setdefault(subject, line)
-            layers = publisher.rates()
-            say(f"{subject}: the publisher sent {layers}")
-    return {"about": about(given, script, sfu, layers), "scenarios": found, "timelines": lines}
+                    results["scenarios"][name].setdefault(subject, []).append(values)
+                    results["timelines"][name].setdefault(subject, line)
+                    results["about"]["layers"] = publisher.rates()
+                    if given.json:
+                        given.json.write_text(json.dumps(results), encoding="utf-8")
+            say(f"{subject}: the publisher sent {publisher.rates()}")
+    return results
 
 
-def about(given, script, sfu, layers):
+def about(given, script, sfu):
     machine = script.machine()
     command = re.sub(r"--sfu \S+", "--sfu SFU", " ".join(["bench/bandwidth", *sys.argv[1:]]))
+    command = re.sub(r" --(json|keep|charts) \S+| --write-docs", "", command)
     return {
         "date": datetime.date.today().isoformat(), "commit": script.commit()["commit"],
         "machine": f"{machine['cores']} × {machine['processor']}, Linux {machine['kernel']}", "load": os.getloadavg()[0],
-        "build": "debug" if sfu and "debug" in sfu.parts else "release", "rounds": given.rounds, "command": command,
-        "layers": layers, "janus": measured.janus.version() if "janus" in given.peer else None,
+        "build": sfu and ("debug" if "debug" in sfu.parts else "release"), "rounds": given.rounds, "command": command,
+        "layers": {}, "janus": measured.janus.version() if "janus" in given.peer else None,
     }
 
 
 def merged(files):
     parts = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     whole = {"about": parts[-1]["about"], "scenarios": {}, "timelines": {}}
+    whole["about"]["command"] = "`, `".join(dict.fromkeys(part["about"]["command"] for part in parts))
+    whole["about"]["build"] = next((part["about"]["build"] for part in parts if part["about"]["build"]), None)
     for part in parts:
         for what in ("scenarios", "timelines"):
             for name, by_subject in part[what].items():

@@ -55,10 +55,13 @@ def about(results):
     layers = said.get("layers", {})
     rates = " / ".join(f"{layers[rid]['bits'] / 1000:.0f}" for rid in ("q", "h", "f") if rid in layers)
     pictures = f"{layers['f']['fps']:.0f}" if "f" in layers else "?"
+    build = f", {said['build']} build" if said.get("build") else ""
+    rounds = said["rounds"]
+    often = "One round." if rounds == 1 else f"{rounds} rounds: the median, and in brackets the least and the most."
     return (
-        f"Measured {said['date']} on {said['machine']}, commit `{said['commit'][:12]}`, {said['build']} build{janus}; "
-        f"`{said['command']}`. {said['rounds']} rounds: the median, and in brackets the least and the most. The publisher "
-        f"sent {rates} kbit/s at {pictures} pictures per second.")
+        f"Measured {said['date']} on {said['machine']}, commit `{said['commit'][:12]}`{build}{janus}; "
+        f"`{said['command']}`. {often} The publisher sent {rates} kbit/s at {pictures} pictures per second. The machine's load was "
+        f"{said['load']:.0f} as the measurement began.")
 
 
 def document(results, folder="bandwidth"):

@@ -23,21 +23,29 @@ def build_link():
 class Publisher:
     """Three layers and a microphone from here to the end of the block. `reports`: what each layer sends, once a second."""
 
-    def __init__(self, url, patience=60):
-        self.url, self.patience = url, patience
-        self.reports, self._ready = [], threading.Event()
+    def __init__(self, url, patience=60, attempts=2):
+        """On a machine that is very busy a connection may fail to come about: there is another attempt."""
+        self.url, self.patience, self.attempts = url, patience, attempts
 
     def __enter__(self):
+        for left in reversed(range(self.attempts)):
+            if self._start():
+                return self
+            print(f"publisher: not ready, {self.reports[-1:]}; {left} attempts left", file=sys.stderr, flush=True)
+        raise Failure(f"the publisher does not reach its rates: {self.reports[-1:]}")
+
+    def _start(self):
+        self.reports, self._ready = [], threading.Event()
         self.process = subprocess.Popen(
             [sys.executable, HERE / "publisher.py", self.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=environment(), preexec_fn=die_with_parent)
         self._is_ready = False
         threading.Thread(target=self._read, daemon=True).start()
-        if not self._ready.wait(self.patience) or not self._is_ready:
-            self.process.kill()
-            self.process.wait()
-            raise Failure(f"the publisher does not reach its rates: {self.reports[-1:]}")
-        return self
+        if self._ready.wait(self.patience) and self._is_ready:
+            return True
+        self.process.kill()
+        self.process.wait()
+        return False
 
     def __exit__(self, *_):
         self.process.stdin.close()
