@@ -40,11 +40,13 @@ class Publisher:
             [sys.executable, HERE / "publisher.py", self.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=environment(), preexec_fn=die_with_parent)
         self._is_ready = False
-        threading.Thread(target=self._read, daemon=True).start()
+        reader = threading.Thread(target=self._read, daemon=True)
+        reader.start()
         if self._ready.wait(self.patience) and self._is_ready:
             return True
         self.process.kill()
         self.process.wait()
+        reader.join()
         return False
 
     def __exit__(self, *_):
