@@ -54,7 +54,9 @@ def test_rates_are_those_of_the_time_asked_for():
     assert run.rate("offered", 1, 2) == 2_800_000
     assert run.rate("offered", 1, 2, kinds=("audio",)) == 400_000
     assert run.rate("offered", 0.5, 1.5) == 1_800_000
-    assert run.peak(0, 2) == 2_800_000
+    assert run.peak(0, 2) == pytest.approx(2_800_000)
+    assert run.peak(0.8, 1.1) == pytest.approx((2 * 800_000 + 2_800_000) / 3)
+    assert run.peak(5, 6) == 0
     assert run.rate("offered", 3, 4) == 0
 
 

@@ -42,9 +42,11 @@ class Run:
                 return round(step * STEP, 1)
         return None
 
-    def peak(self, begin, end):
-        """bit/s that were sent in the fullest 100 ms."""
-        return max((8 * amount(one["down"], "offered") / STEP for one in self.between(begin, end)), default=0)
+    def peak(self, begin, end, window=0.3):
+        """bit/s that were sent in the fullest window: long enough that one picture more or less does not count."""
+        sent = [8 * amount(one["down"], "offered") for one in self.between(begin, end)]
+        count = round(window / STEP)
+        return max((sum(sent[at:at + count]) / window for at in range(len(sent) - count + 1)), default=0)
 
     def dropped(self, begin, end, flow=None, kinds=None):
         """Percent of the packets that found the queue full."""
