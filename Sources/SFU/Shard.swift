@@ -386,6 +386,9 @@ public final class Shard {
     }
 
     public var sessionCount: Int { sessionsByID.count }
+
+    /// For those who look on.
+    func session(_ id: SessionID) -> Session? { sessionsByID[id] }
 }
 
 extension CloseReason {

@@ -333,7 +333,9 @@ public final class Call {
                 continue
             }
             peer.noteSent(bytes)
-            peer.down.send(bytes, at: now)
+            let wait = peer.down.queueDelay(at: now)
+            let isTaken = peer.down.send(bytes, at: now)
+            peer.onDown?(bytes, isTaken, wait, now)
         }
         messagesOut += mail.messages
         mail.messages = 0

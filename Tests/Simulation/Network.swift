@@ -30,6 +30,12 @@ public struct LinkConditions: Sendable {
     public static let perfect = LinkConditions()
 }
 
+/// A queue that several links share.
+public final class Bottleneck {
+    var busyUntil = Instant.zero
+    public init() {}
+}
+
 /// One direction between two ends.
 public struct SimulatedLink {
     private struct Flight {
@@ -42,10 +48,12 @@ public struct SimulatedLink {
     public var conditions: LinkConditions
     public private(set) var sent = 0
     public private(set) var lost = 0
+    /// Where other links wait in the same queue.
+    public var bottleneck: Bottleneck?
     private var generator: SimulatedICEClient.Generator
     private var flights: [Flight] = []
     private var order: UInt64 = 0
-    private var busyUntil = Instant.zero
+    private var ownBusyUntil = Instant.zero
     private var lastArrival = Instant.zero
     private var isBad = false
 
@@ -56,14 +64,27 @@ public struct SimulatedLink {
 
     public var nextArrival: Instant { flights.first?.arrival ?? .distantFuture }
 
+    private var busyUntil: Instant {
+        get { bottleneck?.busyUntil ?? ownBusyUntil }
+        set { if let bottleneck { bottleneck.busyUntil = newValue } else { ownBusyUntil = newValue } }
+    }
+
+    /// How long a datagram would wait.
+    public func queueDelay(at now: Instant) -> Interval { max(.zero, busyUntil - now) }
+
+    /// Returns whether the queue took it; loss on the way does not show.
+    ///
     /// - Parameters:
     ///   - tag: comes out with the datagram.
     ///   - extra: delay on top of what the link has; such a datagram is overtaken by others.
-    public mutating func send(_ bytes: [UInt8], tag: Int = -1, extra: Interval = .zero, at now: Instant) {
+    @discardableResult
+    public mutating func send(_ bytes: [UInt8], tag: Int = -1, extra: Interval = .zero, at now: Instant)
+        -> Bool
+    {
         sent += 1
         guard !conditions.isDown, !isLost() else {
             lost += 1
-            return
+            return !conditions.isDown
         }
         var departure = now
         if let rate = conditions.rate {
@@ -71,13 +92,14 @@ public struct SimulatedLink {
             let waiting = (start - now).microseconds * Int64(rate) / 8_000_000
             guard waiting <= Int64(conditions.queue) else {
                 lost += 1
-                return
+                return false
             }
             departure = start + .microseconds(Int64(bytes.count + 28) * 8_000_000 / Int64(rate))
             busyUntil = departure
         }
         fly(bytes, tag, extra, from: departure)
         if chance(conditions.duplication) { fly(bytes, tag, extra, from: departure) }
+        return true
     }
 
     private mutating func fly(_ bytes: [UInt8], _ tag: Int, _ extra: Interval, from departure: Instant) {

@@ -89,6 +89,16 @@ public final class SimulatedPeer {
     private var nextCheck = Instant.zero
     private var nextRepair = Instant.zero
     private var nextReport = Instant.zero
+    /// Reports on all packets with a transport-wide number, this often; nil: never.
+    public var transportFeedback: Interval?
+    private var feedback = TransportFeedbackGenerator(capacity: 4096)
+    private var nextFeedback = Instant.zero
+    /// What becomes of its transport feedback: the messages that go out in its place.
+    public var onFeedback: (([UInt8]) -> [[UInt8]])?
+    /// Its own clock, which those reports are made with.
+    public var clock = Interval.zero
+    /// Hears what the server sends: the datagram, whether the link took it, how long that waits there.
+    public var onDown: ((_ datagram: [UInt8], _ isTaken: Bool, _ wait: Interval, _ at: Instant) -> Void)?
     private var startedAt: Instant?
     private var transportSequence: UInt16 = 0
     private var generator: SimulatedICEClient.Generator
@@ -208,6 +218,7 @@ public final class SimulatedPeer {
         if hasStarted && srtp == nil { next = min(next, dtls.nextDeadline) }
         if srtp != nil && !isSilent {
             next = min(next, min(nextRepair, nextReport))
+            if transportFeedback != nil { next = min(next, nextFeedback) }
             if let startedAt {
                 for publisher in publishers where publisher.isRunning {
                     next = min(next, startedAt + publisher.source.nextTime)
@@ -233,6 +244,10 @@ public final class SimulatedPeer {
         if now >= nextRepair {
             nextRepair = now + .milliseconds(10)
             if sendsNACK { askForRepair(at: now) }
+        }
+        if let transportFeedback, now >= nextFeedback {
+            nextFeedback = now + transportFeedback
+            while feedback.hasPending { if !sendFeedback(at: now) { break } }
         }
         if now >= nextReport {
             nextReport = now + .seconds(1)
@@ -314,6 +329,9 @@ public final class SimulatedPeer {
             header: header,
             map: HeaderExtensionMap(negotiatedExtensions)
         )
+        if transportFeedback != nil, values.has(.transportSequence) {
+            feedback.record(values.transportSequence, at: now + clock)
+        }
         var payload = Array(
             UnsafeBufferPointer(
                 start: packet + header.headerLength,
@@ -326,6 +344,7 @@ public final class SimulatedPeer {
         var number = header.sequenceNumber
         var isRecovered = false
         if slot.rtx == header.ssrc {
+            // A probe's padding.
             guard payload.count >= 2 else { return }
             if payload.count == 2 {
                 let void = UInt16(payload[0]) << 8 | UInt16(payload[1])
@@ -607,6 +626,19 @@ public final class SimulatedPeer {
             return srtp.protectRTCP(base, length: writer.length)
         }
         if length > 0 { up.send(Array(bytes.prefix(length)), at: now) }
+    }
+
+    private func sendFeedback(at now: Instant) -> Bool {
+        var bytes = [UInt8](repeating: 0, count: 1500)
+        let length = bytes.withUnsafeMutableBufferPointer { buffer -> Int in
+            guard let base = buffer.baseAddress else { return 0 }
+            var writer = RTCPWriter(base, capacity: 1200)
+            return feedback.write(to: &writer, senderSSRC: reportSSRC, mediaSSRC: 0) ? writer.length : 0
+        }
+        guard length > 0 else { return false }
+        let message = Array(bytes.prefix(length))
+        for message in onFeedback?(message) ?? [message] { send(protectedRTCP: message, at: now) }
+        return true
     }
 
     private func askForRepair(at now: Instant) {

@@ -26,6 +26,8 @@ extension BandwidthEstimator {
             provenRate = 0
         case .drained(let rate):
             control.set(max(control.estimate, rate * 95 / 100), at: now)
+            // What the full queue dropped is answered: it says nothing of the path at the rate of now.
+            loss.reset()
             trend.reset()
             groups.reset()
             probes.hasten(at: now, wait: .milliseconds(500))

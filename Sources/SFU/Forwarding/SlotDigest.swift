@@ -12,6 +12,16 @@ struct SlotDigest: Equatable {
     var reason = SlotState.Reason.none
     var width: UInt16 = 0
     var height: UInt16 = 0
+    /// In steps of an eighth: what is told follows what matters, not each word about the rate.
+    var needed: UInt8 = 0
+    var available: UInt8 = 0
+
+    static func step(_ bitsPerSecond: Int) -> UInt8 {
+        guard bitsPerSecond > 0 else { return 0 }
+        let exponent = Int.bitWidth - 1 - bitsPerSecond.leadingZeroBitCount
+        let eighths = exponent >= 3 ? bitsPerSecond >> (exponent - 3) & 7 : 0
+        return UInt8(clamping: exponent * 8 + eighths)
+    }
 }
 
 extension SendStream {
@@ -26,7 +36,9 @@ extension SendStream {
             isWaiting: publication.codec == nil,
             reason: pause == .none ? limit : pause,
             width: size.width,
-            height: size.height
+            height: size.height,
+            needed: SlotDigest.step(needed),
+            available: SlotDigest.step(available)
         )
     }
 
@@ -52,6 +64,10 @@ extension SendStream {
             paused: pause != .none,
             reason: pause == .none ? limit : pause
         )
+        if state.reason == .bandwidth {
+            state.neededBitsPerSecond = UInt32(clamping: needed)
+            state.availableBitsPerSecond = UInt32(clamping: available)
+        }
         if currentLayer >= 0 {
             // Simulcast layers are encodings, SVC layers are within one.
             state.spatialLayer = publication.layerCount > 1 ? UInt8(currentLayer) : filter.choice.spatial

@@ -55,7 +55,9 @@ extension Downlink {
             control.pointee.isThinned = false
             eachVideo { $0.pointee.thicken() }
         }
-        guard control.pointee.pacer.delay(of: waiting) > Limits.Bandwidth.waitingLongest else { return }
+        // While a queue drains elsewhere, ours waits for that.
+        let wait = Int64(waiting) * 8_000_000 / Int64(max(1, control.pointee.estimator.target))
+        guard wait > Limits.Bandwidth.waitingLongest.microseconds else { return }
         // What has no temporal layers to leave out is broken off; its next key frame is sent when there is room.
         eachVideo { $0.pointee.stop() }
         control.pointee.nextAllocation = now

@@ -83,12 +83,12 @@ struct DownlinkControl: ~Copyable {
             audioSince = now
         }
         let repair = estimator.lossPercent < 1 ? 0 : min(10, estimator.lossPercent)
-        return audioRate * 11 / 10 + DownlinkControl.reportRate + Int(Double(estimator.target) * repair / 100)
+        return audioRate + DownlinkControl.reportRate + Int(Double(estimator.target) * repair / 100)
     }
 
     private static let audioWindow: Int64 = 200_000
     /// Sender reports, repair requests, feedback on what the session itself publishes: bits per second.
-    private static let reportRate = 4_000
+    private static let reportRate = 2_000
 
     /// What was shared out: the estimator probes for what is missing.
     mutating func note(_ allocation: Allocator.Allocation, at now: Instant) {

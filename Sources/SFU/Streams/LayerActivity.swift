@@ -147,7 +147,8 @@ struct LayerActivity {
         }
         guard all > 0 else { return 0 }
         // Headers go with the payload: pictures of all temporal layers are cut into packets of like size.
-        return Int(part * 8 + count * UInt64(header) * 8 * part / all)
+        let bits = part * 8 + count * UInt64(header) * 8 * part / all
+        return Int(bits * 1_000_000 / RateMeter.span(at: now))
     }
 
     /// Notes what the layers need now, every 100 ms.
@@ -182,6 +183,11 @@ struct RateMeter {
     mutating func add(_ count: Int, at now: Instant) {
         roll(to: now)
         buckets[Int(current % 10)] &+= UInt32(truncatingIfNeeded: count)
+    }
+
+    /// Microseconds that a sum stands for: the newest bucket has only begun.
+    static func span(at now: Instant) -> UInt64 {
+        UInt64(9 * bucketMicroseconds + max(now.microseconds, 0) % bucketMicroseconds)
     }
 
     mutating func perSecond(at now: Instant) -> UInt32 {
