@@ -192,6 +192,7 @@ def test_cells_say_how_far_rounds_lie_apart_and_what_never_came():
     assert report.cell(row, [None, 1, 12]) == "12.0 (1.0–never)"
     assert report.cell(row, [None, None, 1]) == "never (1.0–never)"
     assert report.bound(row) == "≤ 1"
+    assert report.cell(Row("x", "lines", None, digits=0), [None]) == "none"
 
 
 def test_a_document_has_a_table_and_a_chart_for_each_scenario():

@@ -11,8 +11,10 @@ MOST = 4
 TITLES = {"sfu": "this server", "janus": "Janus"}
 
 
-def number(value, digits):
-    return "never" if value is None else f"{value:.{digits}f}"
+def number(row, value):
+    if value is None:
+        return "never" if row.unit == "s" else "none"
+    return f"{value:.{row.digits}f}"
 
 
 def middle(values):
@@ -25,12 +27,12 @@ def middle(values):
 
 
 def cell(row, values):
-    """Median, and from least to most where they differ."""
+    """Median, and from least to most where they differ; what did not happen is the most."""
     if not values:
         return ""
-    text = number(middle(values), row.digits)
-    shown = sorted({number(value, row.digits) for value in values}, key=lambda one: float("inf") if one == "never" else float(one))
-    return text if len(shown) == 1 else f"{text} ({shown[0]}–{shown[-1]})"
+    ordered = sorted(values, key=lambda value: (value is None, value))
+    text, least, most = (number(row, value) for value in (middle(values), ordered[0], ordered[-1]))
+    return text if least == most else f"{text} ({least}–{most})"
 
 
 def bound(row):
