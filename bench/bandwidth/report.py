@@ -68,7 +68,8 @@ def about(results):
 
 def document(results, folder="bandwidth"):
     parts = [about(results)]
-    for name, subjects in results["scenarios"].items():
+    for name, found in results["scenarios"].items():
+        subjects = {one: found[one] for one in sorted(found, key=list(TITLES).index)}
         pictures = "\n".join(
             f"![{TITLES.get(subject, subject)}: {SCENARIOS[name].title}]({folder}/{file_of(name, subject)})" for subject in subjects)
         parts.append(f"### {capital(SCENARIOS[name].title)}\n\n{table(name, subjects)}\n\n{pictures}")

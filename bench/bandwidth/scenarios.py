@@ -75,7 +75,7 @@ DROP_ROWS = [
     Row("audio concealed, 0–3 s", "%", lambda r: first(r).concealed(DROP, DROP + 3), 20, 8),
     Row("audio concealed, 3–30 s", "%", lambda r: first(r).concealed(DROP + 3, RESTORE), 1, 0.2, digits=2),
     Row("queue, p95 of 3–30 s", "ms", lambda r: r.wait(DROP + 3, RESTORE), 100, 100, digits=0),
-    Row("height of the picture, 10–30 s", "lines", lambda r: first(r).usual_height(DROP + 10, RESTORE), 360, 360, digits=0),
+    Row("height of the picture, 10–30 s", "lines", lambda r: first(r).usual_height(DROP + 10, RESTORE), 180, 360, False, 0),
     Row("pictures per second, 10–30 s", "", lambda r: first(r).rate_of_pictures(DROP + 10, RESTORE), 14, 28, False),
     Row("media's use of the link, 10–30 s", "%", lambda r: r.used(DROP + 10, RESTORE), 60, 80, False, 0),
     Row("back to 720p after the restore", "s", lambda r: first(r).first(RESTORE, lambda height: height >= LARGE), 10, 3),
@@ -94,7 +94,7 @@ JOIN_ROWS = [
     Row("longest gap after it, first 10 s", "s", lambda r: longest_after_first(r, 10), 1.5, 0.5),
     Row("in gaps > 0.5 s, first 10 s", "s", lambda r: first(r).stood_still(after_first(r), joined(r) + 10), 2, 0),
     Row("audio concealed, first 10 s", "%", lambda r: first(r).concealed(joined(r) + 1, joined(r) + 10), 5, 1),
-    Row("height of the picture, 10–30 s", "lines", lambda r: first(r).usual_height(10, 30), 360, 360, digits=0),
+    Row("height of the picture, 10–30 s", "lines", lambda r: first(r).usual_height(10, 30), 180, 360, False, 0),
     Row("pictures per second, 10–30 s", "", lambda r: first(r).rate_of_pictures(10, 30), 14, 28, False),
     Row("media's use of the link, 10–30 s", "%", lambda r: r.used(10, 30), 60, 80, False, 0),
 ]
