@@ -57,7 +57,9 @@ class Scenario:
 
 
 def peak_of_before(run):
-    return run.peak(DROP, RESTORE) / max(1, run.rate("offered", DROP - 2, DROP))
+    """A server that had just left the largest layer shall not look as if it had sent a storm."""
+    before = max(run.rate("offered", at, at + 2) for at in range(DROP - 10, DROP - 1))
+    return run.peak(DROP, RESTORE) / max(1, before)
 
 
 def first(run):
@@ -65,6 +67,7 @@ def first(run):
 
 
 DROP_ROWS = [
+    Row("720p in the 5 s before the drop", "%", lambda r: first(r).share_at(LARGE, DROP - 5, DROP), 90, 100, False, 0),
     Row("sends ≤ 110 % of the link after", "s", lambda r: r.settled(DROP, RESTORE, 660_000), 1.5, 0.7),
     Row("peak ÷ rate before the drop", "×", peak_of_before, 1.3, 1.2, digits=2),
     Row("smaller layer shown after", "s", lambda r: first(r).first(DROP, lambda height: height < LARGE), 2, 1.2),
