@@ -42,7 +42,6 @@ let dependencies: [Package.Dependency] = [
 let targets: [Target] = [
     // floor 1: bytes and C
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
     .systemLibrary(name: "COpus", pkgConfig: "opus", providers: [.apt(["libopus-dev"])]),
     .target(name: "CGCM"),
     .target(name: "CLinux"),
@@ -51,7 +50,7 @@ let targets: [Target] = [
     // floor 2: one peer; the seam; the text of sessions
     .target(
         name: "PeerTransport",
-        dependencies: ["RTP", "CSRTP", "COpenSSL", "CGCM"],
+        dependencies: ["RTP", "COpenSSL", "CGCM"],
         swiftSettings: settings
     ),
     .target(name: "Seam", dependencies: ["RTP"], swiftSettings: settings),
@@ -171,10 +170,13 @@ let targets: [Target] = [
         resources: [.copy("Fixtures")],
         swiftSettings: settings
     ),
+    // libsrtp2, which the tests compare with; no `pkgConfig`, which would ask for it in every build
+    .systemLibrary(name: "CSRTP", path: "Tests/CSRTP"),
     .testTarget(
         name: "PeerTransportTests",
         dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL", "CGCM"],
-        swiftSettings: settings
+        swiftSettings: settings,
+        linkerSettings: [.linkedLibrary("srtp2")]
     ),
     .testTarget(
         name: "SFUTests",

@@ -1,4 +1,4 @@
-// Sealing with AES-NI and PCLMULQDQ: one block per register, eight at a time. See internal.h.
+// AES-NI and PCLMULQDQ: one block per register, eight at a time. See internal.h.
 #include "internal.h"
 
 #if defined(__x86_64__)
@@ -75,7 +75,7 @@ CGCM_INLINE CGCM_NARROW __m128i put_partial(uint8_t *bytes, size_t count, __m128
     return _mm_and_si128(block, _mm_loadu_si128((const __m128i *)(ones + 16 - count)));
 }
 
-/// Adds the products of `length` bytes, the last block's exponent being `end`: at most a group's worth of blocks.
+/// Adds the products of `length` bytes, the last block's exponent being `end`: as many blocks as there are powers.
 CGCM_INLINE CGCM_NARROW void add_bytes(
     cgcm_product *sum, const cgcm_key *key, const uint8_t *bytes, size_t length, size_t end, __m128i hash
 ) {
@@ -88,15 +88,15 @@ CGCM_INLINE CGCM_NARROW void add_bytes(
     }
 }
 
-/// The hash of the associated data alone, any length.
-CGCM_NARROW static __m128i cgcm_hash_aad(const cgcm_key *key, const uint8_t *aad, size_t length) {
-    __m128i hash = _mm_setzero_si128();
+/// The hash after `length` bytes more, any number.
+CGCM_NARROW static __m128i hashed(const cgcm_key *key, const uint8_t *bytes, size_t length, __m128i hash) {
+    const size_t most = 16 * cgcm_powers;
     while (length > 0) {
-        size_t count = length < group_bytes ? length : group_bytes;
+        size_t count = length < most ? length : most;
         cgcm_product sum = nothing();
-        add_bytes(&sum, key, aad, count, 1, hash);
+        add_bytes(&sum, key, bytes, count, 1, hash);
         hash = cgcm_reduce(sum);
-        aad += count;
+        bytes += count;
         length -= count;
     }
     return hash;
@@ -134,7 +134,7 @@ CGCM_NARROW void cgcm_seal_aesni(
         // All of it is added up before the only reduction.
         add_bytes(&sum, key, aad, aad_length, blocks + 2, hash);
     } else {
-        hash = cgcm_hash_aad(key, aad, aad_length);
+        hash = hashed(key, aad, aad_length, hash);
     }
     uint32_t counter = 2;
     for (; length >= group_bytes; length -= group_bytes, bytes += group_bytes, counter += group)
@@ -159,6 +159,51 @@ CGCM_NARROW void cgcm_seal_aesni(
     }
     cgcm_add(&sum, _mm_xor_si128(lengths, hash), power(key, 1));
     _mm_storeu_si128((__m128i *)tag, _mm_xor_si128(cgcm_reversed(cgcm_reduce(sum)), mask));
+}
+
+/// Decrypts 1 to `group_bytes` bytes.
+CGCM_INLINE CGCM_NARROW void take_off(const __m128i stream[group], uint8_t *bytes, size_t length) {
+    for (size_t i = 0; 16 * i < length; i++) {
+        uint8_t *at = bytes + 16 * i;
+        size_t left = length - 16 * i;
+        if (left < 16) {
+            put_partial(at, left, _mm_xor_si128(partial(at, left), stream[i]));
+        } else {
+            _mm_storeu_si128((__m128i *)at, _mm_xor_si128(_mm_loadu_si128((const __m128i *)at), stream[i]));
+        }
+    }
+}
+
+CGCM_NARROW int cgcm_open_aesni(
+    const cgcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_length, uint8_t *bytes, size_t length,
+    const uint8_t *tag
+) {
+    const __m128i base = cgcm_counter(iv, 0);
+    const size_t aad_blocks = (aad_length + 15) / 16, blocks = (length + 15) / 16;
+    // The first keystream is made beside the hash, which does not wait for it.
+    __m128i stream[group], mask = counted(base, 1);
+    CGCM_UNROLLED for (int i = 0; i < group; i++) stream[i] = counted(base, 2 + (uint32_t)i);
+    encrypt(key, stream, &mask);
+    __m128i hash = _mm_setzero_si128();
+    cgcm_product sum = nothing();
+    if (aad_blocks + blocks < cgcm_powers) {
+        // All of it is added up before the only reduction.
+        add_bytes(&sum, key, aad, aad_length, blocks + 2, hash);
+        add_bytes(&sum, key, bytes, length, 2, hash);
+    } else {
+        hash = hashed(key, bytes, length, hashed(key, aad, aad_length, hash));
+    }
+    cgcm_add(&sum, _mm_xor_si128(cgcm_lengths(aad_length, length), hash), power(key, 1));
+    if (!cgcm_equal(_mm_xor_si128(cgcm_reversed(cgcm_reduce(sum)), mask), tag)) return 0;
+    for (uint32_t counter = 2 + group; length > group_bytes; counter += group) {
+        take_off(stream, bytes, group_bytes);
+        bytes += group_bytes;
+        length -= group_bytes;
+        CGCM_UNROLLED for (int i = 0; i < group; i++) stream[i] = counted(base, counter + (uint32_t)i);
+        encrypt(key, stream, NULL);
+    }
+    take_off(stream, bytes, length);
+    return 1;
 }
 
 #endif

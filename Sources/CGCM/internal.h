@@ -28,6 +28,16 @@ void cgcm_seal_vaes512(
     uint8_t *tag
 );
 
+/// Lengths have been checked. 1, or 0 and nothing was written.
+int cgcm_open_aesni(
+    const cgcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_length, uint8_t *bytes, size_t length,
+    const uint8_t *tag
+);
+int cgcm_open_vaes512(
+    const cgcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_length, uint8_t *bytes, size_t length,
+    const uint8_t *tag
+);
+
 /// Where H^exponent is; those behind it have smaller ones.
 CGCM_INLINE const uint8_t *cgcm_power(const cgcm_key *key, size_t exponent) {
     return (const uint8_t *)key + 16 * (cgcm_powers - exponent);
@@ -74,6 +84,11 @@ CGCM_INLINE CGCM_NARROW __m128i cgcm_reduce(cgcm_product sum) {
         low = _mm_xor_si128(_mm_shuffle_epi32(low, 0x4e), folded);
     }
     return _mm_xor_si128(low, high);
+}
+
+/// Whether all 16 bytes are the same, in the same time wherever they differ.
+CGCM_INLINE CGCM_NARROW int cgcm_equal(__m128i block, const uint8_t *bytes) {
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_loadu_si128((const __m128i *)bytes))) == 0xffff;
 }
 
 #endif

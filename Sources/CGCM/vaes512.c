@@ -1,4 +1,4 @@
-// Sealing with VAES, VPCLMULQDQ and AVX-512: four blocks per register, ends of texts by masks. See internal.h.
+// VAES, VPCLMULQDQ and AVX-512: four blocks per register, ends of texts by masks. See internal.h.
 #include "internal.h"
 
 #if defined(__x86_64__)
@@ -63,16 +63,31 @@ CGCM_INLINE CGCM_WIDE __m512i round_key(const cgcm_key *key, int round) {
     return _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)key->round_keys[round]));
 }
 
-/// The hash of the associated data alone, any length.
-CGCM_WIDE static __m128i cgcm_hash_aad(const cgcm_key *key, const uint8_t *aad, size_t length) {
-    __m128i hash = _mm_setzero_si128();
+/// How many of `length` bytes are in one register.
+CGCM_INLINE CGCM_WIDE __mmask64 present_bytes(size_t length) {
+    return first_bytes(length < register_bytes ? length : register_bytes);
+}
+
+/// Adds the products of `length` bytes, the first block's exponent being `exponent`, after `hash`.
+CGCM_INLINE CGCM_WIDE void add_bytes(
+    wide_product *sum, const cgcm_key *key, const uint8_t *bytes, size_t length, size_t exponent, __m128i hash
+) {
+    for (size_t at = 0; at < length; at += register_bytes) {
+        __m512i blocks = reversed(_mm512_maskz_loadu_epi8(present_bytes(length - at), bytes + at));
+        // Lanes behind the end are zero, and so are their products, whatever they are multiplied by.
+        add(sum, _mm512_xor_si512(blocks, _mm512_zextsi128_si512(hash)), cgcm_power(key, exponent - at / 16));
+        hash = _mm_setzero_si128();
+    }
+}
+
+/// The hash after `length` bytes more, any number.
+CGCM_WIDE static __m128i hashed(const cgcm_key *key, const uint8_t *bytes, size_t length, __m128i hash) {
     while (length > 0) {
-        size_t count = length < register_bytes ? length : register_bytes;
-        __m512i blocks = reversed(_mm512_maskz_loadu_epi8(first_bytes(count), aad));
+        size_t count = length < group_bytes ? length : group_bytes;
         wide_product sum = nothing();
-        add(&sum, _mm512_xor_si512(blocks, _mm512_zextsi128_si512(hash)), cgcm_power(key, (count + 15) / 16));
+        add_bytes(&sum, key, bytes, count, (count + 15) / 16, hash);
         hash = reduced(&sum);
-        aad += count;
+        bytes += count;
         length -= count;
     }
     return hash;
@@ -154,7 +169,7 @@ CGCM_WIDE void cgcm_seal_vaes512(
         __m512i header = reversed(_mm512_maskz_loadu_epi8(first_bytes(aad_length), aad));
         add(&sum, header, cgcm_power(key, aad_blocks + blocks + 1));
     } else {
-        hash = cgcm_hash_aad(key, aad, aad_length);
+        hash = hashed(key, aad, aad_length, hash);
     }
     uint32_t counter = 2;
     for (; length >= group_bytes; length -= group_bytes, bytes += group_bytes, counter += cgcm_powers)
@@ -180,6 +195,46 @@ CGCM_WIDE void cgcm_seal_vaes512(
     default:
         seal_rest(key, base, counter, bytes, length, group, sum, hash, lengths, tag);
         break;
+    }
+}
+
+CGCM_WIDE int cgcm_open_vaes512(
+    const cgcm_key *key, const uint8_t *iv, const uint8_t *aad, size_t aad_length, uint8_t *bytes, size_t length,
+    const uint8_t *tag
+) {
+    const __m512i base = _mm512_broadcast_i32x4(cgcm_counter(iv, 0));
+    const size_t aad_blocks = (aad_length + 15) / 16, blocks = (length + 15) / 16;
+    // The first keystream is made beside the hash, which does not wait for it.
+    __m512i stream[group];
+    __m128i mask = _mm512_castsi512_si128(counters(base, 1));
+    CGCM_UNROLLED for (int i = 0; i < group; i++) stream[i] = counters(base, 2 + (uint32_t)(lanes * i));
+    encrypt(key, stream, group, &mask);
+    __m128i hash = _mm_setzero_si128();
+    wide_product sum = nothing();
+    if (aad_blocks + blocks < cgcm_powers) {
+        // All of it is added up before the only reduction.
+        add_bytes(&sum, key, aad, aad_length, aad_blocks + blocks + 1, hash);
+        add_bytes(&sum, key, bytes, length, blocks + 1, hash);
+    } else {
+        hash = hashed(key, bytes, length, hashed(key, aad, aad_length, hash));
+    }
+    cgcm_product all = {folded(sum.low), folded(sum.middle), folded(sum.high)};
+    __m128i lengths = _mm_xor_si128(cgcm_lengths(aad_length, length), hash);
+    cgcm_add(&all, lengths, _mm_load_si128((const __m128i *)cgcm_power(key, 1)));
+    if (!cgcm_equal(_mm_xor_si128(cgcm_reversed(cgcm_reduce(all)), mask), tag)) return 0;
+    for (uint32_t counter = 2 + cgcm_powers;; counter += cgcm_powers) {
+        CGCM_UNROLLED for (int i = 0; i < group; i++) {
+            if ((size_t)(register_bytes * i) >= length) return 1;
+            uint8_t *at = bytes + register_bytes * i;
+            __mmask64 present = present_bytes(length - (size_t)(register_bytes * i));
+            __m512i text = _mm512_xor_si512(_mm512_maskz_loadu_epi8(present, at), stream[i]);
+            _mm512_mask_storeu_epi8(at, present, text);
+        }
+        if (length <= group_bytes) return 1;
+        bytes += group_bytes;
+        length -= group_bytes;
+        CGCM_UNROLLED for (int i = 0; i < group; i++) stream[i] = counters(base, counter + (uint32_t)(lanes * i));
+        encrypt(key, stream, group, NULL);
     }
 }
 

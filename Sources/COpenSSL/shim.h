@@ -18,7 +18,7 @@
 
 #include "dtls.h"
 #include "dtls_rest.h"
-#include "srtp_sender.h"
+#include "srtp_transform.h"
 
 static inline EVP_PKEY *sfu_generate_p256(void) { return EVP_EC_gen("P-256"); }
 

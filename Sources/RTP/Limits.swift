@@ -162,7 +162,7 @@ public enum Limits {
         /// What the pacer may let go at once.
         public static let pacerBurst = Interval.milliseconds(40)
         /// Longest wait of a packet in the pacer at its usual rate; above it the rate is raised.
-        public static let pacerQueue = Interval.milliseconds(100)
+        public static let pacerQueue = Interval.milliseconds(150)
         /// Packets of one session that wait in the pacer; a picture that finds no room is left out.
         public static let waitingPackets = 512
         /// Waits above this and the layer is broken off: what is sent would come too late to be of use.
@@ -208,8 +208,10 @@ public enum Limits {
 
     /// SRTP (RFC 3711).
     public enum SRTP {
-        /// Packets that may come late and are still told from replays.
+        /// Packets of an SSRC that may come late and are still told from replays; a multiple of 64.
         public static let replayWindow = 1024
+        /// The same for its RTCP; at most 128.
+        public static let reportReplayWindow = 128
         /// Remote SSRCs with state in one context, RTP and RTCP together.
         public static let remoteStreams = 128
         /// Largest protected packet that is looked at, bytes.

@@ -112,7 +112,7 @@ struct ForwardingCost {
         )
     }
 
-    /// What the shard gives back when it closes its audio subscribers, per session: OpenSSL's and libsrtp's share included.
+    /// What the shard gives back when it closes its audio subscribers, per session: OpenSSL's share included.
     private static func state(_ viewers: Int) throws {
         let call = try Call(seed: 1)
         let publisher = try call.join("publisher") { _ = $0.publish(.opus(bytes: 80)) }

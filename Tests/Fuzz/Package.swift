@@ -11,12 +11,11 @@ let package = Package(
     name: "fuzz",
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl"),
-        .systemLibrary(name: "CSRTP", path: "Sources/CSRTP", pkgConfig: "libsrtp2"),
         .target(name: "CGCM"),
         .target(name: "RTP", swiftSettings: settings),
         .target(
             name: "PeerTransport",
-            dependencies: ["RTP", "CSRTP", "COpenSSL", "CGCM"],
+            dependencies: ["RTP", "COpenSSL", "CGCM"],
             swiftSettings: settings
         ),
         .target(name: "SDP", dependencies: ["RTP"], swiftSettings: settings),

@@ -27,6 +27,22 @@ final class GCMTestKey {
         aad.withUnsafeBytes { seal(iv, $0, room, count: count) }
     }
 
+    /// `room` begins with the text; behind it is the tag.
+    func open(
+        _ iv: [UInt8],
+        _ aad: UnsafeRawBufferPointer,
+        _ room: UnsafeMutableRawBufferPointer,
+        count: Int
+    ) -> Bool {
+        guard let text = room.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+        let associated = aad.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        return cgcm_open(key, iv, associated, aad.count, text, count, text + count) == 1
+    }
+
+    func open(_ iv: [UInt8], _ aad: [UInt8], _ room: UnsafeMutableRawBufferPointer, count: Int) -> Bool {
+        aad.withUnsafeBytes { open(iv, $0, room, count: count) }
+    }
+
     func seal(
         _ iv: [UInt8],
         _ aad: UnsafeRawBufferPointer,

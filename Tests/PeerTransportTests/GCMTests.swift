@@ -57,6 +57,11 @@ struct GCMTests {
             }
             #expect(done)
             #expect(srtpHex(bytes) == sealed + tag, "\(variant)")
+            let isOpen = bytes.withUnsafeMutableBytes { room in
+                gcm.open(srtpBytes(iv), srtpBytes(aad), room, count: count)
+            }
+            #expect(isOpen)
+            #expect(srtpHex(bytes) == text + tag, "\(variant)")
         }
     }
 

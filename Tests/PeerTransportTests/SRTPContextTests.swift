@@ -10,10 +10,10 @@ struct SRTPContextTests {
             .protected(by: context.sender, ssrc: ssrc, index: index)
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func replayWindow(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func replayWindow(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 1)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         #expect(pair.far.unprotected(rtp: sealed(100, by: pair.near)).result == .ok(16))
         #expect(pair.far.unprotected(rtp: sealed(100, by: pair.near)).result == .replay)
         #expect(pair.far.unprotected(rtp: sealed(1123, by: pair.near)).result == .ok(16))
@@ -30,10 +30,10 @@ struct SRTPContextTests {
         )
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func everyTamperedByteIsRefused(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func everyTamperedByteIsRefused(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 2)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         let packet = SRTPTestPacket(sequence: 1000, ssrc: 77, random: &random)
         let good = packet.protected(by: pair.near.sender, ssrc: 77, index: 1000)
         for i in good.indices {
@@ -52,10 +52,10 @@ struct SRTPContextTests {
         )
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func everyTamperedReportByteIsRefused(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func everyTamperedReportByteIsRefused(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 3)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         let report = srtpBytes("80c90001000000ff") + srtpBytes("81ca000200000063010161ff")
         let good = pair.near.protected(rtcp: report)
         for i in good.indices {
@@ -68,10 +68,10 @@ struct SRTPContextTests {
         #expect(pair.far.unprotected(rtcp: good).result == .replay)
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func reportsBothWays(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func reportsBothWays(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 4)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         for n in 0..<200 {
             let words = Int.random(in: 1...100, using: &random)
             let report = [0x80, 201, 0, UInt8(words), 0, 0, 0, UInt8(n % 7)] + random.bytes(4 * (words - 1))
@@ -82,10 +82,10 @@ struct SRTPContextTests {
         }
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func malformedIsNotTouched(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func malformedIsNotTouched(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 5)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         for length in 0..<40 {
             let bytes = random.bytes(length)
             #expect(pair.far.unprotected(rtp: bytes).bytes.isEmpty)
@@ -95,15 +95,15 @@ struct SRTPContextTests {
         // An extension that claims more than there is.
         var liar = SRTPTestPacket(sequence: 1, ssrc: 1, payload: [0xbe, 0xde, 0xff, 0xff, 0, 0, 0, 0])
         liar.bytes[0] |= 0x10
-        let result = pair.far.unprotected(rtp: liar.bytes + random.bytes(profile.tagLength)).result
+        let result = pair.far.unprotected(rtp: liar.bytes + random.bytes(transform.profile.tagLength)).result
         #expect(result == .malformed || result == .authentication)
     }
 
     /// RFC 3711 §3.3.1 with reordering around the wrap.
-    @Test(arguments: SRTPProfile.allCases)
-    func guessesThePeersRollover(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func guessesThePeersRollover(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 6)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         for index in [65533, 65535, 65536, 65537, 65534, 65538, 82630, 115_000] as [UInt64] {
             #expect(
                 pair.far.unprotected(rtp: sealed(index, by: pair.near)).result == .ok(16),
@@ -113,10 +113,10 @@ struct SRTPContextTests {
     }
 
     /// The first packets, before the wrap, were lost.
-    @Test(arguments: SRTPProfile.allCases)
-    func streamFirstHeardAfterItsWrap(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func streamFirstHeardAfterItsWrap(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 7)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         for index in [65539, 65540, 65536, 70000, 100_000, 131_073] as [UInt64] {
             let opened = pair.far.unprotected(rtp: sealed(index, by: pair.near))
             #expect(opened.result == .ok(16), "index \(index)")
@@ -125,10 +125,10 @@ struct SRTPContextTests {
         #expect(pair.far.unprotected(rtp: sealed(131_073, by: pair.near)).result == .replay)
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func senderReportBeforeTheFirstPacketAfterAWrap(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func senderReportBeforeTheFirstPacketAfterAWrap(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 17)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         let report = srtpBytes("80c9000100000001")
         #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
         // A forgery that is tried with ROC 1 must not leave it behind.
@@ -140,10 +140,10 @@ struct SRTPContextTests {
         #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
     }
 
-    @Test(arguments: SRTPProfile.allCases)
-    func failedGuessLeavesTheRolloverCounterAlone(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func failedGuessLeavesTheRolloverCounterAlone(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 19)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         let report = srtpBytes("80c9000100000001")
         #expect(pair.far.unprotected(rtcp: pair.near.protected(rtcp: report)).bytes == report)
         let forged = SRTPTestPacket(sequence: 40, ssrc: 1, payload: random.bytes(60))
@@ -153,10 +153,10 @@ struct SRTPContextTests {
     }
 
     /// RTP and RTCP of one SSRC are keyed apart, so neither disturbs the other's state.
-    @Test(arguments: SRTPProfile.allCases)
-    func bothKindsOfOneStream(profile: SRTPProfile) throws {
+    @Test(arguments: SRTPTestTransform.all)
+    func bothKindsOfOneStream(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 18)
-        let pair = try SRTPPair(profile, random: &random)
+        let pair = try SRTPPair(to: transform, random: &random)
         for n in 0..<300 as Range<UInt64> {
             try #require(pair.far.unprotected(rtp: sealed(65500 + n, by: pair.near)).result == .ok(16))
             let report = srtpBytes("80c9000100000001")

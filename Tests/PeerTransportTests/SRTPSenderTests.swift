@@ -7,7 +7,7 @@ struct SRTPSenderTests {
     @Test(arguments: SRTPTestTransform.all, [UInt64(1), 2, 3])
     func equalsLibsrtpOverRandomPackets(transform: SRTPTestTransform, seed: UInt64) throws {
         var random = SRTPTestRandom(state: seed)
-        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let pair = try SRTPPair(transform, random: &random)
         let oracle = SRTPOracle(transform.profile, key: pair.nearKey, salt: pair.nearSalt)
         let sources = (0..<3).map { _ in UInt32(truncatingIfNeeded: random.next()) }
         var indices = sources.map { _ in UInt64.random(in: 0x7000..<0x8000, using: &random) }
@@ -33,7 +33,7 @@ struct SRTPSenderTests {
     @Test(arguments: SRTPTestTransform.all, [UInt64(11), 12])
     func reportsEqualLibsrtp(transform: SRTPTestTransform, seed: UInt64) throws {
         var random = SRTPTestRandom(state: seed)
-        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let pair = try SRTPPair(transform, random: &random)
         let oracle = SRTPOracle(transform.profile, key: pair.nearKey, salt: pair.nearSalt)
         let ssrc = random.bytes(4)
         for n in 0..<400 {
@@ -70,7 +70,7 @@ struct SRTPSenderTests {
     @Test(arguments: SRTPTestTransform.all)
     func rolloverCounter(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 7)
-        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let pair = try SRTPPair(transform, random: &random)
         for index in stride(from: UInt64(100), to: 4 << 16, by: 0x1001) {
             let packet = SRTPTestPacket(
                 sequence: UInt16(truncatingIfNeeded: index),
@@ -85,7 +85,7 @@ struct SRTPSenderTests {
     @Test(arguments: SRTPTestTransform.all)
     func repeatsAreBitIdentical(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 8)
-        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let pair = try SRTPPair(transform, random: &random)
         let packet = SRTPTestPacket(sequence: 5, ssrc: 1, random: &random)
         let first = packet.protected(by: pair.near.sender, ssrc: 1, index: 5)
         let other = packet.protected(by: pair.near.sender, ssrc: 1, index: 6)
@@ -97,7 +97,7 @@ struct SRTPSenderTests {
     @Test(arguments: SRTPTestTransform.all)
     func protectsHeadersAlone(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 10)
-        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let pair = try SRTPPair(transform, random: &random)
         let oracle = SRTPOracle(transform.profile, key: pair.nearKey, salt: pair.nearSalt)
         let packet = SRTPTestPacket(sequence: 6, ssrc: 4, payload: [])
         let sealed = packet.protected(by: pair.near.sender, ssrc: 4, index: 6)
@@ -119,7 +119,7 @@ struct SRTPSenderTests {
     @Test(arguments: SRTPTestTransform.all)
     func refusesImpossibleLengths(transform: SRTPTestTransform) throws {
         var random = SRTPTestRandom(state: 9)
-        let pair = try SRTPPair(transform.profile, random: &random, gcm: transform.gcm)
+        let pair = try SRTPPair(transform, random: &random)
         var buffer = [UInt8](repeating: 0, count: 2048)
         let sender = pair.near.sender
         #expect(sender.overhead == transform.profile.tagLength)

@@ -1,4 +1,4 @@
-// What the SRTP tests share: hexadecimal, a seeded generator, random RTP packets, raw libsrtp2 as oracle.
+// What the SRTP tests share: hexadecimal, a seeded generator, random RTP packets, libsrtp2 as oracle.
 import CSRTP
 import RTP
 
@@ -53,11 +53,24 @@ struct SRTPPair {
     let nearKey: [UInt8]
     let nearSalt: [UInt8]
 
-    /// - Parameter gcm: How `near` does AES-128-GCM; `far` has OpenSSL.
+    /// `near` does it by the transform, `far` by OpenSSL.
+    init(_ transform: SRTPTestTransform, random: inout SRTPTestRandom) throws {
+        try self.init(transform.profile, random: &random, gcm: transform.gcm, far: .openSSL)
+    }
+
+    /// `far` does it by the transform, `near` by OpenSSL.
+    init(to transform: SRTPTestTransform, random: inout SRTPTestRandom) throws {
+        try self.init(transform.profile, random: &random, gcm: .openSSL, far: transform.gcm)
+    }
+
+    /// - Parameters:
+    ///   - gcm: How `near` does AES-128-GCM.
+    ///   - farGCM: How `far` does.
     init(
         _ profile: SRTPProfile,
         random: inout SRTPTestRandom,
-        gcm: SRTPSender.Cipher = .best
+        gcm: SRTPSender.Cipher = .best,
+        far farGCM: SRTPSender.Cipher = .best
     ) throws {
         nearKey = random.bytes(profile.keyLength)
         nearSalt = random.bytes(profile.saltLength)
@@ -77,7 +90,7 @@ struct SRTPPair {
             localSalt: farSalt,
             remoteKey: nearKey,
             remoteSalt: nearSalt,
-            gcm: .openSSL
+            gcm: farGCM
         )
     }
 }
@@ -135,6 +148,7 @@ struct SRTPTestPacket {
 }
 
 extension SRTPContext {
+    /// Bytes of what is refused: none, unless it was changed.
     func unprotected(rtp bytes: [UInt8]) -> (result: SRTPResult, bytes: [UInt8]) {
         unprotected(bytes) { unprotectRTP($0, length: bytes.count) }
     }
@@ -152,7 +166,10 @@ extension SRTPContext {
         buffer.initialize(repeating: 0, count: bytes.count + 64)
         buffer.update(from: bytes, count: bytes.count)
         let result = body(buffer)
-        guard case .ok(let length) = result else { return (result, []) }
+        guard case .ok(let length) = result else {
+            let isUntouched = bytes.elementsEqual(UnsafeBufferPointer(start: buffer, count: bytes.count))
+            return (result, isUntouched ? [] : Array(UnsafeBufferPointer(start: buffer, count: bytes.count)))
+        }
         return (result, Array(UnsafeBufferPointer(start: buffer, count: length)))
     }
 
@@ -165,48 +182,92 @@ extension SRTPContext {
     }
 }
 
-/// libsrtp2's own sender, keyed like ours.
-final class SRTPOracle {
-    private var session: OpaquePointer?
-    private var master: [UInt8]
+/// libsrtp2 wants one call per process before anything else. Where it is built on NSS, the last session shuts NSS down, 700 µs
+/// each time: so the one with this address lives as long as the tests.
+private let keeper: UInt = {
+    guard srtp_init() == srtp_err_status_ok else { return 0 }
+    let zeros = [UInt8](repeating: 0, count: 28)
+    return UInt(bitPattern: makeSession(.aeadAES128GCM, zeros, isInbound: true, encryptsReports: true))
+}()
 
-    init(_ profile: SRTPProfile, key: [UInt8], salt: [UInt8]) {
-        master = key + salt
-        var policy = srtp_policy_t()
-        switch profile {
-        case .aes128CMSHA1_80:
-            srtp_crypto_policy_set_rtp_default(&policy.rtp)
-            srtp_crypto_policy_set_rtcp_default(&policy.rtcp)
-        case .aeadAES128GCM:
-            srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtp)
-            srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtcp)
-        case .aeadAES256GCM:
-            srtp_crypto_policy_set_aes_gcm_256_16_auth(&policy.rtp)
-            srtp_crypto_policy_set_aes_gcm_256_16_auth(&policy.rtcp)
-        }
-        policy.ssrc.type = ssrc_any_outbound
-        policy.window_size = 1024
-        master.withUnsafeMutableBufferPointer {
-            policy.key = $0.baseAddress
-            _ = srtp_create(&session, &policy)
-        }
+private func makeSession(
+    _ profile: SRTPProfile,
+    _ keyAndSalt: [UInt8],
+    isInbound: Bool,
+    encryptsReports: Bool
+) -> OpaquePointer? {
+    var policy = srtp_policy_t()
+    switch profile {
+    case .aes128CMSHA1_80:
+        srtp_crypto_policy_set_rtp_default(&policy.rtp)
+        srtp_crypto_policy_set_rtcp_default(&policy.rtcp)
+    case .aeadAES128GCM:
+        srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtp)
+        srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtcp)
+    case .aeadAES256GCM:
+        srtp_crypto_policy_set_aes_gcm_256_16_auth(&policy.rtp)
+        srtp_crypto_policy_set_aes_gcm_256_16_auth(&policy.rtcp)
+    }
+    if !encryptsReports { policy.rtcp.sec_serv = sec_serv_auth }
+    policy.ssrc.type = isInbound ? ssrc_any_inbound : ssrc_any_outbound
+    policy.window_size = UInt(Limits.SRTP.replayWindow)
+    // It reads a master key by the length of AES-CM, also where that of GCM is shorter.
+    var master = keyAndSalt + [0, 0]
+    return master.withUnsafeMutableBufferPointer {
+        policy.key = $0.baseAddress
+        var session: OpaquePointer?
+        _ = srtp_create(&session, &policy)
+        return session
+    }
+}
+
+/// One direction of libsrtp2, keyed like ours.
+final class SRTPOracle {
+    private let session: OpaquePointer?
+
+    /// - Parameters:
+    ///   - isInbound: It opens; else it protects.
+    ///   - encryptsReports: Else they are authenticated only, without the E bit.
+    init(
+        _ profile: SRTPProfile,
+        key: [UInt8],
+        salt: [UInt8],
+        isInbound: Bool = false,
+        encryptsReports: Bool = true
+    ) {
+        _ = keeper
+        session = makeSession(profile, key + salt, isInbound: isInbound, encryptsReports: encryptsReports)
     }
 
     deinit { if let session { srtp_dealloc(session) } }
 
     func protected(rtcp bytes: [UInt8]) -> [UInt8] {
-        var buffer = bytes + [UInt8](repeating: 0, count: 64)
-        var length = Int32(bytes.count)
-        guard let session, srtp_protect_rtcp(session, &buffer, &length) == srtp_err_status_ok else {
-            return []
-        }
-        return Array(buffer[..<Int(length)])
+        processed(bytes) { srtp_protect_rtcp($0, $1, $2) }.bytes
     }
 
-    func protected(_ bytes: [UInt8]) -> [UInt8] {
+    func protected(_ bytes: [UInt8]) -> [UInt8] { processed(bytes) { srtp_protect($0, $1, $2) }.bytes }
+
+    func unprotected(rtp bytes: [UInt8]) -> (result: SRTPResult, bytes: [UInt8]) {
+        processed(bytes) { srtp_unprotect($0, $1, $2) }
+    }
+
+    func unprotected(rtcp bytes: [UInt8]) -> (result: SRTPResult, bytes: [UInt8]) {
+        processed(bytes) { srtp_unprotect_rtcp($0, $1, $2) }
+    }
+
+    private func processed(
+        _ bytes: [UInt8],
+        _ body: (OpaquePointer, UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<Int32>) -> srtp_err_status_t
+    ) -> (result: SRTPResult, bytes: [UInt8]) {
+        guard let session else { return (.malformed, []) }
         var buffer = bytes + [UInt8](repeating: 0, count: 64)
         var length = Int32(bytes.count)
-        guard let session, srtp_protect(session, &buffer, &length) == srtp_err_status_ok else { return [] }
-        return Array(buffer[..<Int(length)])
+        switch body(session, &buffer, &length) {
+        case srtp_err_status_ok: return (.ok(Int(length)), Array(buffer[..<Int(length)]))
+        case srtp_err_status_replay_fail, srtp_err_status_replay_old, srtp_err_status_pkt_idx_old:
+            return (.replay, [])
+        case srtp_err_status_bad_param, srtp_err_status_parse_err: return (.malformed, [])
+        default: return (.authentication, [])
+        }
     }
 }

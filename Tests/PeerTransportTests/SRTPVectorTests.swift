@@ -14,8 +14,10 @@ struct SRTPVectorTests {
         (1, "cebe321f6ff7716b6fd4ab49af256a156d38baa4"), (3, "4c1aa45a81f73d61c800bbb00fbb1eaa"),
         (5, "9581c7ad87b3e530bf3e4454a8b3"), (4, "8d54534feb49ae8e7993a6bd0b844fc323a93dfd"),
     ])
-    func keyDerivation(label: UInt8, expected: String) {
-        let key = deriveSRTPKey(masterKey, masterSalt, label: label, length: expected.utf8.count / 2)
+    func keyDerivation(label: UInt8, expected: String) throws {
+        let derivation = try #require(SRTPKeyDerivation(masterKey, masterSalt))
+        defer { derivation.free() }
+        let key = derivation.key(label: label, length: expected.utf8.count / 2)
         #expect(srtpHex(key ?? []) == expected)
     }
 
@@ -32,11 +34,13 @@ struct SRTPVectorTests {
         #expect(keys.authentication.isEmpty)
     }
 
-    @Test func keyDerivationRefusesOddSizes() {
-        #expect(deriveSRTPKey([UInt8](repeating: 0, count: 15), masterSalt, label: 0, length: 16) == nil)
-        #expect(deriveSRTPKey(masterKey, [], label: 0, length: 16) == nil)
-        #expect(deriveSRTPKey(masterKey, masterSalt, label: 0, length: 65) == nil)
-        #expect(deriveSRTPKey(masterKey, masterSalt, label: 0, length: 0) == [])
+    @Test func keyDerivationRefusesOddSizes() throws {
+        #expect(SRTPKeyDerivation([UInt8](repeating: 0, count: 15), masterSalt) == nil)
+        #expect(SRTPKeyDerivation(masterKey, []) == nil)
+        let derivation = try #require(SRTPKeyDerivation(masterKey, masterSalt))
+        defer { derivation.free() }
+        #expect(derivation.key(label: 0, length: 65) == nil)
+        #expect(derivation.key(label: 0, length: 0) == [])
     }
 
     /// RFC 3711 B.2: with SSRC and index 0 the ciphertext of zeros is the keystream.
@@ -53,6 +57,11 @@ struct SRTPVectorTests {
         let expected =
             "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab41e95b3bb0a2e8dd477901e4fca894c0"
         #expect(srtpHex(protected[12..<60]) == expected)
+        let receiver = try #require(SRTPReceiver(profile: .aes128CMSHA1_80, keys: keys))
+        defer { receiver.free() }
+        var bytes = protected
+        #expect(receiver.open(&bytes, headerLength: 12, length: 70, ssrc: 0, index: 0) == 60)
+        #expect(Array(bytes[..<60]) == packet.bytes)
     }
 
     @Test func counterModePackets() throws {
@@ -122,6 +131,17 @@ struct SRTPVectorTests {
                 srtpBytes("8040f17b8041f8d35501a0b2") + Array("Gallia est omnis divisa in partes tres".utf8)
             let protected = packet.protected(by: sender, ssrc: 0x5501_a0b2, index: 0xf17b)
             #expect(srtpHex(protected) == "8040f17b8041f8d35501a0b2" + expected, "\(gcm)")
+            let receiver = try #require(SRTPReceiver(profile: profile, keys: keys, gcm: gcm))
+            defer { receiver.free() }
+            var bytes = protected
+            let length = receiver.open(
+                &bytes,
+                headerLength: 12,
+                length: bytes.count,
+                ssrc: 0x5501_a0b2,
+                index: 0xf17b
+            )
+            #expect(Array(bytes[..<length]) == packet.bytes, "\(gcm)")
         }
     }
 
@@ -145,5 +165,10 @@ struct SRTPVectorTests {
         var packet = srtpBytes(plain) + [UInt8](repeating: 0, count: 64)
         let length = sender.protectRTCP(&packet, length: srtpBytes(plain).count, index: 0x5d4)
         #expect(srtpHex(packet[..<length]) == sealed)
+        let receiver = try #require(SRTPReceiver(profile: .aeadAES128GCM, keys: keys, gcm: gcm))
+        defer { receiver.free() }
+        #expect(receiver.reportIndex(&packet, length: length) == 0x5d4)
+        let clear = receiver.openRTCP(&packet, length: length, index: 0x5d4)
+        #expect(srtpHex(packet[..<clear]) == plain)
     }
 }

@@ -76,7 +76,7 @@ typedef struct {
     floor_gcm gcm;
     long long frame_wait_ns;
     int socket;
-    floor_srtp inbound;
+    _Alignas(cgcm_alignment) floor_srtp inbound;
     stream streams[STREAMS];
     int stream_count;
     subscriber *subscribers;
@@ -442,7 +442,7 @@ static bool open_peers(program *p, const floor_keys *keys) {
     memset(p->subscribers, 0, bytes);
     const floor_peer *publisher = &keys->publisher;
     const uint8_t *inbound = publisher->from_client;
-    if (!floor_srtp_open(&p->inbound, keys->profile, inbound, inbound + FLOOR_KEY_BYTES, false, FLOOR_EVP)) return false;
+    if (!floor_srtp_open(&p->inbound, keys->profile, inbound, inbound + FLOOR_KEY_BYTES, false, p->gcm)) return false;
     for (; p->subscriber_count < keys->subscriber_count; p->subscriber_count++) {
         const floor_peer *peer = &keys->subscribers[p->subscriber_count];
         subscriber *to = &p->subscribers[p->subscriber_count];
@@ -491,7 +491,7 @@ static int usage(int status) {
         "SIGUSR1 and at its end: SIGTERM, SIGINT, or with --until-eof the end of standard input.\n"
         "  --no-gso     one message per packet\n"
         "  --no-send    does all but the system call that sends\n"
-        "  --gcm        what AES-GCM is encrypted by: OpenSSL's EVP, or the server's own (own, where the CPU has it)\n"
+        "  --gcm        what AES-GCM is done by: OpenSSL's EVP, or the server's own (own, where the CPU has it)\n"
         "  --frame-wait how long a video packet waits for its frame's end, microseconds (1000, as the server)\n",
         status ? stderr : stdout);
     return status;
@@ -543,9 +543,10 @@ int main(int count, char **arguments) {
 
     floor_keys keys;
     if (!floor_keys_read(&keys, arguments[optind])) return 1;
-    program *p = calloc(1, sizeof *p);
+    program *p = aligned_alloc(cgcm_alignment, sizeof *p);
     int status = 1;
     if (p) {
+        memset(p, 0, sizeof *p);
         p->socket = -1;
         p->uses_segmentation = uses_segmentation;
         p->sends = sends;

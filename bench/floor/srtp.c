@@ -62,7 +62,7 @@ bool floor_srtp_open(
            (encrypts || profile == FLOOR_CM ? EVP_EncryptInit_ex2(srtp->cipher, kind, cipher_key, iv, NULL)
                                             : EVP_DecryptInit_ex2(srtp->cipher, kind, cipher_key, iv, NULL)) == 1;
     if (profile == FLOOR_CM) begin_hash(srtp, auth_key);
-    if (done && encrypts && profile == FLOOR_GCM && gcm == FLOOR_OWN) {
+    if (done && profile == FLOOR_GCM && gcm == FLOOR_OWN) {
         done = cgcm_expand(&srtp->own, cipher_key, cgcm_best()) == 1;
         memcpy(srtp->own.salt, srtp->salt, sizeof srtp->own.salt);
     }
@@ -138,6 +138,12 @@ int floor_unprotect(floor_srtp *srtp, uint8_t *packet, int header, int length, u
     uint8_t iv[16] = {0};
     int n = 0;
     make_iv(srtp->salt, srtp->profile, iv, ssrc, index);
+    if (srtp->own.variant != cgcm_unavailable) {
+        uint8_t *text = packet + header;
+        int opened = cgcm_open(
+            &srtp->own, iv, packet, (size_t)header, text, (size_t)(plain - header), packet + plain);
+        return opened ? plain : 0;
+    }
     if (srtp->profile == FLOOR_CM) {
         uint8_t tag[FLOOR_CM_TAG_BYTES];
         authenticate(srtp, packet, plain, index, tag);

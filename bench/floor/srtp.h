@@ -1,5 +1,5 @@
 // SRTP of the floor: AEAD_AES_128_GCM (RFC 7714) and AES128_CM_SHA1_80 (RFC 3711) on OpenSSL EVP, in both directions, one
-// keyed context per direction; what is encrypted under GCM by CGCM where that is wanted. Written apart from the server's own,
+// keyed context per direction; GCM by CGCM where that is wanted. Written apart from the server's own,
 // so that one checks the other. Must not know sockets.
 #ifndef FLOOR_SRTP_H
 #define FLOOR_SRTP_H
@@ -21,7 +21,7 @@ enum {
     FLOOR_CM_TAG_BYTES = 10,
 };
 
-/// How GCM is encrypted.
+/// How GCM is done.
 typedef enum { FLOOR_EVP, FLOOR_OWN } floor_gcm;
 
 /// Stands at a multiple of `cgcm_alignment`.
@@ -50,7 +50,7 @@ typedef struct {
 size_t floor_salt_bytes(floor_profile profile);
 
 /// Derives session keys from a master key (RFC 3711 §4.3) for one direction. False: OpenSSL refused, or this CPU has no
-/// `FLOOR_OWN`; decrypting and AES-CM are always EVP's.
+/// `FLOOR_OWN`; AES-CM is always EVP's.
 bool floor_srtp_open(
     floor_srtp *srtp, floor_profile profile, const uint8_t *key, const uint8_t *salt, bool encrypts, floor_gcm gcm);
 void floor_srtp_close(floor_srtp *srtp);

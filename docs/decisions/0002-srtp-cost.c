@@ -1,5 +1,5 @@
 // What 0002 measures: protecting one RTP packet and making one session, by the distribution's libsrtp2 and by the
-// transform that the server uses (Sources/COpenSSL/srtp_sender.h), on OpenSSL for both profiles (0022). CPU time, the least of many rounds.
+// transform that the server uses (Sources/COpenSSL/srtp_transform.h), on OpenSSL for both profiles (0022). CPU time, the least of many rounds.
 //
 //   cc -O2 -Wno-deprecated-declarations -I Sources/COpenSSL -I Sources/CGCM/include docs/decisions/0002-srtp-cost.c \
 //      Sources/CGCM/*.c $(pkg-config --cflags --libs libsrtp2 openssl) -o .build/srtp-cost && .build/srtp-cost
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "srtp_sender.h"
+#include "srtp_transform.h"
 
 enum { rounds = 40, packets = 2000, sessions = 50 };
 
@@ -48,7 +48,7 @@ static double protect(int direct, int gcm, int size) {
     unsigned char key[30] = {1, 2, 3}, packet[1600];
     double best = 1e18;
     srtp_t session = make(gcm, key);
-    sfu_srtp_sender *sender = sfu_srtp_sender_new(gcm, key, 16, key + 16, gcm ? NULL : key, cgcm_unavailable);
+    sfu_srtp_transform *sender = sfu_srtp_transform_new(sfu_srtp_seals, gcm, key, 16, key + 16, gcm ? NULL : key, cgcm_unavailable);
     unsigned sequence = 0;
     for (int round = 0; round < rounds; round++) {
         double start = now();
@@ -65,7 +65,7 @@ static double protect(int direct, int gcm, int size) {
         if (each < best) best = each;
     }
     srtp_dealloc(session);
-    sfu_srtp_sender_free(sender);
+    sfu_srtp_transform_free(sender);
     return best;
 }
 

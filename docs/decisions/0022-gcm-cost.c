@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "srtp_sender.h"
+#include "srtp_transform.h"
 
 enum { rounds = 60, packets = 4000, most = 4000, header = 24, others = 4 << 20, per_packet = 1024 };
 
 static uint8_t other[others], original[1500], packet[1600];
-static sfu_srtp_sender *senders[most];
+static sfu_srtp_transform *senders[most];
 static volatile unsigned sink;
 
 static double now(void) {
@@ -31,12 +31,12 @@ static void read_others(int i) {
 
 /// Ahead of time, as the server does: what OpenSSL's context points to comes a step after the context.
 static void fetch(int i, int count) {
-    const sfu_srtp_sender *second = senders[(i + 2) % count], *fourth = senders[(i + 4) % count];
+    const sfu_srtp_transform *second = senders[(i + 2) % count], *fourth = senders[(i + 4) % count];
     if (senders[0]->own.variant) {
         for (size_t line = cgcm_near; line < sizeof second->own; line += 64) sfu_prefetch((const uint8_t *)second + line);
     } else {
-        sfu_prefetch(&fourth->cipher);
-        for (int line = 0; line < 192; line += 64) sfu_prefetch((const uint8_t *)second->cipher + line);
+        sfu_prefetch(fourth->rest);
+        for (int line = 0; line < 192; line += 64) sfu_prefetch((const uint8_t *)sfu_srtp_cipher(second) + line);
     }
 }
 
@@ -75,7 +75,7 @@ int main(void) {
     for (int variant = 0; variant <= (int)cgcm_best(); variant++) {
         for (int i = 0; i < most; i++) {
             key[0] = (uint8_t)i;
-            senders[i] = sfu_srtp_sender_new(1, key, 16, key + 16, NULL, (cgcm_variant)variant);
+            senders[i] = sfu_srtp_transform_new(sfu_srtp_seals, 1, key, 16, key + 16, NULL, (cgcm_variant)variant);
             if (!senders[i]) return 1;
         }
         printf("%-23s", names[variant]);
@@ -83,7 +83,7 @@ int main(void) {
             for (int s = 0; s < 2; s++)
                 printf("%9.0f", measure(counts[c], sizes[s], 1) - measure(counts[c], sizes[s], 0));
         printf("\n");
-        for (int i = 0; i < most; i++) sfu_srtp_sender_free(senders[i]);
+        for (int i = 0; i < most; i++) sfu_srtp_transform_free(senders[i]);
     }
     return 0;
 }

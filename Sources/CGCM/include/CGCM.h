@@ -1,13 +1,14 @@
-// AES-128-GCM (NIST SP 800-38D) by the CPU's own instructions: sealing, in place, without allocation, in time that depends
-// on lengths alone. A key is one block of memory. Must not know packets, streams or OpenSSL; whoever calls never seals two
-// different texts under one IV, and has something else for a CPU on which `cgcm_best` finds nothing.
+// AES-128-GCM (NIST SP 800-38D) by the CPU's own instructions: sealing and opening, in place, without allocation, in time
+// that depends on lengths and on whether a tag was right, on nothing else. A key is one block of memory. Must not know packets,
+// streams or OpenSSL; whoever calls never seals two different texts under one IV, and has something else for a CPU on which
+// `cgcm_best` finds nothing.
 #ifndef CGCM_H
 #define CGCM_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/// The ways to seal, from the plainest to the widest. All give the same bytes.
+/// The ways to seal and open, from the plainest to the widest. All give the same bytes.
 typedef enum cgcm_variant {
     /// This CPU, or its architecture, has no way that is implemented here.
     cgcm_unavailable = 0,
@@ -32,7 +33,7 @@ enum {
     cgcm_longest = 65535,
 };
 
-/// A key, all that sealing reads: seven cache lines, of which seven blocks of text and associated data read the last five. Secret
+/// A key, all that is read: seven cache lines, of which seven blocks of text and associated data read the last five. Secret
 /// as a whole. It stands at a multiple of `cgcm_alignment`, and is not copied.
 typedef struct cgcm_key {
     /// H^16 to H^1, each times x, bytes reversed: as a multiplication wants them.
@@ -56,6 +57,13 @@ int cgcm_expand(cgcm_key *out, const uint8_t key[cgcm_key_bytes], cgcm_variant v
 int cgcm_seal(
     const cgcm_key *key, const uint8_t iv[cgcm_iv_bytes], const uint8_t *aad, size_t aad_length, uint8_t *bytes,
     size_t length, uint8_t tag[cgcm_tag_bytes]
+);
+
+/// Checks the tag of text and associated data, and where it is right decrypts `length` bytes in place. Reads and writes no byte
+/// beside them. Returns 1; 0, and nothing was written, if the tag is wrong or a length is above `cgcm_longest`.
+int cgcm_open(
+    const cgcm_key *key, const uint8_t iv[cgcm_iv_bytes], const uint8_t *aad, size_t aad_length, uint8_t *bytes,
+    size_t length, const uint8_t tag[cgcm_tag_bytes]
 );
 
 /// Overwrites a key; no compiler leaves it out.

@@ -29,8 +29,8 @@ public enum SRTPProfile: Sendable, CaseIterable {
 public enum SRTPError: Error, Equatable, Sendable {
     /// A key or salt is not as long as the profile wants.
     case keyLength
-    /// A library refused; libsrtp2's status where it was that one.
-    case setup(Int)
+    /// OpenSSL refused, or there is no memory.
+    case setup
 }
 
 /// What became of a packet. Only `ok` moves any state.

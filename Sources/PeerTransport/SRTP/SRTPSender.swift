@@ -29,13 +29,27 @@ public struct SRTPSender {
 
     /// Bytes that `protect` adds.
     public let overhead: Int
-    private let transform: UnsafeMutablePointer<sfu_srtp_sender>
+    private let transform: UnsafeMutablePointer<sfu_srtp_transform>
     /// Everything is in `transform`, nothing behind a pointer.
     private let isContiguous: Bool
 
     /// - Parameter gcm: Counts under AEAD_AES_128_GCM alone; what this CPU does not have becomes `openSSL`.
     init?(profile: SRTPProfile, keys: SRTPSessionKeys, gcm: Cipher = .best) {
-        let transform = sfu_srtp_sender_new(
+        guard let transform = Self.makeTransform(sfu_srtp_seals, profile, keys, gcm) else { return nil }
+        self.transform = transform
+        overhead = profile.tagLength
+        isContiguous = sfu_srtp_is_own(transform) != 0
+    }
+
+    /// Whoever makes it frees it. nil: a length is wrong, or no memory.
+    static func makeTransform(
+        _ direction: sfu_srtp_direction,
+        _ profile: SRTPProfile,
+        _ keys: SRTPSessionKeys,
+        _ gcm: Cipher
+    ) -> UnsafeMutablePointer<sfu_srtp_transform>? {
+        sfu_srtp_transform_new(
+            direction,
             profile.isAEAD ? 1 : 0,
             keys.encryption,
             keys.encryption.count,
@@ -43,10 +57,6 @@ public struct SRTPSender {
             profile.isAEAD ? nil : keys.authentication,
             gcm.variant
         )
-        guard let transform else { return nil }
-        self.transform = transform
-        overhead = profile.tagLength
-        isContiguous = transform.pointee.own.variant != cgcm_unavailable.rawValue
     }
 
     /// What `protect` reads first, to be fetched before its turn comes.
@@ -64,7 +74,7 @@ public struct SRTPSender {
 
     /// What it reads then; `prefetch` came before.
     public func prefetchCipher() {
-        if !isContiguous { Prefetch.memory(UnsafeRawPointer(transform.pointee.cipher), bytes: 192) }
+        if !isContiguous, let cipher = sfu_srtp_cipher(transform) { Prefetch.memory(cipher, bytes: 192) }
     }
 
     /// Encrypts and authenticates in place; the buffer has `overhead` bytes of room after `length`. Allocates nothing.
@@ -93,5 +103,5 @@ public struct SRTPSender {
         return Int(sfu_srtcp_protect(transform, packet, Int32(length), index))
     }
 
-    func free() { sfu_srtp_sender_free(transform) }
+    func free() { sfu_srtp_transform_free(transform) }
 }

@@ -4,9 +4,9 @@ import RTP
 
 struct Pacer {
     /// Percent of the target.
-    private static let share: Int64 = 125
+    private static let share: Int64 = 110
     /// The same where too much waits.
-    private static let shareMost: Int64 = 150
+    private static let shareMost: Int64 = 125
     private static let start: Int64 = 250
     /// What audio may take in advance, bytes.
     private static let debtMost: Int64 = 12_000

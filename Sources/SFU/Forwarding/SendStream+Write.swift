@@ -155,11 +155,7 @@ extension SendStream {
         guard entry.pointee.resends < Limits.Media.resendsPerPacket,
             entry.pointee.resends == 0 || now - entry.pointee.resentAt >= wait
         else { return nil }
-        if isTight && !entry.pointee.flags.contains(.void) {
-            guard entry.pointee.source == sources.current, currentLayer == Int(target.encoding) else {
-                return nil
-            }
-        }
+        if isTight && isBeingLeft(entry) { return nil }
         if entry.pointee.flags.contains(.void) {
             return resendVoid(entry, to: packet, transportSequence, absoluteSendTime, now)
         }
@@ -194,6 +190,14 @@ extension SendStream {
         return retransmit(entry, record, source, to: packet, transportSequence, absoluteSendTime)
     }
 
+    /// Of a higher layer than the one that is wanted by now.
+    private mutating func isBeingLeft(_ entry: UnsafeMutablePointer<SentPacket>) -> Bool {
+        guard !entry.pointee.flags.contains(.void), let layers, target.encoding >= 0,
+            let source = sources.source(entry.pointee.source)
+        else { return false }
+        return source > layers + Int(target.encoding)
+    }
+
     private mutating func retransmit(
         _ entry: UnsafeMutablePointer<SentPacket>,
         _ record: UnsafeMutablePointer<PacketRecord>,
@@ -213,7 +217,10 @@ extension SendStream {
     // MARK: Probes
 
     /// Packets of a probe may be sent here.
-    var takesProbes: Bool { kind == .video && rtxSSRC != 0 && rtxPayloadType != 0 && isBound && pause == .none }
+    var takesProbes: Bool {
+        kind == .video && rtxSSRC != 0 && rtxPayloadType != 0 && isBound
+            && (pause == .none || pause == .bandwidth)
+    }
 
     /// Makes one of the last packets again, for a probe: nobody asked for it, but it may be missing.
     /// - Parameter back: how many numbers before the newest.

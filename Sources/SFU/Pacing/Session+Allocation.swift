@@ -166,7 +166,13 @@ extension Publication {
                     area > 0 && size > 0
                     ? size < area : (encoding, spatial) < (Int(most.encoding), Int(most.spatial))
                 guard isMost || isBelow && hasLive(encoding, spatial: spatial) else { continue }
-                append(encoding, spatial, temporal: isMost ? most.temporal : LayerTarget.allTemporal, to: &found, now)
+                append(
+                    encoding,
+                    spatial,
+                    temporal: isMost ? most.temporal : LayerTarget.allTemporal,
+                    to: &found,
+                    now
+                )
             }
         }
         return found
@@ -177,14 +183,19 @@ extension Publication {
         _ spatial: Int,
         temporal most: UInt8,
         to found: inout [TrackLayer],
-        _ now: Instant
+        _ time: Instant
     ) {
         let top = min(most, layers[encoding].layers.topTemporal)
-        let whole = rate(of: encoding, spatial: spatial, temporal: 3, at: now)
-        let usual = max(layers[encoding].layers.usualRate(upTo: spatial), whole)
+        let whole = rate(of: encoding, spatial: spatial, temporal: 3, at: time)
+        let usual = layers[encoding].layers.usualRate(upTo: spatial)
+        // A second holds one picture more or less: what it shows is not more exact than that.
+        let isUsual = abs(whole - usual) * 10 < usual
         for temporal in 0...top {
-            let measured = rate(of: encoding, spatial: spatial, temporal: Int(temporal), at: now)
-            var planned = whole > 0 ? Int(Int64(measured) * Int64(usual) / Int64(whole)) : usual
+            let now = rate(of: encoding, spatial: spatial, temporal: Int(temporal), at: time)
+            let smoothed = whole > 0 ? Int(Int64(now) * Int64(usual) / Int64(whole)) : usual
+            // For what is sent anyway the lower of both counts, for what may be sent the higher one.
+            let measured = isUsual ? smoothed : min(now, smoothed)
+            var planned = isUsual ? smoothed : max(now, smoothed)
             if planned == 0 { planned = guess(encoding, spatial) }
             found.append(
                 TrackLayer(
@@ -195,7 +206,9 @@ extension Publication {
                     planned: max(planned, measured),
                     width: layers[encoding].layers.widths[spatial],
                     height: layers[encoding].layers.heights[spatial],
-                    picturesPerSecond: Int(layers[encoding].layers.picturesPerSecond(upTo: Int(temporal), at: now))
+                    picturesPerSecond: Int(
+                        layers[encoding].layers.picturesPerSecond(upTo: Int(temporal), at: time)
+                    )
                 )
             )
         }
@@ -212,7 +225,7 @@ extension Publication {
     }
 
     /// RTP with extensions, SRTP, UDP, IP.
-    private static let headerBytes = 76
+    static let headerBytes = 76
 
     private func area(of encoding: Int, spatial: Int) -> Int {
         Int(layers[encoding].layers.widths[spatial]) * Int(layers[encoding].layers.heights[spatial])

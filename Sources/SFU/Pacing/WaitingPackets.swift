@@ -25,7 +25,8 @@ struct WaitingPacket {
 
     /// The history still has it. To be asked of a packet that is wanted: others may be of a source that is gone.
     var isStored: Bool {
-        departure.record.pointee.sequence == incoming && departure.record.pointee.position == position
+        departure.source.pointee.history.record(incoming).map { $0 == departure.record } ?? false
+            && departure.record.pointee.position == position
     }
 }
 

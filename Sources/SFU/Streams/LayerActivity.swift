@@ -17,9 +17,9 @@ struct LayerActivity {
     /// Payload by spatial and temporal layer, four of the latter for each of the former.
     private var bytes = InlineArray<16, RateMeter>(repeating: RateMeter())
     private var packets = InlineArray<4, RateMeter>(repeating: RateMeter())
-    /// The rate that a spatial layer with those below it had lately, bits per second: it falls slowly, so that a moment
-    /// of little motion is not taken for what the layer needs.
-    private var usual = InlineArray<4, UInt32>(repeating: 0)
+    /// The rate that a spatial layer with those below it had lately, bits per second on the wire: it falls slowly, so that
+    /// a moment of little motion is not taken for what the layer needs.
+    private var usual = InlineArray<4, Int>(repeating: 0)
     /// Pictures by temporal layer.
     private var pictures = InlineArray<4, RateMeter>(repeating: RateMeter())
     private var pictureTimestamp: UInt32 = 0
@@ -152,18 +152,29 @@ struct LayerActivity {
     }
 
     /// Notes what the layers need now, every 100 ms.
-    mutating func settle(at now: Instant) {
+    /// - Parameter header: bytes on the wire beside the payload of each packet.
+    mutating func settle(header: Int, at now: Instant) {
         for layer in 0...Int(top) {
-            let rate = bitsPerSecond(upTo: layer, at: now)
-            usual[layer] = max(rate, usual[layer] - usual[layer] / LayerActivity.forgetting)
+            let rate = bitsPerSecond(upTo: layer, temporal: 3, header: header, at: now)
+            let before = usual[layer]
+            if before == 0 {
+                usual[layer] = rate
+            } else if rate * 10 > before * 9 {
+                // A key frame is more than the layer needs, and over after a second.
+                usual[layer] += (rate - before) / LayerActivity.smoothing
+            } else {
+                usual[layer] -= before / LayerActivity.forgetting
+            }
         }
     }
 
-    /// Per 100 ms: half is forgotten after 9 s.
-    private static let forgetting: UInt32 = 128
+    /// Per 100 ms.
+    private static let smoothing = 16
+    /// Half is forgotten after 9 s.
+    private static let forgetting = 128
 
-    /// What a spatial layer with those below it had lately, payload bits per second.
-    func usualRate(upTo layer: Int) -> Int { Int(usual[min(max(layer, 0), 3)]) }
+    /// What a spatial layer with those below it had lately, bits per second on the wire.
+    func usualRate(upTo layer: Int) -> Int { usual[min(max(layer, 0), 3)] }
 
     /// Pictures per second with temporal layers up to this one.
     mutating func picturesPerSecond(upTo temporal: Int, at now: Instant) -> UInt32 {

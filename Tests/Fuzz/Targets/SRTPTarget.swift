@@ -1,4 +1,4 @@
-// SRTP and SRTCP: what was not protected with our keys never gets through, and what was does so once.
+// SRTP and SRTCP: what was not protected with our keys never gets through and stays as it came, and what was gets through once.
 import PeerTransport
 import RTP
 
@@ -33,7 +33,7 @@ func fuzzSRTP(_ input: FuzzInput) throws {
 /// As it came, it is not authentic.
 private func refuse(_ packet: [UInt8], by context: SRTPContext) throws {
     for isRTCP in [false, true] {
-        let result = unprotected(packet, by: context, isRTCP: isRTCP)
+        let result = try unprotected(packet, by: context, isRTCP: isRTCP)
         guard case .ok = result.outcome else { continue }
         try check(false, isRTCP ? "SRTCP that nobody protected" : "SRTP that nobody protected")
     }
@@ -43,14 +43,17 @@ private func unprotected(
     _ packet: [UInt8],
     by context: SRTPContext,
     isRTCP: Bool
-) -> (outcome: SRTPResult, bytes: [UInt8]) {
-    withMemory(packet) { memory in
+) throws -> (outcome: SRTPResult, bytes: [UInt8]) {
+    try withMemory(packet) { memory in
         let outcome =
             isRTCP
             ? context.unprotectRTCP(memory, length: packet.count)
             : context.unprotectRTP(memory, length: packet.count)
-        var count = 0
-        if case .ok(let length) = outcome { count = length }
+        guard case .ok(let count) = outcome else {
+            let left = (0..<packet.count).map { memory[$0] }
+            try check(left == packet, "what is refused stays as it came")
+            return (outcome, [])
+        }
         return (outcome, (0..<count).map { memory[$0] })
     }
 }
@@ -106,11 +109,11 @@ private func checkWay(
     if damage != 0 {
         var damaged = protected
         damaged[place % damaged.count] ^= damage
-        let outcome = unprotected(damaged, by: receiver, isRTCP: isRTCP).outcome
+        let outcome = try unprotected(damaged, by: receiver, isRTCP: isRTCP).outcome
         if case .ok = outcome { try check(false, "damage at \(place % damaged.count) is seen") }
     }
-    let first = unprotected(protected, by: receiver, isRTCP: isRTCP)
+    let first = try unprotected(protected, by: receiver, isRTCP: isRTCP)
     try checkEqual(first.outcome, .ok(packet.count), "an authentic packet")
     try checkEqual(first.bytes, packet, "the packet as it was")
-    try checkEqual(unprotected(protected, by: receiver, isRTCP: isRTCP).outcome, .replay, "a replay")
+    try checkEqual(try unprotected(protected, by: receiver, isRTCP: isRTCP).outcome, .replay, "a replay")
 }

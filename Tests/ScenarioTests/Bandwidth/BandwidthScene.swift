@@ -45,7 +45,6 @@ final class BandwidthScene {
     /// By viewer.
     private(set) var slices: [[Slice]] = []
     private var open: [Slice] = []
-    private let start: Instant
     var camera: SimulatedPublisher { publisher.publishers[0] }
 
     init(seed: UInt64, cameras: [MediaSource.Format] = [BandwidthScene.camera], screens: Int = 0) throws {
@@ -58,9 +57,9 @@ final class BandwidthScene {
             }
             peer.publish(.opus(bytes: 80)).keepsSent = false
         }
-        start = call.now
         _ = call.run(atMost: .seconds(3)) { [publisher] in publisher.isConnected }
-        call.run(for: .seconds(2))
+        // Pictures and reports of everybody begin at another moment for each seed.
+        call.run(for: .milliseconds(2_000 + Int64(seed * 37 % 400)))
     }
 
     static let camera: MediaSource.Format = camera(layers)
@@ -157,7 +156,8 @@ final class BandwidthScene {
             }
             if let slot = session?.slots(of: .video).first, slot.pointee.pause == .none {
                 open[number].spatial = slot.pointee.currentLayer
-                open[number].temporal = slot.pointee.currentLayer < 0 ? -1 : Int(slot.pointee.filter.choice.temporal)
+                open[number].temporal =
+                    slot.pointee.currentLayer < 0 ? -1 : Int(slot.pointee.filter.choice.temporal)
             }
             slices[number].append(open[number])
             open[number] = Slice()
@@ -228,7 +228,9 @@ final class BandwidthScene {
     func longestGap(_ viewer: Int = 0, from: Double, to: Double) -> Double {
         let end = instant(to)
         let times =
-            [instant(from)] + decoder(viewer).shown.map(\.at).filter { $0 > instant(from) && $0 < end } + [end]
+            [instant(from)] + decoder(viewer).shown.map(\.at).filter { $0 > instant(from) && $0 < end } + [
+                end
+            ]
         let gaps = zip(times, times.dropFirst()).map { ($1 - $0).microseconds }
         return Double(gaps.max() ?? 0) / 1_000_000
     }
@@ -248,11 +250,4 @@ final class BandwidthScene {
         }
         return Double(good) * 100 / Double(steps)
     }
-}
-
-/// The value below which so many percent are.
-func percentile(_ values: [Double], _ percent: Double) -> Double {
-    guard !values.isEmpty else { return .nan }
-    let sorted = values.sorted()
-    return sorted[Int((Double(sorted.count - 1) * percent / 100).rounded(.up))]
 }
