@@ -223,6 +223,7 @@ class Janus(_Program):
         self._janus = janus.Janus(self.folder / "janus", address, free_port(), event_loops)
         self.process, self.pid = self._janus.process, self._janus.pid
         self._bridge = janus.Bridge(janus.Rooms(self._janus))
+        self.url = self._bridge.url
 
     def target(self):
         return ["--url", self._bridge.url, "--media-threads", "", "--allow-remote"]

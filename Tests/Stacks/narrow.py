@@ -56,7 +56,7 @@ class NarrowUplink:
         self.near.close()
         self.far.close()
 
-    def rewritten(self, answer):
+    async def rewritten(self, answer):
         """The answer with this relay as the one way to the server."""
         for kind, types in re.findall(r"^m=(\w+) \d+ \S+ ([\d ]+)", answer, re.MULTILINE):
             self.kinds |= {int(one): kind for one in types.split()}

@@ -49,15 +49,15 @@ class Source:
                     format="I420", coded_width=width, coded_height=height, timestamp=step * 1_000_000 // self.fps)))
 
 
-async def _connect(connection, url, through=None):
+async def connect(connection, url, through=None):
+    """The session's address. `through`: gives the answer's text as it is to be taken."""
     await connection.set_local_description(await connection.create_offer())
     for _ in range(100):
         if connection.ice_gathering_state == "complete":
             break
         await asyncio.sleep(0.02)
     answer, location = await whip.open_session(url, connection.local_description.sdp)
-    if through:
-        answer = through.rewritten(answer)
+    answer = await through(answer) if through else answer
     await connection.set_remote_description(webrtc.RTCSessionDescriptionInit(type="answer", sdp=answer))
     for _ in range(300):
         if connection.connection_state == "connected":
@@ -84,7 +84,7 @@ class Publisher:
             for index, rid in enumerate(self.rids)]
         self.connection.add_transceiver(
             self.source.video, webrtc.RTCRtpTransceiverInit(direction="sendonly", send_encodings=encodings))
-        self.location = await _connect(self.connection, self.url, self.through)
+        self.location = await connect(self.connection, self.url, self.through and self.through.rewritten)
         self.running = asyncio.create_task(self.source.run())
         return self
 
@@ -110,7 +110,7 @@ class Viewer:
         self.connection = webrtc.RTCPeerConnection()
         for kind in self.kinds:
             self.connection.add_transceiver(kind, webrtc.RTCRtpTransceiverInit(direction="recvonly"))
-        self.location = await _connect(self.connection, self.url)
+        self.location = await connect(self.connection, self.url)
         return self
 
     async def __aexit__(self, *_):
