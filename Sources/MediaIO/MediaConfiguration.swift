@@ -83,6 +83,8 @@ public struct MediaConfiguration: Sendable {
     public var roomSeatsPerWorker = Limits.MediaIO.roomSeatsPerWorker
     /// How long audio may wait so that packets of several speakers share one send.
     public var audioWindow = Limits.Media.audioWindow
+    /// Subscribers get what their path carries, else all that they want.
+    public var limitsBandwidth = true
     /// nil: the system's randomness. A seed is for tests only.
     public var seed: UInt64?
 

@@ -77,6 +77,7 @@ public final class MediaServer: MediaPlane {
                 ntpAtZero: ntpAtZero
             )
             shardConfiguration.audioWindow = configuration.audioWindow
+            shardConfiguration.limitsBandwidth = configuration.limitsBandwidth
             let random = configuration.seed.map { RandomSource.seeded($0 &+ UInt64(index)) } ?? .system
             workers.append(
                 try Worker(parts: part, shared: shared) { outbox, port in

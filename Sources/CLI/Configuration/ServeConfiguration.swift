@@ -18,6 +18,7 @@ struct ServeConfiguration {
     var workers: Int
     var roomSeatsPerWorker: Int
     var audioWindow: Interval
+    var limitsBandwidth: Bool
     var acceptsTCP: Bool
     var usesSegmentation: Bool
     /// For what outlives the process; created by `DataDirectory.prepare`.
@@ -92,6 +93,7 @@ struct ServeConfiguration {
         audioWindow =
             try settings.whole("media.audio-window", in: 0...longestWindow).map { .milliseconds(Int64($0)) }
             ?? Limits.Media.audioWindow
+        limitsBandwidth = try settings.flag("media.bandwidth-estimation")
         acceptsTCP = try settings.flag("media.tcp")
         usesSegmentation = try settings.flag("media.segmentation")
         dataDirectory = settings.text("data")

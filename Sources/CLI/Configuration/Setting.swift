@@ -115,6 +115,13 @@ struct Setting: Sendable {
             help: "milliseconds that audio may wait, so that packets of several speakers share a send"
         ),
         Setting(
+            key: "media.bandwidth-estimation",
+            flag: nil,
+            form: .flag,
+            fallback: "true",
+            help: "whether subscribers get what their path carries; else all that they want"
+        ),
+        Setting(
             key: "media.tcp",
             flag: "media-tcp",
             form: .flag,

@@ -20,6 +20,7 @@ enum MediaSide {
         )
         media.roomSeatsPerWorker = configuration.roomSeatsPerWorker
         media.audioWindow = configuration.audioWindow
+        media.limitsBandwidth = configuration.limitsBandwidth
         return try MediaServer(configuration: media)
     }
 
