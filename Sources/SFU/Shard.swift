@@ -291,6 +291,7 @@ public final class Shard {
             guard sessions[Int(session.index)] === session else { return }
         }
         session.advanceFeedback(to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
+        session.advanceQuality(to: now, events: &events)
         session.arm()
     }
 

@@ -66,6 +66,10 @@ struct SendStream: ~Copyable {
     var roundTrip: Interval?
     /// The last fraction lost that the subscriber reported, in 1/256.
     var fractionLost: UInt8 = 0
+    /// As the subscriber reports it.
+    private(set) var jitter = Interval.zero
+    /// Since when the subscriber waits for a key frame because it lost the picture.
+    var pictureLostAt: Instant?
     /// What was last told to the gateway; nil: it may know something else.
     var reported: SlotDigest? = SlotDigest()
 
@@ -179,12 +183,23 @@ struct SendStream: ~Copyable {
         }
     }
 
+    /// Ticks of the clock, as in a report block.
+    mutating func note(jitter ticks: UInt32) {
+        jitter = .microseconds(Int64(min(ticks, clockRate)) * 1_000_000 / Int64(max(1, clockRate)))
+    }
+
+    /// The subscriber asks for a key frame.
+    mutating func lostPicture(at now: Instant) {
+        if currentLayer >= 0 && pictureLostAt == nil { pictureLostAt = now }
+    }
+
     /// Stops what is shown; the next packet that goes out is a switch point.
     mutating func stop() {
         currentLayer = -1
         formerLayer = -1
         postponements = 0
         heldSwitch = .min
+        pictureLostAt = nil
         rewriter.end()
     }
 

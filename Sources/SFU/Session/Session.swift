@@ -40,6 +40,8 @@ final class Session {
     var nextReport = Instant.distantFuture
     var nextFeedback = Instant.distantFuture
     var nextRepair = Instant.distantFuture
+    var nextQuality = Instant.distantFuture
+    var meter = QualityMeter()
     /// To this peer, from its receiver reports; 50 ms until there is one.
     var roundTrip = Interval.milliseconds(50)
     var cname: [UInt8] = []
@@ -183,6 +185,7 @@ final class Session {
     /// The gateway is told of every slot again.
     func forgetReports() {
         for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.reported = nil }
+        meter.report.forget()
     }
 
     // MARK: Transport
@@ -201,6 +204,7 @@ final class Session {
     private func beginSending() {
         for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.stop() }
         nextReport = .zero
+        nextQuality = .zero
         room.needsDealing = true
     }
 
@@ -208,7 +212,7 @@ final class Session {
     func forgetRemoteStream(_ ssrc: UInt32) { transport.srtp?.forgetRemoteStream(ssrc: ssrc) }
 
     private var nextDeadline: Instant {
-        min(min(transport.nextDeadline, nextReport), min(nextFeedback, nextRepair))
+        min(min(transport.nextDeadline, nextReport), min(min(nextFeedback, nextRepair), nextQuality))
     }
 
     /// Tells the shard's timers when this session wants to be looked at, where that is earlier than they know.

@@ -34,7 +34,8 @@ public enum ClientMessage: String, Codable, Sendable, CaseIterable {
 
 /// What the server sends, apart from responses.
 public enum ServerMessage: String, Codable, Sendable, CaseIterable {
-    case welcome, snapshot, delta, replayed, roster, slots, demand, speakers, levels, conn, hb, pong, bye,
+    case welcome, snapshot, delta, replayed, roster, slots, demand, speakers, quality, levels, conn, hb, pong,
+        bye,
         error
     case muted = "track.muted"
     case layers = "track.layers"
@@ -382,6 +383,17 @@ public struct MessageDescriptor: Sendable {
             Speakers.self,
             "The dominant speaker and those who speak.",
             "Loudest first, level 0–127."
+        ),
+        .init(
+            .quality,
+            .state,
+            key: ["pid"],
+            ParticipantQuality.self,
+            "How well a participant's media arrives, in both directions, and why no better.",
+            """
+            Of oneself with figures, when it changes and every \(seconds(Limits.Quality.repeatInterval)) s; of others in steps, \
+            in rooms of up to \(Limits.Signaling.qualityAudience) participants. See [Quality](#quality).
+            """
         ),
         .init(.conn, .state, key: ["pid"], ConnectionChange.self, "How a participant is connected."),
         .init(.levels, .ephemeral, AudioLevels.self, "Audio levels, at most ten times a second."),

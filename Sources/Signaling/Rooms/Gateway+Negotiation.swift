@@ -143,6 +143,7 @@ extension Gateway {
         links[link.session] = nil
         negotiating[link.session] = nil
         member.link = nil
+        forgetQuality(of: member, at: clock())
         member.sentWishes = nil
         order(.close(link.session))
     }

@@ -217,7 +217,36 @@ export declare class Participant {
   readonly camera: Publication | null;
   readonly microphone: Publication | null;
   readonly screen: Publication | null;
+  /** How well its media arrives; null: not known, or the room is large. */
+  readonly quality: Quality | null;
   get(source: Source): Publication | null;
+}
+
+/** What takes most off a score. */
+export type QualityReason = Protocol.DirectionQualityReason;
+
+/** One direction of a participant's media. */
+export interface DirectionQuality {
+  /** 1 (bad) to 5 (excellent); of others in steps of 0.5. */
+  readonly score: number;
+  readonly reason: QualityReason;
+  /** 0 to 4. */
+  readonly bars: number;
+  readonly word: QualityWord;
+  /** The figures, and the reason as a sentence; of ourselves alone. */
+  readonly detail: Protocol.ParticipantQualityDetail | null;
+}
+export type QualityWord = "bad" | "poor" | "fair" | "good" | "excellent";
+
+/** How well somebody's media arrives. Score, bars and word are those of the worse direction. */
+export interface Quality {
+  /** What it sends; null: nothing to judge by. */
+  readonly up: DirectionQuality | null;
+  /** What it receives; null: nothing to judge by. */
+  readonly down: DirectionQuality | null;
+  readonly score: number;
+  readonly bars: number;
+  readonly word: QualityWord;
 }
 
 export type SlotReason = Protocol.SlotStateReason;
@@ -236,6 +265,9 @@ export interface SlotInfo {
   readonly height: number;
   readonly paused: boolean;
   readonly reason: SlotReason;
+  /** Where the reason is `bandwidth`: what the next better layer would need with all else that we receive, and what there is; else 0. */
+  readonly neededKbps: number;
+  readonly availableKbps: number;
 }
 
 /** What the server sends to a tile, and why no more. */
@@ -263,6 +295,12 @@ export interface ReceiveInfo {
   readonly reason: SlotReason;
   readonly lossPercent: number;
   readonly jitterMs: number;
+  /** As in `SlotInfo`; absent for our own. */
+  readonly neededKbps?: number;
+  readonly availableKbps?: number;
+  /** Of all that we receive, as the server says; and the lines of the next larger picture, 0: there is none. */
+  readonly pathLossPercent?: number;
+  readonly nextLines?: number;
   /** The reason in words, for people. */
   readonly text: string;
   /** Our own publications: what each layer sends. */
@@ -428,6 +466,8 @@ export interface RoomEvents {
   unmuted: { publication: Publication; participant: Participant };
   speakers: { dominant: Participant | null; active: Participant[] };
   slots: { slots: SlotInfo[] };
+  /** How well somebody's media arrives changed; null: it is not known any more. */
+  quality: { participant: Participant; quality: Quality | null };
   /** The browser wants a click before it plays sound: call `startAudio` from one. */
   audioBlocked: { blocked: boolean };
   /** A device of ours stopped or could not be captured again. */
@@ -598,6 +638,13 @@ export declare function describe(info: Partial<ReceiveInfo>, isLocal?: boolean):
 /** The machine of `Signal`: by state, what each event leads to. */
 export declare const MACHINE: Readonly<Record<Signal["state"], Readonly<Record<string, Signal["state"]>>>>;
 export declare function nextState(state: string, event: string): string;
+/** How many of four bars a score from 1 to 5 is worth. */
+export declare function qualityLevel(score: number): { bars: number; word: QualityWord };
+/** Somebody's quality in a line, for people. */
+export declare function describeQuality(quality: Quality | null): string;
+/** "620 kbit/s", as exact as an estimate is. */
+export declare function rateWords(kbps: number): string;
+export declare function normalizeQuality(message?: Partial<Protocol.ParticipantQuality>): Quality | null;
 export declare function normalizeSlot(message: Partial<Protocol.SlotObject>): SlotInfo;
 export declare function collectView(
   wishes: Array<{ tid: string; w: number; h: number; visible: boolean; priority: number; maxFps: number }>, untiled?: string[],
