@@ -16,6 +16,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case noSubscriber, muted, layerNotSelected, awaitingKeyFrame, tooLateForMapping, pathNotReady,
         consentExpired
     case packetTooLarge, codecMismatch, protectFailed
+    // a downlink that carries less than what would go out
+    case overBandwidth, pacerFull
     // a room with more voices than slots
     case notLoudest
     // workers

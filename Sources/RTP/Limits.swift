@@ -163,6 +163,18 @@ public enum Limits {
         public static let pacerBurst = Interval.milliseconds(40)
         /// Longest wait of a packet in the pacer at its usual rate; above it the rate is raised.
         public static let pacerQueue = Interval.milliseconds(100)
+        /// Packets of one session that wait in the pacer; a picture that finds no room is left out.
+        public static let waitingPackets = 512
+        /// Waits above this and the layer is broken off: what is sent would come too late to be of use.
+        public static let waitingLongest = Interval.milliseconds(400)
+        /// Recent packets that a probe sends again, before it sends padding.
+        public static let probeRepeats = 63
+        /// The bits of a session are shared out among its tracks at least this often …
+        public static let allocationInterval = Interval.milliseconds(500)
+        /// … and for a higher estimate at most this often; for a lower one at once.
+        public static let allocationLeast = Interval.milliseconds(50)
+        /// What resends may take at once where bits are short, as time at the present rate.
+        public static let tightResends = Interval.milliseconds(50)
         /// Tracks that one allocation looks at.
         public static let tracks = 64
         /// A track's layer is raised at most this often …

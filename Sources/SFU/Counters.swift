@@ -24,12 +24,18 @@ struct Counters {
     var sends: UInt64 = 0
     var paddingBytes: UInt64 = 0
     var packetsResent: UInt64 = 0
+    /// What probes of the way to subscribers took, beside media that waited.
+    var probeRepeats: UInt64 = 0
+    var probePaddings: UInt64 = 0
+    var probeBytes: UInt64 = 0
     var nacksReceived: UInt64 = 0
     var nacksSent: UInt64 = 0
     var keyFrameRequestsReceived: UInt64 = 0
     var keyFrameRequestsSent: UInt64 = 0
     var transportFeedbackReceived: UInt64 = 0
     var transportFeedbackSent: UInt64 = 0
+    /// Numbers in transport feedback that were never sent.
+    var feedbackUnknown: UInt64 = 0
     var sessionsOpened: UInt64 = 0
     private var drops = InlineArray<64, UInt64>(repeating: 0)
 
@@ -56,10 +62,12 @@ struct Counters {
             "datagrams_handed_over": handedOver, "rtp_received": rtpReceived, "rtp_queued": rtpQueued,
             "rtcp_received": rtcpReceived, "packets_forwarded": packetsForwarded,
             "bytes_forwarded": bytesForwarded, "sends": sends, "padding_bytes": paddingBytes,
+            "probe_repeats": probeRepeats, "probe_paddings": probePaddings, "probe_bytes": probeBytes,
             "packets_resent": packetsResent, "nacks_received": nacksReceived, "nacks_sent": nacksSent,
             "key_frame_requests_received": keyFrameRequestsReceived,
             "key_frame_requests_sent": keyFrameRequestsSent,
             "transport_feedback_received": transportFeedbackReceived,
+            "transport_feedback_unknown": feedbackUnknown,
             "transport_feedback_sent": transportFeedbackSent, "sessions_opened": sessionsOpened,
             "packets_relayed": relayed,
         ]

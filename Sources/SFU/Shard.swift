@@ -6,34 +6,34 @@ import Seam
 
 /// Not thread-safe: one worker owns it.
 public final class Shard {
-    private let configuration: ShardConfiguration
-    private let windows: ForwardingWindows
-    private let outbox: Outbox
-    private let context: DTLSContext
-    private let integrity: STUNIntegrity
+    let configuration: ShardConfiguration
+    let windows: ForwardingWindows
+    let outbox: Outbox
+    let context: DTLSContext
+    let integrity: STUNIntegrity
     var random: RandomSource
 
     private var paths = PathTable()
     /// By `Session.index`; a place is used again only after its session's paths are gone.
-    private var sessions: ContiguousArray<Session?> = []
-    private var freeIndices: [Int32] = []
-    private var sessionsByID: [SessionID: Session] = [:]
-    private var sessionsByFragment: [String: Session] = [:]
-    private var publications: [PublicationID: Publication] = [:]
-    private var roomsByID: [RoomID: Room] = [:]
-    private let relay: Relay
-    private var rooms: ContiguousArray<Room> = []
+    var sessions: ContiguousArray<Session?> = []
+    var freeIndices: [Int32] = []
+    var sessionsByID: [SessionID: Session] = [:]
+    var sessionsByFragment: [String: Session] = [:]
+    var publications: [PublicationID: Publication] = [:]
+    var roomsByID: [RoomID: Room] = [:]
+    let relay: Relay
+    var rooms: ContiguousArray<Room> = []
 
-    private var events: [Event] = []
+    var events: [Event] = []
     private var pathChanges: [(NetworkPath, PathChange)] = []
-    private let counts: UnsafeMutablePointer<Counters>
+    let counts: UnsafeMutablePointer<Counters>
     private let departures: UnsafeMutablePointer<Departure>
     private let scratch: UnsafeMutablePointer<UInt8>
-    private let timers = TimerQueue()
-    private let handshakes = HandshakeQueue()
+    let timers = TimerQueue()
+    let handshakes = HandshakeQueue()
     /// Sessions whose deadline came, while they are looked at.
     private var due: ContiguousArray<Int32> = []
-    private var nextRoomTimer = Instant.zero
+    var nextRoomTimer = Instant.zero
     /// Timers run at most once a millisecond.
     private var timersRan = Instant.zero
     /// Rooms that have something to forward: idle ones cost nothing per datagram.
@@ -164,7 +164,7 @@ public final class Shard {
     }
 
     @inline(__always)
-    private func queue(_ room: Room, at now: Instant) {
+    func queue(_ room: Room, at now: Instant) {
         if room.forwardDeadline < .distantFuture && !room.isQueued {
             room.isQueued = true
             waitingRooms.append(room)
@@ -259,7 +259,7 @@ public final class Shard {
 
     // MARK: Time
 
-    private func ntp(at now: Instant) -> UInt64 {
+    func ntp(at now: Instant) -> UInt64 {
         let seconds = UInt64(truncatingIfNeeded: now.microseconds / 1_000_000)
         let rest = UInt64(truncatingIfNeeded: now.microseconds % 1_000_000)
         return configuration.ntpAtZero &+ (seconds << 32) &+ (rest << 32) / 1_000_000
@@ -290,6 +290,13 @@ public final class Shard {
             takeChanges(of: session, at: now)
             guard sessions[Int(session.index)] === session else { return }
         }
+        session.advancePacing(
+            to: now,
+            departures,
+            counters: counts,
+            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime,
+            into: outbox
+        )
         session.advanceFeedback(to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
         session.advanceQuality(to: now, events: &events)
         session.arm()
@@ -297,7 +304,7 @@ public final class Shard {
 
     // MARK: Transport changes
 
-    private func takeChanges(of session: Session, at now: Instant) {
+    func takeChanges(of session: Session, at now: Instant) {
         while let change = session.transport.nextChange() {
             switch change {
             case .pathValidated(let path):
@@ -316,15 +323,15 @@ public final class Shard {
             case .reconnected: report(session, session.transport.srtp == nil ? .connecting : .connected)
             case .consentLost: report(session, .failed)
             case .closed(let end):
-                session.settleDownlink()
+                session.settleDownlink(at: now)
                 return close(session, reason: CloseReason(end))
             }
         }
-        session.settleDownlink()
+        session.settleDownlink(at: now)
         if session.room.needsDealing { nextRoomTimer = now }
     }
 
-    private func forget(_ path: NetworkPath, of session: Session) {
+    func forget(_ path: NetworkPath, of session: Session) {
         session.paths.removeAll { $0 == path }
         // Another session may have it by now.
         guard paths.find(path) == session.index else { return }
@@ -348,203 +355,7 @@ public final class Shard {
         }
     }
 
-    // MARK: Commands
-
-    /// - Parameter sharing: where `.open` is for a room that has members on other shards, too: those.
-    public func apply(_ command: Command, sharing: [Int] = [], at now: Instant) {
-        switch command {
-        case .open(let open):
-            self.open(open, at: now)
-            for worker in sharing { roomsByID[open.room]?.ask(worker) }
-        case .configure(let id, let media): configure(id, media)
-        case .restartICE(let id, let remote): restartICE(id, remote, at: now)
-        case .subscribe(let id, let wishes): subscribe(id, wishes)
-        case .mute(let id, let muted): mute(id, muted)
-        case .close(let id): close(id, at: now)
-        case .attach(let id, let key, let revision, let text):
-            sessionsByID[id]?.attachments.put(text, key: key, revision: revision)
-        case .reportState: reportState(at: now)
-        }
-        nextRoomTimer = now
-    }
-
-    private func open(_ open: OpenSession, at now: Instant) {
-        guard sessionsByID[open.session] == nil else {
-            return events.append(.sessionRefused(open.session, .duplicate))
-        }
-        guard sessionsByID.count < configuration.sessionLimit else {
-            return events.append(.sessionRefused(open.session, .full))
-        }
-        let credentials = ICECredentials.generate(worker: configuration.worker, using: &random)
-        // RFC 8842 §5.3: we are the server unless the peer can only be that itself.
-        let role: DTLSRole = open.remote.setup == .passive ? .client : .server
-        guard !open.remote.fingerprints.isEmpty, sessionsByFragment[credentials.usernameFragment] == nil,
-            let transport = try? Transport(
-                local: credentials,
-                remote: open.remote,
-                role: role,
-                context: context,
-                at: now,
-                integrity: integrity
-            )
-        else { return events.append(.sessionRefused(open.session, .unusable)) }
-        let index = freeIndices.popLast() ?? Int32(sessions.count)
-        let room = self.room(open.room)
-        let session = Session(
-            open: open,
-            room: room,
-            index: index,
-            transport: transport,
-            local: local(credentials, role),
-            timers: timers,
-            reportSSRC: UInt32.random(in: 1...UInt32.max, using: &random)
-        )
-        if Int(index) == sessions.count { sessions.append(session) } else { sessions[Int(index)] = session }
-        sessionsByID[session.id] = session
-        name(session, credentials)
-        session.arm()
-        room.join(session)
-        counts.pointee.sessionsOpened &+= 1
-        events.append(.sessionOpened(session.id, session.local))
-    }
-
-    private func name(_ session: Session, _ credentials: ICECredentials) {
-        sessionsByFragment[credentials.usernameFragment] = session
-        session.usernameFragments.append(credentials.usernameFragment)
-    }
-
-    private func room(_ id: RoomID) -> Room {
-        if let known = roomsByID[id] { return known }
-        let room = Room(id: id, relay: relay)
-        roomsByID[id] = room
-        rooms.append(room)
-        return room
-    }
-
-    private func local(_ credentials: ICECredentials, _ role: DTLSRole) -> LocalTransport {
-        LocalTransport(
-            ice: credentials,
-            candidates: configuration.candidates,
-            fingerprints: [configuration.certificate.fingerprint],
-            setup: role == .client ? .active : .passive
-        )
-    }
-
-    private func configure(_ id: SessionID, _ media: SessionMedia) {
-        guard let session = sessionsByID[id] else { return }
-        for publication in session.uplink.publications { forget(publication) }
-        session.configure(media, random: &random)
-        for publication in session.uplink.publications { publications[publication.id] = publication }
-        events.append(.configured(id, generation: media.generation))
-    }
-
-    private func forget(_ publication: Publication) {
-        if publications[publication.id] === publication { publications[publication.id] = nil }
-    }
-
-    private func restartICE(_ id: SessionID, _ remote: RemoteTransport, at now: Instant) {
-        guard let session = sessionsByID[id] else { return }
-        let credentials = ICECredentials.generate(worker: configuration.worker, using: &random)
-        guard sessionsByFragment[credentials.usernameFragment] == nil,
-            session.transport.restartICE(local: credentials, remote: remote, at: now)
-        else {
-            // Refuses the order; the session goes on as it was.
-            return events.append(.sessionRefused(id, .unusable))
-        }
-        name(session, credentials)
-        takeChanges(of: session, at: now)
-        session.arm()
-        let role: DTLSRole = session.open.remote.setup == .passive ? .client : .server
-        session.local = local(credentials, role)
-        session.remote = remote
-        events.append(.iceRestarted(id, session.local))
-    }
-
-    private func subscribe(_ id: SessionID, _ wishes: Wishes) {
-        guard let session = sessionsByID[id] else { return }
-        session.wishes = wishes
-        session.room.needsDealing = true
-    }
-
-    private func mute(_ id: PublicationID, _ muted: Bool) {
-        guard let publication = publications[id], publication.isMuted != muted else { return }
-        publication.room.mute(publication, muted)
-        publication.room.tellMuted(publication)
-    }
-
-    private func close(_ id: SessionID, at now: Instant) {
-        guard let session = sessionsByID[id] else { return }
-        session.transport.close(at: now, into: outbox)
-        close(session, reason: .requested)
-    }
-
-    private func close(_ session: Session, reason: CloseReason) {
-        guard sessionsByID.removeValue(forKey: session.id) != nil else { return }
-        for publication in session.uplink.publications { forget(publication) }
-        session.leave()
-        for fragment in session.usernameFragments { sessionsByFragment[fragment] = nil }
-        for path in session.paths { forget(path, of: session) }
-        for _ in 0..<handshakes.forget(session.index) { counts.pointee.drop(.unknownPath) }
-        sessions[Int(session.index)] = nil
-        freeIndices.append(session.index)
-        if session.room.isEmpty {
-            session.room.dissolve()
-            roomsByID[session.room.id] = nil
-            rooms.removeAll { $0 === session.room }
-        }
-        nextRoomTimer = .zero
-        events.append(.sessionClosed(session.id, reason))
-    }
-
-    // MARK: Other shards
-
-    /// What another shard of this server says; in the order in which it said it.
-    public func apply(_ message: RelayMessage, from worker: Int, at now: Instant) {
-        guard let room = roomsByID[message.room] else {
-            // It may have been asked by a room that is gone.
-            if message.content == .hello { relay.send(.goodbye, of: message.room, to: worker) }
-            return
-        }
-        room.receive(message.content, from: worker)
-        nextRoomTimer = now
-    }
-
-    /// What is to be said to the others, after each `receive`, `apply` or `advance` of a batch.
-    public func drainRelay(_ body: (_ worker: Int, RelayMessage) -> Void) {
-        counts.pointee.withhold(.relayFull, relay.lost)
-        relay.lost = 0
-        relay.drain(body)
-    }
-
-    /// A packet that another shard decrypted, of a session there.
-    public func receive(
-        _ packet: UnsafeMutablePointer<UInt8>,
-        length: Int,
-        _ relayed: RelayedPacket,
-        from worker: Int
-    ) {
-        let now = relayed.arrival
-        guard let mirror = relay.mirror(relayed.number, of: worker) else {
-            return counts.pointee.withhold(.relayUnknown)
-        }
-        counts.pointee.relayed &+= 1
-        if relayed.isReport {
-            return mirror.receiveReports(packet, length: length, ntp: ntp(at: now), at: now)
-        }
-        let drop = mirror.receiveRTP(packet, length: length, windows: windows, relayed: relayed, at: now)
-        if let drop { counts.pointee.withhold(drop) }
-        queue(mirror.room, at: now)
-        if mirror.room.needsDealing { nextRoomTimer = now }
-    }
-
     // MARK: Reports
-
-    /// All that is known here; then, at the rooms' next look, all that the rooms would not say again.
-    private func reportState(at now: Instant) {
-        let sessions = sessionsByID.values.map { $0.reportedState(at: now) }
-        events.append(.state(MediaState(epoch: configuration.epoch, sessions: sessions)))
-        for room in rooms { room.forgetReports() }
-    }
 
     public func drainEvents(_ body: ([Event]) -> Void) {
         guard !events.isEmpty else { return }

@@ -45,6 +45,8 @@ public struct ShardConfiguration: Sendable {
     public var audioWindow: Interval
     /// How long video may wait for the end of its frame.
     public var videoWindow: Interval
+    /// Subscribers get as much as their path carries; else as much as they want.
+    public var limitsBandwidth: Bool
 
     public init(
         worker: Int,
@@ -54,7 +56,8 @@ public struct ShardConfiguration: Sendable {
         ntpAtZero: UInt64,
         sessionLimit: Int = Limits.Media.sessionsPerWorker,
         audioWindow: Interval = .zero,
-        videoWindow: Interval = .milliseconds(1)
+        videoWindow: Interval = .milliseconds(1),
+        limitsBandwidth: Bool = true
     ) {
         self.worker = worker
         self.certificate = certificate
@@ -64,6 +67,7 @@ public struct ShardConfiguration: Sendable {
         self.sessionLimit = sessionLimit
         self.audioWindow = audioWindow
         self.videoWindow = videoWindow
+        self.limitsBandwidth = limitsBandwidth
     }
 }
 

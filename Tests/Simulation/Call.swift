@@ -67,7 +67,8 @@ public final class Call {
         seed: UInt64,
         shards count: Int = Call.shardsByDefault,
         audioWindow: Interval = .zero,
-        videoWindow: Interval = .milliseconds(1)
+        videoWindow: Interval = .milliseconds(1),
+        limitsBandwidth: Bool = false
     ) throws {
         self.seed = seed
         guard let certificate = Call.clientCertificate else { throw SetupError() }
@@ -114,7 +115,8 @@ public final class Call {
                 epoch: "simulated",
                 ntpAtZero: 3_900_000_000 << 32,
                 audioWindow: audioWindow,
-                videoWindow: videoWindow
+                videoWindow: videoWindow,
+                limitsBandwidth: limitsBandwidth
             )
             let relays = relays
             shards.append(

@@ -8,21 +8,25 @@ struct Downlink: ~Copyable {
     static let departureCapacity = 1024
     private static let departureReserve = 384
     /// What a packet may grow by while it is written: template copy, SRTP tag.
-    private static let writeSlack = 128
+    static let writeSlack = 128
 
     /// Set while keys are installed and consent is fresh.
     var sender: SRTPSender?
     var path = NetworkPath(remote: .unspecified, remotePort: 0)
+    /// nil: nothing limits what is sent.
+    private(set) var control: UnsafeMutablePointer<DownlinkControl>?
     private(set) var slots: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
     private(set) var slotCount = 0
     /// Those that show something: what the road looks at.
-    private var shown: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
-    private var shownCount = 0
+    private(set) var shown: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
+    private(set) var shownCount = 0
     /// Slots that there is room for.
     private var capacity = 8
-    private var transportSequence: UInt16 = 0
+    var transportSequence: UInt16 = 0
     /// Bytes that resends may still take.
-    private var resendBudget = Limits.Media.resendBurstBytes
+    var resendBudget = Limits.Media.resendBurstBytes
+    /// Most padding that makes packets equal.
+    var equalisingPadding = Limits.Media.equalisingPadding
 
     init() {
         slots = .allocate(capacity: capacity)
@@ -30,6 +34,8 @@ struct Downlink: ~Copyable {
     }
 
     deinit {
+        control?.deinitialize(count: 1)
+        control?.deallocate()
         for i in 0..<slotCount {
             slots[i].deinitialize(count: 1)
             slots[i].deallocate()
@@ -39,6 +45,18 @@ struct Downlink: ~Copyable {
     }
 
     // MARK: Control path
+
+    /// From now on what is sent is limited by what the path carries.
+    mutating func install(_ new: consuming DownlinkControl) {
+        if let control {
+            control.deinitialize(count: 1)
+            control.initialize(to: new)
+            return
+        }
+        let place = UnsafeMutablePointer<DownlinkControl>.allocate(capacity: 1)
+        place.initialize(to: new)
+        control = place
+    }
 
     /// Adds a slot, unless there are as many as a session may have.
     mutating func addSlot(_ stream: consuming SendStream) {
@@ -69,6 +87,7 @@ struct Downlink: ~Copyable {
 
     mutating func removeSlot(at index: Int) {
         slots[index].pointee.unbind()
+        control?.pointee.waiting.remove(slots[index])
         slots[index].deinitialize(count: 1)
         slots[index].deallocate()
         slotCount -= 1
@@ -139,16 +158,36 @@ struct Downlink: ~Copyable {
             let stream = shown[i]
             stream.pointee.collect(into: &collected, of: stream)
             if collected.count > Downlink.departureCapacity - Downlink.departureReserve {
-                dispatch(departures, collected.count, sender, counters, absoluteSendTime, now, outbox)
-                collected.count = 0
+                release(&collected, sender, absoluteSendTime, outbox)
             }
         }
-        if collected.count > 0 {
-            dispatch(departures, collected.count, sender, counters, absoluteSendTime, now, outbox)
-        }
+        if collected.count > 0 { release(&collected, sender, absoluteSendTime, outbox) }
     }
 
-    private mutating func dispatch(
+    /// What was collected goes out, or waits for its turn.
+    @inline(__always)
+    private mutating func release(
+        _ collected: inout Departures,
+        _ sender: SRTPSender,
+        _ absoluteSendTime: UInt32,
+        _ outbox: Outbox
+    ) {
+        if let control, !control.pointee.lets(collected.videoBytes, at: collected.now) {
+            holdBack(&collected, control, sender)
+        }
+        dispatch(
+            collected.list,
+            collected.count,
+            sender,
+            collected.counters,
+            absoluteSendTime,
+            collected.now,
+            outbox
+        )
+        collected.clear()
+    }
+
+    mutating func dispatch(
         _ departures: UnsafeMutablePointer<Departure>,
         _ count: Int,
         _ sender: SRTPSender,
@@ -177,7 +216,6 @@ struct Downlink: ~Copyable {
                     absoluteSendTime: absoluteSendTime,
                     at: now
                 )
-                transportSequence &+= 1
                 counters.pointee.paddingBytes &+= UInt64(truncatingIfNeeded: padding)
                 let protected = sender.protect(
                     packet,
@@ -188,6 +226,7 @@ struct Downlink: ~Copyable {
                 )
                 isWhole = isWhole && (protected == segment || isLast && protected > 0)
                 length += protected
+                note(departures[i].stream, protected, at: now)
             }
             first += group.count
             // Segments of another size than they say would reach the subscriber cut apart.
@@ -204,6 +243,22 @@ struct Downlink: ~Copyable {
                 Limits.Media.resendBurstBytes
             )
         }
+    }
+
+    /// A packet goes out: its number is used, and those who count are told.
+    @inline(__always)
+    private mutating func note(
+        _ stream: UnsafeMutablePointer<SendStream>,
+        _ length: Int,
+        at now: Instant
+    ) {
+        let kind: SentKind = stream.pointee.kind == .audio ? .audio : .video
+        guard stream.pointee.template.hasTransportSequence else {
+            control?.pointee.note(length, kind)
+            return
+        }
+        control?.pointee.sent(transportSequence, size: length, kind: kind, at: now)
+        transportSequence &+= 1
     }
 
     /// How many departures from `first` on go out in one send, and the size that all but the last have.
@@ -224,7 +279,7 @@ struct Downlink: ~Copyable {
             guard (end - first + 1) * (wouldBe + Downlink.writeSlack) + Downlink.writeSlack < 1 << 16 else {
                 break
             }
-            guard wouldBe - smallest <= Limits.Media.equalisingPadding else { break }
+            guard wouldBe - smallest <= equalisingPadding else { break }
             size = wouldBe
             smallest = min(smallest, next)
             end += 1
@@ -241,6 +296,7 @@ struct Downlink: ~Copyable {
         into outbox: Outbox
     ) -> Bool {
         guard let sender, resendBudget > 0 else { return false }
+        let isTight = control?.pointee.isTight ?? false
         let packet = outbox.reserve(Limits.Media.datagramBytes + 2 * Downlink.writeSlack)
         guard
             let again = stream.pointee.resend(
@@ -248,9 +304,25 @@ struct Downlink: ~Copyable {
                 to: packet,
                 transportSequence: transportSequence,
                 absoluteSendTime: absoluteSendTime,
+                isTight: isTight,
                 at: now
             )
         else { return false }
+        let length = send(again, packet, of: stream, .rtx, sender, at: now, outbox)
+        resendBudget -= length
+        return length > 0
+    }
+
+    /// Protects and sends a packet that was made again. Returns its length, 0 where that failed.
+    mutating func send(
+        _ again: SendStream.Resend,
+        _ packet: UnsafeMutablePointer<UInt8>,
+        of stream: UnsafeMutablePointer<SendStream>,
+        _ kind: SentKind,
+        _ sender: SRTPSender,
+        at now: Instant,
+        _ outbox: Outbox
+    ) -> Int {
         let length: Int
         switch again {
         case .same(let plain, let header, let index):
@@ -261,8 +333,9 @@ struct Downlink: ~Copyable {
                 ssrc: stream.pointee.ssrc,
                 index: UInt64(truncatingIfNeeded: index)
             )
+            // It bears the number that it had.
+            if length > 0 { control?.pointee.note(length, kind) }
         case .rtx(let plain, let header, let index):
-            transportSequence &+= 1
             length = sender.protect(
                 packet,
                 headerLength: header,
@@ -270,10 +343,15 @@ struct Downlink: ~Copyable {
                 ssrc: stream.pointee.rtxSSRC,
                 index: UInt64(truncatingIfNeeded: index)
             )
+            guard stream.pointee.template.hasTransportSequence else {
+                if length > 0 { control?.pointee.note(length, kind) }
+                break
+            }
+            if length > 0 { control?.pointee.sent(transportSequence, size: length, kind: kind, at: now) }
+            transportSequence &+= 1
         }
-        guard length > 0 else { return false }
+        guard length > 0 else { return 0 }
         outbox.commit(length: length, on: path)
-        resendBudget -= length
-        return true
+        return length
     }
 }

@@ -74,6 +74,9 @@ struct HeaderTemplate {
         }
     }
 
+    /// Whether packets bear transport-wide numbers.
+    var hasTransportSequence: Bool { transportSequenceOffset != 0 }
+
     /// Whether the subscriber is told the layers of each packet by dependency descriptors.
     var hasDescriptor: Bool { descriptorID != 0 }
 

@@ -109,6 +109,7 @@ final class Publication {
         let reference = max(newest, now - Limits.Media.layerTimeoutLongest)
         var live: UInt32 = 0
         for i in 0..<layerCount {
+            layers[i].layers.settle(at: now)
             live |= UInt32(layers[i].aliveLayers(reference: reference)) << UInt32(4 * i)
         }
         defer { liveLayers = live }

@@ -27,16 +27,20 @@ extension Room {
         } else if publication.kind == .video && slot.pointee.tile?.visible == false {
             reason = .hidden
         }
+        // That is lifted where bits are shared out.
+        if reason == .none && slot.pointee.pause == .bandwidth { reason = .bandwidth }
         if reason != slot.pointee.pause {
             slot.pointee.pause = reason
             slot.pointee.stop()
             if reason == .codec { slot.pointee.aim(at: LayerChoice(target: .none, ideal: .none)) }
         }
         // Before the first packet of a publication it is known what is wanted of it, and not how to send it.
-        guard reason == .none else { return }
-        slot.pointee.aim(at: publication.layer(for: slot.pointee.tile, present: slot.pointee.target, at: now))
+        guard reason == .none || reason == .bandwidth else { return }
+        let choice = publication.layer(for: slot.pointee.tile, present: slot.pointee.target, at: now)
+        slot.pointee.choice = choice
+        if !member.isLimited || slot.pointee.kind == .audio { slot.pointee.aim(at: choice) }
         if slot.pointee.tile.map({ $0.maxFrameRate > 0 }) ?? false { capsFrameRates = true }
-        guard publication.codec != nil else { return }
+        guard publication.codec != nil, !member.isLimited else { return }
         // A slot that shows a layer which is gone keeps its last picture until the new one starts.
         if slot.pointee.awaitsKeyFrame && member.canReceive && !slot.pointee.canStartFromHistory(at: now) {
             publication.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
@@ -51,7 +55,8 @@ extension Room {
         for member in members {
             for i in 0..<member.downlink.pointee.slotCount {
                 let slot = member.downlink.pointee.slots[i]
-                guard slot.pointee.kind == .video, !slot.pointee.isPaused,
+                guard slot.pointee.kind == .video,
+                    !slot.pointee.isPaused || slot.pointee.pause == .bandwidth,
                     let publication = slot.pointee.publication, slot.pointee.ideal.encoding >= 0
                 else { continue }
                 var tile = slot.pointee.tile

@@ -8,6 +8,7 @@ extension Room {
         deal(.audio, to: member)
         deal(.video, to: member)
         member.downlink.pointee.settle()
+        member.shareOut(at: now)
     }
 
     func deal(_ kind: MediaKind, to member: Session) {

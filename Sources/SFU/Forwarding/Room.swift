@@ -191,13 +191,17 @@ final class Room {
     private func aimAgain(at now: Instant) {
         for publication in changed {
             for downlink in downlinks {
+                let control = downlink.pointee.control
+                var isShown = false
                 for i in 0..<downlink.pointee.slotCount {
                     let slot = downlink.pointee.slots[i]
                     guard slot.pointee.publication === publication, !slot.pointee.isPaused else { continue }
-                    slot.pointee.aim(
-                        at: publication.layer(for: slot.pointee.tile, present: slot.pointee.target, at: now)
-                    )
+                    let target = slot.pointee.target
+                    slot.pointee.choice = publication.layer(for: slot.pointee.tile, present: target, at: now)
+                    if control == nil { slot.pointee.aim(at: slot.pointee.choice) }
+                    isShown = true
                 }
+                if isShown { control?.pointee.session.shareOut(at: now) }
             }
         }
         changed.removeAll(keepingCapacity: true)

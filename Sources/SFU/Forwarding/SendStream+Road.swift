@@ -25,11 +25,19 @@ struct Departures {
     let counters: UnsafeMutablePointer<Counters>
     let now: Instant
     var count = 0
+    /// Of video, before SRTP.
+    var videoBytes = 0
 
     @inline(__always)
-    mutating func append(_ departure: Departure) {
+    mutating func append(_ departure: Departure, isVideo: Bool) {
         list[count] = departure
         count += 1
+        if isVideo { videoBytes &+= departure.size }
+    }
+
+    mutating func clear() {
+        count = 0
+        videoBytes = 0
     }
 
     func withhold(_ reason: DropReason, _ count: Int = 1) { counters.pointee.withhold(reason, count) }
@@ -119,7 +127,8 @@ extension SendStream {
                 size: size,
                 headerLength: header,
                 redundancy: repeated
-            )
+            ),
+            isVideo: kind == .video
         )
     }
 
@@ -197,7 +206,8 @@ extension SendStream {
                     sourceNumber: sources.current &- 1,
                     size: size,
                     headerLength: header
-                )
+                ),
+                isVideo: kind == .video
             )
         }
     }
@@ -207,6 +217,7 @@ extension SendStream {
             switch pause {
             case .muted: .muted
             case .codec: .codecMismatch
+            case .bandwidth: .overBandwidth
             default: .layerNotSelected
             }
         }
@@ -238,6 +249,8 @@ extension SendStream {
         // A frame that is broken off is lost, and its number never comes: the end of it is on the way.
         if currentLayer >= 0 && rewriter.isInFrame && mayHold(first, at: departures.now) { return }
         heldSwitch = .min
+        // What waits of a higher layer would only delay the key frame of this one.
+        if currentLayer > Int(target.encoding) { abandon() }
         let newest = source.pointee.history.record(source.pointee.highest)
         rewriter.begin(
             with: first.pointee,

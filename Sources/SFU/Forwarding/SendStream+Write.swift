@@ -1,6 +1,7 @@
 // How a slot writes a packet, remembers it, and makes it again when the subscriber asks.
 import PeerTransport
 import RTP
+import Seam
 
 extension SendStream {
     /// Writes one packet, not yet protected, and remembers it. Returns its length.
@@ -139,11 +140,14 @@ extension SendStream {
     }
 
     /// Makes the packet with this number again. nil: unknown, overwritten, resent too often or just now.
+    ///
+    /// - Parameter isTight: bits are short, so that nothing is repaired of a layer that is being left.
     mutating func resend(
         _ number: UInt16,
         to packet: UnsafeMutablePointer<UInt8>,
         transportSequence: UInt16,
         absoluteSendTime: UInt32,
+        isTight: Bool = false,
         at now: Instant
     ) -> Resend? {
         guard let entry = ring?.find(number, highest: rewriter.highestSequence) else { return nil }
@@ -151,6 +155,11 @@ extension SendStream {
         guard entry.pointee.resends < Limits.Media.resendsPerPacket,
             entry.pointee.resends == 0 || now - entry.pointee.resentAt >= wait
         else { return nil }
+        if isTight && !entry.pointee.flags.contains(.void) {
+            guard entry.pointee.source == sources.current, currentLayer == Int(target.encoding) else {
+                return nil
+            }
+        }
         if entry.pointee.flags.contains(.void) {
             return resendVoid(entry, to: packet, transportSequence, absoluteSendTime, now)
         }
@@ -182,12 +191,75 @@ extension SendStream {
         guard entry.pointee.payloadType == payloadType else { return nil }
         entry.pointee.resends += 1
         entry.pointee.resentAt = now
+        return retransmit(entry, record, source, to: packet, transportSequence, absoluteSendTime)
+    }
+
+    private mutating func retransmit(
+        _ entry: UnsafeMutablePointer<SentPacket>,
+        _ record: UnsafeMutablePointer<PacketRecord>,
+        _ source: UnsafeMutablePointer<ReceiveStream>,
+        to packet: UnsafeMutablePointer<UInt8>,
+        _ transportSequence: UInt16,
+        _ absoluteSendTime: UInt32
+    ) -> Resend {
         var again = entry.pointee
         again.padding = 0
         again.transportSequence = transportSequence
         again.absoluteSendTime = absoluteSendTime
         let length = compose(again, record, source, to: packet, at: 2)
         return asRetransmission(packet, of: entry, header: headerLength(record, again.mask), length: length)
+    }
+
+    // MARK: Probes
+
+    /// Packets of a probe may be sent here.
+    var takesProbes: Bool { kind == .video && rtxSSRC != 0 && rtxPayloadType != 0 && isBound && pause == .none }
+
+    /// Makes one of the last packets again, for a probe: nobody asked for it, but it may be missing.
+    /// - Parameter back: how many numbers before the newest.
+    /// nil: that was no packet, it is too old or gone.
+    mutating func repeated(
+        _ back: Int,
+        to packet: UnsafeMutablePointer<UInt8>,
+        transportSequence: UInt16,
+        absoluteSendTime: UInt32,
+        at now: Instant
+    ) -> Resend? {
+        let number = UInt16(truncatingIfNeeded: rewriter.highestSequence - Int64(back))
+        guard let entry = ring?.find(number, highest: rewriter.highestSequence),
+            !entry.pointee.flags.contains(.void), entry.pointee.redundancy == 0,
+            entry.pointee.payloadType == payloadType, now - entry.pointee.resentAt < SendStream.probeAge,
+            let source = sources.source(entry.pointee.source),
+            let record = source.pointee.history.record(entry.pointee.incoming),
+            record.pointee.position == entry.pointee.position
+        else { return nil }
+        return retransmit(entry, record, source, to: packet, transportSequence, absoluteSendTime)
+    }
+
+    private static let probeAge = Interval.seconds(1)
+
+    /// A packet of the retransmission stream with nothing in it: receivers report on it and throw it away.
+    mutating func padding(
+        to packet: UnsafeMutablePointer<UInt8>,
+        transportSequence: UInt16,
+        absoluteSendTime: UInt32
+    ) -> Resend {
+        var record = PacketRecord()
+        let header = template.write(
+            to: packet,
+            payloadType: rtxPayloadType,
+            marker: false,
+            sequence: UInt16(truncatingIfNeeded: rtxSequence),
+            timestamp: rewriter.lastTimestamp,
+            transportSequence: transportSequence,
+            absoluteSendTime: absoluteSendTime,
+            record: &record
+        )
+        ByteOrder.store32(rtxSSRC, packet, 8)
+        rtxSequence += 1
+        // The count is one byte (RFC 3550 §5.1).
+        let length = RTPWriter.appendPadding(packet, length: header, count: 0xff)
+        return .rtx(length: length, headerLength: header, index: rtxSequence - 1)
     }
 
     /// RFC 4588 §4: a number of the retransmission stream, then the original number and payload.

@@ -51,6 +51,13 @@ struct SendStream: ~Copyable {
     private(set) var limit = SlotState.Reason.none
     var formerFilter = LayerFilter()
     var tile: Wishes.Tile?
+    /// What fills the tile, whether there is room for it or not.
+    var choice = LayerChoice(target: .none, ideal: .none)
+    /// What the next better layer needs in all and what there is, bits per second; 0: room is not what is missing.
+    private(set) var needed = 0
+    private(set) var available = 0
+    /// Grows where what was numbered before must not be sent any more.
+    private(set) var epoch: UInt32 = 0
     /// What `payloadType` was found for.
     private var usedCodec: CodecParameters?
     private(set) var clockRate: UInt32 = 90_000
@@ -141,6 +148,9 @@ struct SendStream: ~Copyable {
         target = .none
         ideal = .none
         limit = .none
+        choice = LayerChoice(target: .none, ideal: .none)
+        needed = 0
+        available = 0
         pause = .none
         usedCodec = nil
         sourcePayloadType = SendStream.noPayloadType
@@ -170,6 +180,23 @@ struct SendStream: ~Copyable {
         return true
     }
 
+    /// What there is room for.
+    mutating func aim(at choice: LayerChoice, needed: Int, available: Int) {
+        self.needed = needed
+        self.available = available
+        aim(at: choice)
+    }
+
+    /// Not even the lowest layer has room.
+    mutating func starve(needed: Int, available: Int) {
+        self.needed = needed
+        self.available = available
+        ideal = choice.ideal
+        guard pause != .bandwidth else { return }
+        pause = .bandwidth
+        stop()
+    }
+
     mutating func aim(at choice: LayerChoice) {
         if choice.target.encoding != target.encoding {
             postponements = 0
@@ -193,6 +220,18 @@ struct SendStream: ~Copyable {
         if currentLayer >= 0 && pictureLostAt == nil { pictureLostAt = now }
     }
 
+    /// Leaves out upper temporal layers of what is shown, whatever is aimed at.
+    mutating func thin() { filter.want(spatial: filter.choice.spatial, temporal: 0) }
+
+    /// The opposite.
+    mutating func thicken() {
+        guard Int(target.encoding) == currentLayer else { return }
+        filter.want(spatial: target.spatial, temporal: target.temporal)
+    }
+
+    /// What waits in the pacer is of no use any more.
+    mutating func abandon() { epoch &+= 1 }
+
     /// Stops what is shown; the next packet that goes out is a switch point.
     mutating func stop() {
         currentLayer = -1
@@ -200,21 +239,21 @@ struct SendStream: ~Copyable {
         postponements = 0
         heldSwitch = .min
         pictureLostAt = nil
+        epoch &+= 1
         rewriter.end()
     }
 
     /// A number that was reserved for a packet which nobody gets: who asks for it is told that it is empty.
     mutating func void(_ sequence: Int64, of record: UnsafeMutablePointer<PacketRecord>) {
+        void(sequence, timestamp: record.pointee.timestamp)
+    }
+
+    mutating func void(_ sequence: Int64, timestamp: UInt32) {
         guard sequence <= rewriter.highestSequence,
             ring?.isFree(sequence, highest: rewriter.highestSequence) == true
         else { return }
         ring?.note(
-            SentPacket(
-                sequence: sequence,
-                timestamp: record.pointee.timestamp,
-                payloadType: payloadType,
-                flags: .void
-            )
+            SentPacket(sequence: sequence, timestamp: timestamp, payloadType: payloadType, flags: .void)
         )
     }
 }

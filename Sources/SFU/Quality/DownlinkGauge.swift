@@ -110,10 +110,10 @@ struct DownlinkGauge {
 
     /// Of the best that the tile could show, as far as the publisher sends it.
     private static func area(of slot: UnsafeMutablePointer<SendStream>) -> Double {
-        guard let layers = slot.pointee.layers, slot.pointee.ideal.encoding >= 0 else { return 1 }
-        let ideal = slot.pointee.ideal
-        let activity = layers + Int(ideal.encoding)
-        let spatial = Int(min(ideal.spatial, activity.pointee.layers.top))
+        let best = slot.pointee.choice.target
+        guard let layers = slot.pointee.layers, best.encoding >= 0 else { return 1 }
+        let activity = layers + Int(best.encoding)
+        let spatial = Int(min(best.spatial, activity.pointee.layers.top))
         let wanted =
             Double(activity.pointee.layers.widths[spatial])
             * Double(activity.pointee.layers.heights[spatial])
@@ -122,7 +122,7 @@ struct DownlinkGauge {
         if wanted > 0 && shown > 0 { return min(1, shown / wanted) }
         // Not known: layers usually differ by half the lines.
         let steps =
-            Int(ideal.encoding) - slot.pointee.currentLayer + Int(ideal.spatial)
+            Int(best.encoding) - slot.pointee.currentLayer + Int(best.spatial)
             - Int(slot.pointee.filter.choice.spatial)
         return 1 / Double(1 << (2 * max(0, min(steps, 6))))
     }
@@ -135,7 +135,7 @@ struct DownlinkGauge {
             at: now
         )
         let wanted = source.pointee.layers.picturesPerSecond(
-            upTo: Int(min(slot.pointee.ideal.temporal, 3)),
+            upTo: Int(min(slot.pointee.choice.target.temporal, 3)),
             at: now
         )
         return wanted > 0 ? min(1, Double(shown) / Double(wanted)) : 1

@@ -47,10 +47,13 @@ extension Session {
 
     private func receivedReports(_ block: RTCPBlock, ntp: UInt64, at now: Instant) {
         guard var reports = ReportBlocks(block) else { return }
+        var lost: UInt8?
+        defer { if let lost { receivedLoss(lost, at: now) } }
         while let report = reports.next() {
             guard let slot = downlink.pointee.slot(ssrc: report.ssrc) else { continue }
             slot.pointee.fractionLost = report.fractionLost
             slot.pointee.note(jitter: report.jitter)
+            lost = max(lost ?? 0, report.fractionLost)
             slot.pointee.redundancy.note(fractionLost: report.fractionLost, at: now)
             guard report.lastSenderReport != 0 else { continue }
             guard
@@ -74,6 +77,7 @@ extension Session {
     ) {
         guard var nack = GenericNACK(block) else {
             counters.pointee.transportFeedbackReceived &+= 1
+            if let feedback = TransportFeedbackParser(block) { received(feedback, counters, at: now) }
             return
         }
         counters.pointee.nacksReceived &+= 1
@@ -97,6 +101,8 @@ extension Session {
         } else if var request = FullIntraRequest(block) {
             counters.pointee.keyFrameRequestsReceived &+= 1
             while let item = request.next() { wantKeyFrame(on: item.ssrc, at: now) }
+        } else if let estimate = ReceiverEstimatedBitrate(block) {
+            received(receiverEstimate: estimate.bitrate, at: now)
         }
     }
 

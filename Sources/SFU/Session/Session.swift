@@ -37,6 +37,10 @@ final class Session {
 
     // RTCP.
     let reportSSRC: UInt32
+    /// It gets as much as its path carries.
+    let limitsBandwidth: Bool
+    /// What the control of its downlink was made for.
+    var controlledPath = NetworkPath(remote: .unspecified, remotePort: 0)
     var nextReport = Instant.distantFuture
     var nextFeedback = Instant.distantFuture
     var nextRepair = Instant.distantFuture
@@ -55,7 +59,8 @@ final class Session {
         transport: Transport,
         local: LocalTransport,
         timers: TimerQueue,
-        reportSSRC: UInt32
+        reportSSRC: UInt32,
+        limitsBandwidth: Bool = false
     ) {
         self.open = open
         self.local = local
@@ -69,6 +74,7 @@ final class Session {
         self.transport = transport
         self.timers = timers
         self.reportSSRC = reportSSRC
+        self.limitsBandwidth = limitsBandwidth
         downlink = .allocate(capacity: 1)
         downlink.initialize(to: Downlink())
         uplink = Uplink(open: open, room: room)
@@ -191,11 +197,12 @@ final class Session {
     // MARK: Transport
 
     /// Keys, consent or path changed: says so to the downlink, which is all that the road looks at.
-    func settleDownlink() {
+    func settleDownlink(at now: Instant) {
         let sender = transport.canSend ? transport.srtp?.sender : nil
         let begins = downlink.pointee.sender == nil && sender != nil
         downlink.pointee.sender = sender
         if let path = transport.selectedPath { downlink.pointee.path = path }
+        settleControl(begins: begins, at: now)
         if begins { beginSending() }
     }
 
@@ -212,7 +219,11 @@ final class Session {
     func forgetRemoteStream(_ ssrc: UInt32) { transport.srtp?.forgetRemoteStream(ssrc: ssrc) }
 
     private var nextDeadline: Instant {
-        min(min(transport.nextDeadline, nextReport), min(min(nextFeedback, nextRepair), nextQuality))
+        let next = min(
+            min(transport.nextDeadline, nextReport),
+            min(min(nextFeedback, nextRepair), nextQuality)
+        )
+        return min(next, pacingDeadline)
     }
 
     /// Tells the shard's timers when this session wants to be looked at, where that is earlier than they know.

@@ -14,7 +14,12 @@ struct LayerActivity {
     private(set) var widths = InlineArray<4, UInt16>(repeating: 0)
     private(set) var heights = InlineArray<4, UInt16>(repeating: 0)
     private var seenAt = InlineArray<4, Instant>(repeating: .distantPast)
-    private var bytes = InlineArray<4, RateMeter>(repeating: RateMeter())
+    /// Payload by spatial and temporal layer, four of the latter for each of the former.
+    private var bytes = InlineArray<16, RateMeter>(repeating: RateMeter())
+    private var packets = InlineArray<4, RateMeter>(repeating: RateMeter())
+    /// The rate that a spatial layer with those below it had lately, bits per second: it falls slowly, so that a moment
+    /// of little motion is not taken for what the layer needs.
+    private var usual = InlineArray<4, UInt32>(repeating: 0)
     /// Pictures by temporal layer.
     private var pictures = InlineArray<4, RateMeter>(repeating: RateMeter())
     private var pictureTimestamp: UInt32 = 0
@@ -32,7 +37,8 @@ struct LayerActivity {
         let wasSilent = now - seenAt[layer] >= patience(isScreen: isScreen)
         seenAt[layer] = now
         if layer > top { top = UInt8(layer) }
-        bytes[layer].add(Int(record.length), at: now)
+        bytes[layer * 4 + Int(min(record.frame.temporalLayer, 3))].add(Int(record.length), at: now)
+        packets[layer].add(1, at: now)
         if record.frame.startsFrame && record.timestamp != pictureTimestamp {
             pictureTimestamp = record.timestamp
             notePicture(record.frame, at: now)
@@ -121,9 +127,42 @@ struct LayerActivity {
     /// Payload bits per second of a spatial layer with those below it.
     mutating func bitsPerSecond(upTo layer: Int, at now: Instant) -> UInt32 {
         var sum: UInt64 = 0
-        for i in 0...min(max(layer, 0), 3) { sum += UInt64(bytes[i].perSecond(at: now)) * 8 }
+        for i in 0..<(min(max(layer, 0), 3) * 4 + 4) { sum += UInt64(bytes[i].perSecond(at: now)) * 8 }
         return UInt32(clamping: sum)
     }
+
+    /// The same with temporal layers up to one, and with the headers of each packet.
+    /// - Parameter header: bytes on the wire beside the payload.
+    mutating func bitsPerSecond(upTo layer: Int, temporal: Int, header: Int, at now: Instant) -> Int {
+        var part: UInt64 = 0
+        var all: UInt64 = 0
+        var count: UInt64 = 0
+        for s in 0...min(max(layer, 0), 3) {
+            count += UInt64(packets[s].perSecond(at: now))
+            for t in 0..<LayerActivity.temporalLayers {
+                let rate = UInt64(bytes[s * 4 + t].perSecond(at: now))
+                all += rate
+                if t <= temporal { part += rate }
+            }
+        }
+        guard all > 0 else { return 0 }
+        // Headers go with the payload: pictures of all temporal layers are cut into packets of like size.
+        return Int(part * 8 + count * UInt64(header) * 8 * part / all)
+    }
+
+    /// Notes what the layers need now, every 100 ms.
+    mutating func settle(at now: Instant) {
+        for layer in 0...Int(top) {
+            let rate = bitsPerSecond(upTo: layer, at: now)
+            usual[layer] = max(rate, usual[layer] - usual[layer] / LayerActivity.forgetting)
+        }
+    }
+
+    /// Per 100 ms: half is forgotten after 9 s.
+    private static let forgetting: UInt32 = 128
+
+    /// What a spatial layer with those below it had lately, payload bits per second.
+    func usualRate(upTo layer: Int) -> Int { Int(usual[min(max(layer, 0), 3)]) }
 
     /// Pictures per second with temporal layers up to this one.
     mutating func picturesPerSecond(upTo temporal: Int, at now: Instant) -> UInt32 {

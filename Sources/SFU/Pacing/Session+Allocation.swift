@@ -1,0 +1,228 @@
+// Shares what a session's path carries among its slots: gathers what each could show, asks the allocator, and aims the
+// slots. Runs when something changed, never per packet. Knows no estimator's reasons and no packet.
+import RTP
+import Seam
+
+extension Session {
+    /// Sets the layer of each video slot by the bits that there are.
+    func shareOut(at now: Instant) {
+        guard let control = downlink.pointee.control else { return }
+        control.pointee.nextAllocation = now + Limits.Bandwidth.allocationInterval
+        control.pointee.allocatedAt = now
+        var slots: [UnsafeMutablePointer<SendStream>] = []
+        var tracks: [Allocator.Track] = []
+        downlink.pointee.eachVideo { slot in
+            guard slot.pointee.pause == .none || slot.pointee.pause == .bandwidth,
+                let publication = slot.pointee.publication
+            else { return }
+            guard let track = track(slot, publication, at: now) else {
+                // Nothing of it comes, so that nothing is known of what it takes.
+                return slot.pointee.aim(at: slot.pointee.choice)
+            }
+            slots.append(slot)
+            tracks.append(track)
+        }
+        let reserve = control.pointee.reserve(at: now)
+        let budget = Allocator.Budget(
+            target: control.pointee.estimator.target,
+            reserve: reserve,
+            proven: control.pointee.estimator.proven(at: now)
+        )
+        let allocation = control.pointee.allocator.allocate(tracks, budget, at: now)
+        let spare = max(0, budget.target - allocation.used)
+        for (index, decision) in allocation.decisions.enumerated() {
+            apply(decision, of: tracks[index], to: slots[index], spare: spare, at: now)
+        }
+        control.pointee.note(allocation, at: now)
+        downlink.pointee.settleTightness()
+    }
+
+    // MARK: What there is
+
+    private func track(
+        _ slot: UnsafeMutablePointer<SendStream>,
+        _ publication: Publication,
+        at now: Instant
+    ) -> Allocator.Track? {
+        let choice = slot.pointee.choice.target
+        guard choice.encoding >= 0, publication.codec != nil else { return nil }
+        let layers = publication.trackLayers(upTo: choice, at: now)
+        guard !layers.isEmpty else { return nil }
+        let target = slot.pointee.target
+        let current = layers.lastIndex {
+            $0.encoding == target.encoding && $0.spatial == target.spatial && $0.temporal <= target.temporal
+        }
+        let tile = slot.pointee.tile
+        return Allocator.Track(
+            id: publication.ordinal,
+            rank: rank(of: publication, tile),
+            isScreen: publication.source == .screen,
+            tileWidth: tile?.width ?? 0,
+            tileHeight: tile?.height ?? 0,
+            layers: layers,
+            current: slot.pointee.pause == .bandwidth || target.encoding < 0 ? nil : current
+        )
+    }
+
+    /// Who is served first: a screen, then who has the floor or was pinned, then the others.
+    private func rank(of publication: Publication, _ tile: Wishes.Tile?) -> Allocator.Rank {
+        if publication.source == .screen { return .screen }
+        let isPinned = tile.map { $0.priority > Session.pinned } ?? false
+        return isPinned || publication.recency == 0 ? .speaker : .visible
+    }
+
+    /// Tiles with a higher priority than this are more than one of many.
+    private static let pinned: UInt8 = 150
+
+    // MARK: What is done with it
+
+    private func apply(
+        _ decision: Allocator.Decision,
+        of track: Allocator.Track,
+        to slot: UnsafeMutablePointer<SendStream>,
+        spare: Int,
+        at now: Instant
+    ) {
+        let before = (slot.pointee.target, slot.pointee.pause)
+        var needed = 0
+        var available = 0
+        if case .bandwidth(let sum, let target) = decision.reason {
+            needed = sum
+            available = target
+        }
+        guard let place = decision.layer else {
+            slot.pointee.starve(needed: needed, available: available)
+            if before.1 != .bandwidth { room.hasNews = true }
+            return
+        }
+        if slot.pointee.pause == .bandwidth { slot.pointee.pause = .none }
+        let layer = track.layers[place]
+        let choice = slot.pointee.choice
+        let isHighest = layer.temporal == track.layers.last { $0.encoding == layer.encoding }?.temporal
+        var aim = choice
+        aim.target = LayerTarget(
+            encoding: layer.encoding,
+            spatial: layer.spatial,
+            temporal: isHighest ? choice.target.temporal : layer.temporal
+        )
+        if needed > 0 { aim.reason = .bandwidth }
+        slot.pointee.aim(at: aim, needed: needed, available: available)
+        leaveWhatIsTooMuch(slot, room: layer.measured + spare, at: now)
+        guard before.0 != slot.pointee.target || before.1 != slot.pointee.pause else { return }
+        self.room.hasNews = true
+        if slot.pointee.awaitsKeyFrame && canReceive && !slot.pointee.canStartFromHistory(at: now) {
+            slot.pointee.publication?.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
+        }
+    }
+
+    /// A lower layer waits for its key frame: what is shown meanwhile goes on with its lowest pictures where these fit, and
+    /// stops where they do not.
+    /// - Parameter room: bits per second for this slot.
+    private func leaveWhatIsTooMuch(_ slot: UnsafeMutablePointer<SendStream>, room: Int, at now: Instant) {
+        let current = slot.pointee.currentLayer
+        guard current >= 0, slot.pointee.awaitsKeyFrame, let publication = slot.pointee.publication else {
+            return
+        }
+        let target = slot.pointee.target
+        let spatial = slot.pointee.filter.choice.spatial
+        guard Int(target.encoding) < current || Int(target.encoding) == current && target.spatial < spatial
+        else { return }
+        let least = publication.rate(of: current, spatial: Int(spatial), temporal: 0, at: now)
+        if least > room {
+            slot.pointee.stop()
+        } else {
+            slot.pointee.thin()
+        }
+    }
+}
+
+extension Downlink {
+    /// Whether everything that is wanted has room, for the road.
+    mutating func settleTightness() {
+        guard let control else { return }
+        equalisingPadding = control.pointee.isTight ? 0 : Limits.Media.equalisingPadding
+        if control.pointee.isThinned { eachVideo { $0.pointee.thin() } }
+        guard control.pointee.isTight else { return }
+        let rate = Int64(control.pointee.estimator.target)
+        let most = Int(rate * Limits.Bandwidth.tightResends.microseconds / 8_000_000)
+        resendBudget = min(resendBudget, max(most, Downlink.leastResends))
+    }
+
+    /// Bytes: a picture of the lowest layer.
+    private static let leastResends = 2_500
+}
+
+extension Publication {
+    /// What its layers up to one take, those that come.
+    func trackLayers(upTo most: LayerTarget, at now: Instant) -> [TrackLayer] {
+        guard most.encoding >= 0, Int(most.encoding) < layerCount else { return [] }
+        let area = self.area(of: Int(most.encoding), spatial: Int(most.spatial))
+        var found: [TrackLayer] = []
+        for encoding in 0..<layerCount {
+            for spatial in 0...Int(layers[encoding].layers.top) {
+                let isMost = encoding == most.encoding && spatial == most.spatial
+                let size = self.area(of: encoding, spatial: spatial)
+                let isBelow =
+                    area > 0 && size > 0
+                    ? size < area : (encoding, spatial) < (Int(most.encoding), Int(most.spatial))
+                guard isMost || isBelow && hasLive(encoding, spatial: spatial) else { continue }
+                append(encoding, spatial, temporal: isMost ? most.temporal : LayerTarget.allTemporal, to: &found, now)
+            }
+        }
+        return found
+    }
+
+    private func append(
+        _ encoding: Int,
+        _ spatial: Int,
+        temporal most: UInt8,
+        to found: inout [TrackLayer],
+        _ now: Instant
+    ) {
+        let top = min(most, layers[encoding].layers.topTemporal)
+        let whole = rate(of: encoding, spatial: spatial, temporal: 3, at: now)
+        let usual = max(layers[encoding].layers.usualRate(upTo: spatial), whole)
+        for temporal in 0...top {
+            let measured = rate(of: encoding, spatial: spatial, temporal: Int(temporal), at: now)
+            var planned = whole > 0 ? Int(Int64(measured) * Int64(usual) / Int64(whole)) : usual
+            if planned == 0 { planned = guess(encoding, spatial) }
+            found.append(
+                TrackLayer(
+                    encoding: Int8(encoding),
+                    spatial: UInt8(spatial),
+                    temporal: temporal,
+                    measured: measured > 0 ? measured : planned,
+                    planned: max(planned, measured),
+                    width: layers[encoding].layers.widths[spatial],
+                    height: layers[encoding].layers.heights[spatial],
+                    picturesPerSecond: Int(layers[encoding].layers.picturesPerSecond(upTo: Int(temporal), at: now))
+                )
+            )
+        }
+    }
+
+    /// On the wire, bits per second.
+    func rate(of encoding: Int, spatial: Int, temporal: Int, at now: Instant) -> Int {
+        layers[encoding].layers.bitsPerSecond(
+            upTo: spatial,
+            temporal: temporal,
+            header: Publication.headerBytes,
+            at: now
+        )
+    }
+
+    /// RTP with extensions, SRTP, UDP, IP.
+    private static let headerBytes = 76
+
+    private func area(of encoding: Int, spatial: Int) -> Int {
+        Int(layers[encoding].layers.widths[spatial]) * Int(layers[encoding].layers.heights[spatial])
+    }
+
+    /// What a layer may take of which nothing has come yet: bits per second.
+    private func guess(_ encoding: Int, _ spatial: Int) -> Int {
+        let area = self.area(of: encoding, spatial: spatial)
+        return area > 0 ? max(100_000, area * 2) : Publication.guesses[min(encoding + spatial, 2)]
+    }
+
+    private static let guesses = [150_000, 500_000, 1_800_000]
+}

@@ -1,0 +1,138 @@
+// What a session is told of its way down, and what follows: the estimator hears it, the pacer is aimed, and the bits are
+// shared out anew where that changes something (Session+Allocation).
+import PeerTransport
+import RTP
+
+extension Session {
+    /// What it gets is limited by its path.
+    var isLimited: Bool { downlink.pointee.control != nil }
+
+    // MARK: Beginning
+
+    /// Keys, path or slots changed.
+    /// - Parameter begins: media may flow from now on, for the first time or again.
+    func settleControl(begins: Bool, at now: Instant) {
+        guard limitsBandwidth, downlink.pointee.sender != nil, downlink.pointee.slotCount > 0 else { return }
+        let path = downlink.pointee.path
+        guard let control = downlink.pointee.control else { return beginControl(path, at: now) }
+        guard path != controlledPath else {
+            if begins { routeChanged(control, at: now) }
+            return
+        }
+        // Another kind of path is another control: a stream connection has its own.
+        if path.isUDP != controlledPath.isUDP { return beginControl(path, at: now) }
+        controlledPath = path
+        control.pointee.headerBytes = Session.headerBytes(on: path)
+        routeChanged(control, at: now)
+    }
+
+    private func beginControl(_ path: NetworkPath, at now: Instant) {
+        var settings = BandwidthEstimator.Settings()
+        settings.isStream = !path.isUDP
+        settings.hasFeedback = reportsTransport
+        // Whoever reports nothing but loss is taken to have room until it does.
+        if !settings.hasFeedback && !reportsEstimate { settings.start = settings.maximum }
+        var control = DownlinkControl(settings, of: self, at: now)
+        control.headerBytes = Session.headerBytes(on: path)
+        controlledPath = path
+        downlink.pointee.install(control)
+        room.needsDealing = true
+    }
+
+    private func routeChanged(_ control: UnsafeMutablePointer<DownlinkControl>, at now: Instant) {
+        follow(control.pointee.estimator.routeChanged(at: now), at: now)
+    }
+
+    /// IP and UDP, or IP, TCP and the length of RFC 4571.
+    private static func headerBytes(on path: NetworkPath) -> Int {
+        (path.remote.isIPv6 ? 40 : 20) + (path.isUDP ? 8 : 34)
+    }
+
+    /// Its packets bear numbers that it reports on.
+    private var reportsTransport: Bool {
+        slotSections.contains { section in
+            section.extensions.contains { $0.kind == .transportSequence }
+                && section.codecs.contains { $0.feedback.contains(.transportCC) }
+        }
+    }
+
+    /// It tells its own estimate.
+    private var reportsEstimate: Bool {
+        slotSections.contains { section in section.codecs.contains { $0.feedback.contains(.remb) } }
+    }
+
+    private var slotSections: [MediaSection] {
+        (0..<downlink.pointee.slotCount).map { downlink.pointee.slots[$0].pointee.section }
+    }
+
+    // MARK: Hearing
+
+    func received(
+        _ feedback: TransportFeedbackParser,
+        _ counters: UnsafeMutablePointer<Counters>,
+        at now: Instant
+    ) {
+        guard let control = downlink.pointee.control else { return }
+        let heard = control.pointee.estimator.receive(feedback, at: now)
+        counters.pointee.feedbackUnknown &+= UInt64(truncatingIfNeeded: heard.unsent)
+        follow(heard.change, at: now)
+    }
+
+    func received(receiverEstimate rate: UInt64, at now: Instant) {
+        guard let control = downlink.pointee.control else { return }
+        follow(control.pointee.estimator.received(receiverEstimate: rate, at: now), at: now)
+    }
+
+    /// - Parameter fraction: in 1/256, the highest of the streams of one report.
+    func receivedLoss(_ fraction: UInt8, at now: Instant) {
+        guard let control = downlink.pointee.control else { return }
+        follow(
+            control.pointee.estimator.received(
+                fractionLost: fraction,
+                roundTrip: roundTrip,
+                used: control.pointee.used,
+                at: now
+            ),
+            at: now
+        )
+    }
+
+    /// The rate changed, or may have.
+    private func follow(_ change: BandwidthEstimator.OnEstimate, at now: Instant) {
+        guard let control = downlink.pointee.control else { return }
+        if change != .unchanged { control.pointee.aimPacer(at: now) }
+        if control.pointee.isDue(change, at: now) { shareOut(at: now) }
+    }
+
+    // MARK: Time
+
+    var pacingDeadline: Instant {
+        guard let control = downlink.pointee.control, downlink.pointee.sender != nil else {
+            return .distantFuture
+        }
+        return control.pointee.nextDeadline(at: room.now)
+    }
+
+    /// Sends what waits and what probes need, and looks whether reports stay away.
+    func advancePacing(
+        to now: Instant,
+        _ departures: UnsafeMutablePointer<Departure>,
+        counters: UnsafeMutablePointer<Counters>,
+        absoluteSendTime: UInt32,
+        into outbox: Outbox
+    ) {
+        guard let control = downlink.pointee.control, downlink.pointee.sender != nil else { return }
+        if now >= control.pointee.estimator.nextDeadline {
+            follow(control.pointee.estimator.advance(to: now), at: now)
+        } else if now >= control.pointee.nextAllocation {
+            shareOut(at: now)
+        }
+        downlink.pointee.advancePacing(
+            departures,
+            counters: counters,
+            absoluteSendTime: absoluteSendTime,
+            at: now,
+            into: outbox
+        )
+    }
+}
