@@ -297,7 +297,7 @@ public struct MessageDescriptor: Sendable {
             recovery: .state,
             Snapshot.self,
             "The whole room in pages; replaces what the client knew.",
-            "Whoever is in no page is gone. `slots`, `speakers`, `standing` and `relay` on the first page."
+            "Whoever is in no page is gone. `slots`, `speakers`, `qualities`, `standing` and `relay` on the first page."
         ),
         .init(
             .delta,
@@ -305,7 +305,7 @@ public struct MessageDescriptor: Sendable {
             recovery: .state,
             Delta.self,
             "What changed since the revision that the client had.",
-            "Apply `changed`, then `left`, which is on the last page. `slots`, `speakers`, `standing` and `relay` on the first."
+            "Apply `changed`, then `left`, which is on the last page. `slots`, `speakers`, `qualities`, `standing` and `relay` on the first."
         ),
         .init(
             .replayed,
