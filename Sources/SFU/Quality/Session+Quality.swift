@@ -16,7 +16,19 @@ struct QualityMeter {
 
 extension Session {
     /// What the estimator knows of the downlink.
-    var downlinkFigures: DownlinkFigures { DownlinkFigures() }
+    var downlinkFigures: DownlinkFigures {
+        guard let control = downlink.pointee.control else { return DownlinkFigures() }
+        let settings = control.pointee.estimator.settings
+        let bound = control.pointee.estimator.bound
+        // An assumption without anybody to contradict it is no estimate.
+        guard settings.hasFeedback || settings.isStream || bound != .start else { return DownlinkFigures() }
+        return DownlinkFigures(
+            estimate: control.pointee.estimator.estimate,
+            lost: settings.hasFeedback ? control.pointee.estimator.lossPercent / 100 : nil,
+            queueDelay: settings.hasFeedback ? control.pointee.estimator.queueDelay : nil,
+            bound: DirectionQuality.Bound(bound)
+        )
+    }
 
     /// The next look at the quality is due. Nothing is told of a session that has never been connected.
     func advanceQuality(to now: Instant, events: inout [Event]) {
@@ -116,5 +128,20 @@ extension Session {
         sample.lost = figures.lost ?? (reported > 0 ? lost / Double(reported) : nil)
         sample.bitsPerSecond = UInt32(clamping: bytes * 8)
         return sample
+    }
+}
+
+extension DirectionQuality.Bound {
+    init(_ bound: BandwidthEstimator.Bound) {
+        switch bound {
+        case .start: self = .start
+        case .delay: self = .delay
+        case .loss: self = .loss
+        case .receiver: self = .receiver
+        case .draining: self = .draining
+        case .silence: self = .silence
+        case .backlog: self = .backlog
+        case .maximum: self = .maximum
+        }
     }
 }

@@ -162,6 +162,7 @@ extension Gateway {
         links[link.session] = nil
         negotiating[link.session] = nil
         member.link = nil
+        forgetQuality(of: member, at: clock())
         member.sentWishes = nil
         let waiting = [member.negotiating].compactMap { $0 } + member.offers
         member.negotiating = nil

@@ -131,36 +131,40 @@ import Testing
 @Suite struct QualityReportTests {
     private let start = Instant(microseconds: 5_000_000)
 
+    private func isNews(_ report: inout QualityReport, _ quality: SessionQuality, at now: Instant) -> Bool {
+        report.isNews(quality, at: now)
+    }
+
     private func quality(_ score: UInt8, _ reason: DirectionQuality.Reason = .none) -> SessionQuality {
         SessionQuality(down: DirectionQuality(score: score, reason: reason))
     }
 
     @Test func smallChangesWait() {
         var report = QualityReport()
-        #expect(report.isNews(quality(50), at: start))
+        #expect(isNews(&report, quality(50), at: start))
         for second in 1..<10 {
-            #expect(!report.isNews(quality(48), at: start + .seconds(Int64(second))))
+            #expect(!isNews(&report, quality(48), at: start + .seconds(Int64(second))))
         }
-        #expect(report.isNews(quality(48), at: start + Limits.Quality.repeatInterval))
-        #expect(!report.isNews(quality(48), at: start + .seconds(11)))
+        #expect(isNews(&report, quality(48), at: start + Limits.Quality.repeatInterval))
+        #expect(!isNews(&report, quality(48), at: start + .seconds(11)))
     }
 
     @Test func largeChangesAndReasonsDoNot() {
         var report = QualityReport()
-        #expect(report.isNews(quality(50), at: start))
-        #expect(report.isNews(quality(47), at: start + .seconds(1)))
-        #expect(report.isNews(quality(47, .loss), at: start + .seconds(2)))
-        #expect(!report.isNews(quality(49, .loss), at: start + .seconds(3)))
-        #expect(report.isNews(SessionQuality(), at: start + .seconds(4)))
-        #expect(report.isNews(quality(49, .loss), at: start + .seconds(5)))
+        #expect(isNews(&report, quality(50), at: start))
+        #expect(isNews(&report, quality(47), at: start + .seconds(1)))
+        #expect(isNews(&report, quality(47, .loss), at: start + .seconds(2)))
+        #expect(!isNews(&report, quality(49, .loss), at: start + .seconds(3)))
+        #expect(isNews(&report, SessionQuality(), at: start + .seconds(4)))
+        #expect(isNews(&report, quality(49, .loss), at: start + .seconds(5)))
     }
 
     @Test func nothingIsNotRepeated() {
         var report = QualityReport()
-        #expect(!report.isNews(SessionQuality(), at: start))
-        #expect(!report.isNews(SessionQuality(), at: start + .seconds(100)))
-        #expect(report.isNews(quality(30), at: start + .seconds(101)))
+        #expect(!isNews(&report, SessionQuality(), at: start))
+        #expect(!isNews(&report, SessionQuality(), at: start + .seconds(100)))
+        #expect(isNews(&report, quality(30), at: start + .seconds(101)))
         report.forget()
-        #expect(report.isNews(quality(30), at: start + .seconds(102)))
+        #expect(isNews(&report, quality(30), at: start + .seconds(102)))
     }
 }

@@ -1,5 +1,6 @@
 // The E-model against the values that the ITU has published, and what is made of it.
 import RTP
+import Seam
 import Testing
 
 @testable import SFU

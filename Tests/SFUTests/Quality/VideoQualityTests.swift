@@ -1,4 +1,5 @@
 import RTP
+import Seam
 import Testing
 
 @testable import SFU

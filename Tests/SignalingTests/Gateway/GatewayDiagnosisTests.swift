@@ -125,13 +125,14 @@ struct GatewayDiagnosisTests {
     @Test func picturesSayWhatTheDownlinkCarries() async throws {
         let call = try await Call()
         await call.arrives(call.camera, codec: .vp8)
-        let layers = [(180, 150), (360, 500), (720, 1700)].map { height, kilobits in
+        let sizes: [(height: UInt16, kilobits: UInt32)] = [(180, 150), (360, 500), (720, 1700)]
+        let layers = sizes.map { size in
             PublicationState.Layer(
-                rid: "r\(height)",
+                rid: "r\(size.height)",
                 live: true,
-                width: UInt16(height / 9 * 16),
-                height: UInt16(height),
-                bitsPerSecond: UInt32(kilobits * 1000)
+                width: size.height / 9 * 16,
+                height: size.height,
+                bitsPerSecond: size.kilobits * 1000
             )
         }
         await call.harness.emit(

@@ -29,9 +29,13 @@ import Testing
         return SessionQuality(up: direction(up), down: direction(down))
     }
 
-    private func connected(_ name: String, in harness: GatewayHarness) async throws -> TestClient {
+    private func connected(
+        _ name: String,
+        slotsOnly: Bool = false,
+        in harness: GatewayHarness
+    ) async throws -> TestClient {
         let client = try await harness.join(name)
-        _ = try await client.publishBoth()
+        if slotsOnly { _ = try await client.offer("lk_offer") } else { _ = try await client.publishBoth() }
         await harness.emit(.transport(SessionID(client.sid), .connected))
         return client
     }
@@ -109,7 +113,7 @@ import Testing
 
     @Test func whoIsHiddenIsNotTold() async throws {
         let harness = await GatewayHarness()
-        let ghost = try await connected("ghost,hidden", in: harness)
+        let ghost = try await connected("ghost,hidden", slotsOnly: true, in: harness)
         let bob = try await connected("bob", in: harness)
         await harness.pass(.milliseconds(100))
         _ = try (ghost.take(), bob.take())
@@ -166,7 +170,7 @@ import Testing
     @Test func metricsCountSessionsAndSlots() async throws {
         let harness = await GatewayHarness()
         let alice = try await connected("alice", in: harness)
-        let bob = try await connected("bob", in: harness)
+        let bob = try await connected("bob", slotsOnly: true, in: harness)
         await tell(harness, alice, quality(up: 50, down: 33, .bandwidth))
         await tell(harness, bob, quality(down: 12, .loss))
         let mid = try #require(
