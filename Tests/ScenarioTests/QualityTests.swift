@@ -68,7 +68,10 @@ import Testing
     @Test(arguments: UInt64(1)...3)
     func lossOnTheWayUpIsThePublishers(seed: UInt64) throws {
         let call = try Call(seed: seed)
-        let (publisher, viewer) = try call.publisherAndViewer(up: .lossy(0.3), prepare: reporting)
+        // Over a short way, repairs are quick enough not to be noticed much.
+        var far = LinkConditions.lossy(0.3)
+        far.delay = .milliseconds(80)
+        let (publisher, viewer) = try call.publisherAndViewer(up: far, prepare: reporting)
         call.run(for: .seconds(12))
         let up = try #require(told(call, of: publisher).last?.quality.up)
         #expect(up.reason == .loss && (up.video ?? 50) < 44 && up.lossPermille > 150, "\(seed): \(up)")

@@ -271,9 +271,9 @@ test('a quality has points, bars and words, those of the worse direction', () =>
 });
 
 test('the figures of our connection are rows, without those that nobody knows', () => {
-  const detail = { audio: 44, video: 12, lossPermille: 15, rttMs: 80, jitterMs: 3, kbps: 0, estimateKbps: 620, bound: 'delay', queueMs: 35, text: '' };
+  const detail = { audio: 44, video: 12, lossPermille: 15, rttMs: 80, jitterMs: 3, kbps: 0, estimateKbps: 620, bound: 'receiver', queueMs: 35, text: '' };
   assert.deepEqual(qualityRows({ detail }, false), [
-    ['Received', 'nothing'], ['Room for about', '620 kbit/s (packets begin to queue)'], ['Lost', '1.5 %'], ['There and back', '80 ms'],
+    ['Received', 'nothing'], ['Room for about', '620 kbit/s (your browser says so)'], ['Lost', '1.5 %'], ['There and back', '80 ms'],
     ['Unevenness', '3 ms'], ['Waiting on the way', '35 ms'], ['Sound', '4.4 of 5'], ['Picture', '1.2 of 5'],
   ]);
   assert.deepEqual(qualityRows({ detail: { lossPermille: 0, jitterMs: 0, kbps: 40, bound: 'later', text: '' } }, true), [['Sent', '40 kbit/s'], ['Lost', '0 %'], ['Unevenness', '0 ms']]);

@@ -122,7 +122,8 @@ struct UplinkGauge {
         guard let wanted = best(of: publication, where: { publication.layers[$0].isStarted }) else {
             return nil
         }
-        let live = best(of: publication) { publication.liveLayers >> UInt32(4 * $0) & 0xf != 0 }
+        // What nobody asks for is better than nothing.
+        let live = (0..<publication.layerCount).last { publication.liveLayers >> UInt32(4 * $0) & 0xf != 0 }
         var video = VideoQuality(cause: .layer)
         video.lost = look.count.lostShare
         let hasRepair = publication.layers[live ?? wanted].rtxSSRC != 0 || look.count.repaired > 0

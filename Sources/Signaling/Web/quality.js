@@ -20,7 +20,7 @@ export function paintBars(bars, quality, { least = 4 } = {}) {
 }
 
 const BOUNDS = {
-  start: 'a first guess', delay: 'packets begin to queue', loss: 'packets get lost', receiver: 'your browser says so', draining: 'a queue drains',
+  start: 'a first guess', loss: 'packets get lost', receiver: 'your browser says so', draining: 'a queue drains',
   silence: 'nothing was heard for a moment', backlog: 'packets wait in the connection', maximum: 'the most that the server sends',
 };
 const percent = (permille) => `${permille >= 20 || !permille ? Math.round(permille / 10) : permille / 10} %`;
