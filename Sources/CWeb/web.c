@@ -21,6 +21,9 @@ static const unsigned char layout_js_bytes[] = {
 static const unsigned char people_js_bytes[] = {
 #embed "../Signaling/Web/people.js"
 };
+static const unsigned char quality_js_bytes[] = {
+#embed "../Signaling/Web/quality.js"
+};
 static const unsigned char ui_js_bytes[] = {
 #embed "../Signaling/Web/ui.js"
 };
@@ -44,6 +47,7 @@ WEB_FILE(index_html)
 WEB_FILE(app_js)
 WEB_FILE(layout_js)
 WEB_FILE(people_js)
+WEB_FILE(quality_js)
 WEB_FILE(ui_js)
 WEB_FILE(app_css)
 WEB_FILE(sdk_js)

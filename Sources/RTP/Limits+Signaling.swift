@@ -102,6 +102,12 @@ extension Limits {
         public static let nameBytes = 256
         /// Shortest time between two reports of audio levels in a room.
         public static let levelsInterval = Interval.milliseconds(100)
+        /// Shortest time between two reports to a room of how well its participants' media arrives.
+        public static let qualityInterval = Interval.seconds(2)
+        /// In a larger room, participants, nobody is told that of anybody else.
+        public static let qualityAudience = 100
+        /// How often metrics look at the quality of every session.
+        public static let qualitySampling = Interval.seconds(10)
         /// Most media events that wait for the gateway.
         public static let mediaEvents = 65_536
         /// Most commands that wait for the media plane's mailbox.

@@ -221,6 +221,21 @@ public enum Limits {
         /// A layer that had to be lowered this soon after it was raised was raised too early.
         public static let raiseProof = Interval.seconds(10)
     }
+    /// How well media arrives, and how often that is said.
+    public enum Quality {
+        /// Between two looks at a session.
+        public static let interval = Interval.seconds(1)
+        /// Looks that a score is the mean of.
+        public static let samples = 5
+        /// Looks with media that a score needs.
+        public static let leastSamples = 3
+        /// A score that changes by less is not told at once, tenths of a point.
+        public static let change = 3
+        /// Then it is told after this time.
+        public static let repeatInterval = Interval.seconds(10)
+        /// A microphone or camera that is on and sends nothing for this long counts as silent.
+        public static let silence = Interval.seconds(5)
+    }
     /// DTLS handshakes (RFC 6347).
     public enum DTLS {
         /// From the start to the last flight; after it the association has failed.

@@ -312,6 +312,7 @@ public final class Shard {
             into: outbox
         )
         session.advanceFeedback(to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
+        session.advanceQuality(to: now, events: &events)
         session.arm()
     }
 

@@ -28,7 +28,7 @@ public struct DirectionQuality: Codable, Sendable, Equatable {
         case bandwidth
         /// Pictures stood still.
         case frozen
-        /// Up: layers that somebody wants are not sent. Down: the publisher does not send what the tile could show.
+        /// Layers that somebody wants are not sent, or few pictures; up alone.
         case layer
         /// Nothing comes that should.
         case silent
@@ -62,7 +62,7 @@ public struct DirectionQuality: Codable, Sendable, Equatable {
     /// Milliseconds; 0: unknown.
     public var roundTripMs: UInt16
     public var jitterMs: UInt16
-    /// What arrives (up) or is sent (down), payload and headers of RTP.
+    /// What arrives (up) or is sent (down), payloads of RTP.
     public var bitsPerSecond: UInt32
     /// What the path carries, as far as is known; 0: unknown.
     public var estimateBitsPerSecond: UInt32

@@ -52,6 +52,15 @@ class Namespace:
                         f"{{ type filter hook {hook} priority 0 ; policy accept ; }}")
             self.inside("nft", "add", "rule", "ip", "filter", hook, "meta", "l4proto", "udp", "counter", "drop")
 
+    def lose(self, percent):
+        """Each UDP datagram that comes in is lost with this probability."""
+        subprocess.run(["ip", "netns", "exec", self.name, "nft", "delete", "table", "ip", "loss"], stderr=subprocess.DEVNULL)
+        if not percent:
+            return
+        self.inside("nft", "add", "table", "ip", "loss")
+        self.inside("nft", "add", "chain", "ip", "loss", "input", "{ type filter hook input priority -5 ; policy accept ; }")
+        self.inside("nft", "add", "rule", "ip", "loss", "input", "meta", "l4proto", "udp", "numgen", "random", "mod", "100", "<", str(percent), "drop")
+
     def cut(self):
         """Silence, without a word to anybody: every packet is dropped."""
         self.inside("nft", "add", "table", "ip", "silence")

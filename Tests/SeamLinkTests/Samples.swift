@@ -145,7 +145,7 @@ enum Samples {
             )
         ),
         .speakers(speakers), .speakers(SpeakerReport(room: RoomID("quiet"), dominant: nil, active: [])),
-        .quality(session, quality), .quality(session, SessionQuality()),
+        .quality(session, quality), .quality(SessionID("se_quiet"), SessionQuality()),
         .counters(
             WorkerCounters(worker: 63, counts: ["a": .max], drops: ["b": 1], gauges: ["c": .min, "d": .max])
         ),

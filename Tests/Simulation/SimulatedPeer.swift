@@ -37,6 +37,8 @@ public final class SimulatedPeer {
     public private(set) var asked: [(ssrc: UInt32, number: UInt16)] = []
     /// Reports on audio that it receives, once a second, and what it reported. `reportedLoss`: whatever it sees.
     public var reportsReception = false
+    /// And on video.
+    public var reportsPictures = false
     public var reportedLoss: UInt8?
     public private(set) var reported: [(at: Instant, block: ReportBlock)] = []
     /// RED packets that are cut off or whose blocks are not of the Opus that was negotiated with them.
@@ -359,10 +361,11 @@ public final class SimulatedPeer {
             receivers[slot.ssrc]?.receiveVoid(number)
             return
         }
-        let receiver = receivers[slot.ssrc] ?? SimulatedReceiver()
+        let receiver =
+            receivers[slot.ssrc] ?? SimulatedReceiver(clockRate: slot.kind == .audio ? 48_000 : 90_000)
         receivers[slot.ssrc] = receiver
         let place = receiver.receive(number, isRecovered: isRecovered, at: now)
-        if slot.rtx == nil {
+        if slot.rtx == nil || !isRecovered {
             receiver.statistics.receive(sequence: number, timestamp: header.timestamp, at: now)
         }
         guard keepsPackets else { return }
@@ -661,7 +664,7 @@ public final class SimulatedPeer {
     }
 
     private func reportReception(at now: Instant) {
-        for slot in slots where slot.kind == .audio {
+        for slot in slots where slot.kind == .audio || reportsPictures {
             guard var block = receivers[slot.ssrc]?.statistics.makeReportBlock(ssrc: slot.ssrc, at: now)
             else {
                 continue

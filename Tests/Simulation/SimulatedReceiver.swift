@@ -10,7 +10,9 @@ public final class SimulatedReceiver {
     /// Numbers of which the server says that there is nothing.
     public private(set) var void: Set<Int64> = []
     private var lowest: Int64?
-    var statistics = ReceiveStatistics(clockRate: 48_000)
+    var statistics: ReceiveStatistics
+
+    init(clockRate: UInt32) { statistics = ReceiveStatistics(clockRate: clockRate) }
 
     /// nil: had it already.
     func receive(_ number: UInt16, isRecovered: Bool, at now: Instant) -> Int64? {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { qualityRows } from '../../Sources/Signaling/Web/quality.js';
 import * as sfu from '../../Sources/Signaling/Web/sdk/sfu.js';
 
 test('backoff is full jitter that doubles up to the cap', () => {
@@ -225,9 +226,11 @@ test('video slots grow by four, never shrink, and stop at 49', () => {
 
 test('a free slot and a full one are read', () => {
   assert.deepEqual(sfu.normalizeSlot({ mid: '3', kind: 'video', paused: true, reason: 'none' }),
-    { mid: '3', kind: 'video', tid: null, pid: null, layer: null, temporalLayer: null, width: 0, height: 0, paused: true, reason: 'none' });
+    { mid: '3', kind: 'video', tid: null, pid: null, layer: null, temporalLayer: null, width: 0, height: 0, paused: true, reason: 'none', neededKbps: 0, availableKbps: 0 });
   assert.deepEqual(sfu.normalizeSlot({ mid: '3', kind: 'video', tid: 't', pid: 'p', layer: { s: 1, t: 2, width: 640, height: 360 }, paused: false, reason: 'viewport' }),
-    { mid: '3', kind: 'video', tid: 't', pid: 'p', layer: 1, temporalLayer: 2, width: 640, height: 360, paused: false, reason: 'viewport' });
+    { mid: '3', kind: 'video', tid: 't', pid: 'p', layer: 1, temporalLayer: 2, width: 640, height: 360, paused: false, reason: 'viewport', neededKbps: 0, availableKbps: 0 });
+  const { neededKbps, availableKbps } = sfu.normalizeSlot({ mid: '3', paused: false, reason: 'bandwidth', neededKbps: 1900, availableKbps: 620 });
+  assert.deepEqual([neededKbps, availableKbps], [1900, 620]);
 });
 
 test('reasons are words', () => {
@@ -235,10 +238,46 @@ test('reasons are words', () => {
   assert.equal(say('viewport'), '360p: that is all this tile needs');
   assert.equal(say('bandwidth'), '360p: your connection has no room for more');
   assert.equal(say('bandwidth', { paused: true }), 'Paused: your connection is too slow for it');
+  const known = { availableKbps: 623, neededKbps: 1944, pathLossPercent: 4.2, nextLines: 720 };
+  assert.equal(say('bandwidth', known), '360p: your downlink is about 620 kbit/s, 4 % loss; 720p needs about 1\u202f900 kbit/s');
+  assert.equal(say('bandwidth', { ...known, pathLossPercent: 0.4, nextLines: 0 }), '360p: your downlink is about 620 kbit/s; more needs about 1\u202f900 kbit/s');
+  assert.equal(say('bandwidth', { ...known, neededKbps: 0 }), '360p: your downlink is about 620 kbit/s, 4 % loss');
+  assert.equal(say('bandwidth', { paused: true, availableKbps: 90, neededKbps: 181 }), 'Paused: your downlink is about 90 kbit/s; the smallest picture needs about 180 kbit/s');
   assert.match(say('codec', { codec: 'h264' }), /this browser has no H\.264/);
   assert.equal(say('none', { width: 720, height: 1280 }), '720p: the best there is');
   for (const reason of ['keyframe', 'hidden', 'unsubscribed', 'muted', 'publisher']) assert.ok(say(reason).length > 5);
   assert.equal(sfu.describe({ sending: [{ width: 320, height: 180, active: true }, { width: 0, height: 0, active: false }] }, true), 'Sending 180p');
+});
+
+test('rates are as exact as estimates are', () => {
+  const words = [[0, '0 kbit/s'], [7, '7 kbit/s'], [99.6, '100 kbit/s'], [623, '620 kbit/s'], [995, '1\u202f000 kbit/s'], [12_345, '12\u202f000 kbit/s'], [-5, '0 kbit/s'], [NaN, '0 kbit/s'], [undefined, '0 kbit/s']];
+  for (const [kbps, text] of words) assert.equal(sfu.rateWords(kbps), text);
+});
+
+test('a quality has points, bars and words, those of the worse direction', () => {
+  assert.equal(sfu.normalizeQuality({}), null);
+  assert.equal(sfu.normalizeQuality(), null);
+  const detail = { lossPermille: 40, jitterMs: 3, kbps: 500, text: 'Your downlink loses 4 % of the packets.' };
+  const quality = sfu.normalizeQuality({ pid: 'a', up: { score: 50, reason: 'none' }, down: { score: 32, reason: 'loss', detail } });
+  assert.deepEqual([quality.score, quality.bars, quality.word], [3.2, 2, 'fair']);
+  assert.deepEqual([quality.up.bars, quality.up.word, quality.up.detail], [4, 'excellent', null]);
+  assert.equal(quality.down.detail, detail);
+  assert.equal(sfu.describeQuality(quality), 'Connection fair: what it receives gets lost');
+  assert.equal(sfu.describeQuality(sfu.normalizeQuality({ up: { score: 10, reason: 'silent' } })), 'Connection bad: nothing arrives');
+  assert.equal(sfu.describeQuality(sfu.normalizeQuality({ up: { score: 50, reason: 'none' } })), 'Connection excellent');
+  assert.equal(sfu.describeQuality(sfu.normalizeQuality({ down: { score: 20, reason: 'later' } })), 'Connection poor', 'a reason that is not known yet');
+  assert.equal(sfu.describeQuality(null), '');
+  assert.deepEqual([10, 15, 20, 25, 30, 35, 40, 45, 50].map((tenths) => sfu.qualityLevel(tenths / 10).bars), [0, 1, 1, 2, 2, 3, 3, 4, 4]);
+});
+
+test('the figures of our connection are rows, without those that nobody knows', () => {
+  const detail = { audio: 44, video: 12, lossPermille: 15, rttMs: 80, jitterMs: 3, kbps: 0, estimateKbps: 620, bound: 'receiver', queueMs: 35, text: '' };
+  assert.deepEqual(qualityRows({ detail }, false), [
+    ['Received', 'nothing'], ['Room for about', '620 kbit/s (your browser says so)'], ['Lost', '1.5 %'], ['There and back', '80 ms'],
+    ['Unevenness', '3 ms'], ['Waiting on the way', '35 ms'], ['Sound', '4.4 of 5'], ['Picture', '1.2 of 5'],
+  ]);
+  assert.deepEqual(qualityRows({ detail: { lossPermille: 0, jitterMs: 0, kbps: 40, bound: 'later', text: '' } }, true), [['Sent', '40 kbit/s'], ['Lost', '0 %'], ['Unevenness', '0 ms']]);
+  assert.deepEqual([qualityRows(null, true), qualityRows({ detail: null }, true)], [[], []]);
 });
 
 test('a view has one wish per publication, and says what nobody shows', () => {

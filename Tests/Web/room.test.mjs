@@ -48,6 +48,45 @@ test('a snapshot in pages replaces what was known', async (t) => {
   assert.deepEqual(seen, ['joined c', 'left a']);
 });
 
+test('quality is of whom the server says, also of those on a later page, and ends', async (t) => {
+  const { room, socket } = await join(t, [person('a')]);
+  const heard = [];
+  room.on('quality', ({ participant, quality }) => heard.push([participant.pid, quality?.word ?? null]));
+  const { a } = Object.fromEntries(room.participants);
+  assert.equal(a.quality, null);
+  socket.say({ seq: 2, type: 'quality', data: { pid: 'a', up: { score: 20, reason: 'loss' } } });
+  const own = { score: 38, reason: 'bandwidth', detail: { lossPermille: 41, jitterMs: 2, kbps: 600, estimateKbps: 620, text: 'Your downlink is about 620 kbit/s, 4 % loss.' } };
+  socket.say({ seq: 3, type: 'quality', data: { pid: room.me.pid, down: own } });
+  assert.deepEqual([a.quality.up.reason, a.quality.down, room.me.quality.down.detail.text], ['loss', null, own.detail.text]);
+  socket.say({ seq: 4, type: 'quality', data: { pid: 'nobody', up: { score: 20, reason: 'loss' } } });
+  socket.say({ seq: 5, type: 'quality', data: { pid: 'a' } });
+  socket.say({ seq: 6, type: 'quality', data: { pid: 'a' } });
+  assert.equal(a.quality, null);
+  assert.deepEqual(heard, [['a', 'poor'], [room.me.pid, 'good'], ['a', null]]);
+  // What a snapshot does not say is not known any more; what it says may be of somebody who comes on its next page.
+  socket.say({ seq: 7, type: 'snapshot', data: { page: 1, of: 2, rev: 9, participants: [person('a')], qualities: [{ pid: 'b', up: { score: 30, reason: 'layer' } }] } });
+  socket.say({ seq: 8, type: 'snapshot', data: { page: 2, of: 2, rev: 9, participants: [person('b')] } });
+  assert.deepEqual([room.me.quality, room.participants.get('b').quality.word], [null, 'fair']);
+  socket.say({ seq: 9, type: 'roster', data: { joined: [], updated: [], left: [{ pid: 'b', reason: 'left', rev: 10 }] } });
+  socket.say({ seq: 10, type: 'roster', data: { joined: [person('b', [], { rev: 11 })], updated: [], left: [] } });
+  assert.equal(room.participants.get('b').quality, null);
+});
+
+test('a tile says what its viewer’s path carries, and what the next size would need', async (t) => {
+  const layers = [{ rid: 'q', s: 0, live: true, width: 320, height: 180, fps: 30, kbps: 150 }, { rid: 'h', s: 0, live: true, width: 640, height: 360, fps: 30, kbps: 500 },
+    { rid: 'f', s: 0, live: true, width: 1280, height: 720, fps: 30, kbps: 1700 }];
+  const { room, socket } = await join(t, [person('a', [track('t1', 'a', { layers })])]);
+  await answer();
+  const slot = (seq, more) => socket.say({ seq, type: 'slots', data: { mid: '4', kind: 'video', tid: 't1', pid: 'a', paused: false, reason: 'bandwidth', ...more } });
+  slot(2, { layer: { s: 1, t: 2, width: 640, height: 360 }, neededKbps: 1900, availableKbps: 620 });
+  const say = () => room._info(room.participants.get('a').camera).text;
+  assert.equal(say(), '360p: your downlink is about 620 kbit/s; 720p needs about 1\u202f900 kbit/s');
+  socket.say({ seq: 3, type: 'quality', data: { pid: room.me.pid, down: { score: 30, reason: 'bandwidth', detail: { lossPermille: 43, jitterMs: 2, kbps: 600, text: '' } } } });
+  assert.equal(say(), '360p: your downlink is about 620 kbit/s, 4 % loss; 720p needs about 1\u202f900 kbit/s');
+  slot(4, { paused: true, neededKbps: 210, availableKbps: 90 });
+  assert.equal(say(), 'Paused: your downlink is about 90 kbit/s, 4 % loss; 180p needs about 210 kbit/s');
+});
+
 test('a slot carries whom the server says, also when it says so before the roster does', async (t) => {
   const { room, socket } = await join(t, [person('a', [track('t1', 'a')])]);
   await answer();

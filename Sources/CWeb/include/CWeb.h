@@ -12,6 +12,7 @@ struct sfu_web_file sfu_web_index_html(void);
 struct sfu_web_file sfu_web_app_js(void);
 struct sfu_web_file sfu_web_layout_js(void);
 struct sfu_web_file sfu_web_people_js(void);
+struct sfu_web_file sfu_web_quality_js(void);
 struct sfu_web_file sfu_web_ui_js(void);
 struct sfu_web_file sfu_web_app_css(void);
 struct sfu_web_file sfu_web_sdk_js(void);

@@ -130,6 +130,9 @@ struct Demand {
     /// What was told may be lost: it is news again.
     mutating func forgetReports() { mustRepeat = wasTold }
 
+    /// Whether the publisher is to send it, as it was told.
+    func isAsked(_ index: Int) -> Bool { index >= 0 && index < count && told[index].isWanted }
+
     /// As the publisher is told.
     func encoding(_ index: Int, rid: String?) -> PublicationDemand.Encoding {
         let wish = told[index]

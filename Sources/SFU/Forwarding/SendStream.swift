@@ -73,6 +73,10 @@ struct SendStream: ~Copyable {
     var roundTrip: Interval?
     /// The last fraction lost that the subscriber reported, in 1/256.
     var fractionLost: UInt8 = 0
+    /// As the subscriber reports it.
+    private(set) var jitter = Interval.zero
+    /// Since when the subscriber waits for a key frame because it lost the picture.
+    var pictureLostAt: Instant?
     /// What was last told to the gateway; nil: it may know something else.
     var reported: SlotDigest? = SlotDigest()
 
@@ -206,6 +210,16 @@ struct SendStream: ~Copyable {
         }
     }
 
+    /// Ticks of the clock, as in a report block.
+    mutating func note(jitter ticks: UInt32) {
+        jitter = .microseconds(Int64(min(ticks, clockRate)) * 1_000_000 / Int64(max(1, clockRate)))
+    }
+
+    /// The subscriber asks for a key frame.
+    mutating func lostPicture(at now: Instant) {
+        if currentLayer >= 0 && pictureLostAt == nil { pictureLostAt = now }
+    }
+
     /// Leaves out upper temporal layers of what is shown, whatever is aimed at.
     mutating func thin() { filter.want(spatial: filter.choice.spatial, temporal: 0) }
 
@@ -224,6 +238,7 @@ struct SendStream: ~Copyable {
         formerLayer = -1
         postponements = 0
         heldSwitch = .min
+        pictureLostAt = nil
         epoch &+= 1
         rewriter.end()
     }

@@ -43,7 +43,7 @@ extension SendStream {
     }
 
     /// Pixels of the layer that is forwarded, 0: unknown.
-    private var sizeShown: (width: UInt16, height: UInt16) {
+    var sizeShown: (width: UInt16, height: UInt16) {
         guard let publication, currentLayer >= 0 else { return (0, 0) }
         let layers = publication.layers[currentLayer].layers
         let spatial = Int(min(filter.choice.spatial, layers.top))

@@ -52,6 +52,7 @@ extension Session {
         while let report = reports.next() {
             guard let slot = downlink.pointee.slot(ssrc: report.ssrc) else { continue }
             slot.pointee.fractionLost = report.fractionLost
+            slot.pointee.note(jitter: report.jitter)
             lost = max(lost ?? 0, report.fractionLost)
             slot.pointee.redundancy.note(fractionLost: report.fractionLost, at: now)
             guard report.lastSenderReport != 0 else { continue }
@@ -107,6 +108,7 @@ extension Session {
 
     private func wantKeyFrame(on ssrc: UInt32, at now: Instant) {
         guard let slot = downlink.pointee.slot(ssrc: ssrc), !slot.pointee.isPaused else { return }
+        slot.pointee.lostPicture(at: now)
         // It was sent before the key frame could arrive that is on its way.
         if let sent = slot.pointee.keyFrameSentAt,
             now - sent < min(slot.pointee.roundTrip ?? .zero, .seconds(1))

@@ -47,6 +47,8 @@ final class Session {
     var nextReport = Instant.distantFuture
     var nextFeedback = Instant.distantFuture
     var nextRepair = Instant.distantFuture
+    var nextQuality = Instant.distantFuture
+    var meter = QualityMeter()
     /// To this peer, from its receiver reports; 50 ms until there is one.
     var roundTrip = Interval.milliseconds(50)
     var cname: [UInt8] = []
@@ -193,6 +195,7 @@ final class Session {
     /// The gateway is told of every slot again.
     func forgetReports() {
         for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.reported = nil }
+        meter.report.forget()
     }
 
     // MARK: Transport
@@ -212,6 +215,7 @@ final class Session {
     private func beginSending() {
         for i in 0..<downlink.pointee.slotCount { downlink.pointee.slots[i].pointee.stop() }
         nextReport = .zero
+        nextQuality = .zero
         room.dealAgain(to: self)
     }
 
@@ -219,7 +223,10 @@ final class Session {
     func forgetRemoteStream(_ ssrc: UInt32) { transport.srtp?.forgetRemoteStream(ssrc: ssrc) }
 
     private var nextDeadline: Instant {
-        let next = min(min(transport.nextDeadline, nextReport), min(nextFeedback, nextRepair))
+        let next = min(
+            min(transport.nextDeadline, nextReport),
+            min(min(nextFeedback, nextRepair), nextQuality)
+        )
         return min(next, pacingDeadline)
     }
 

@@ -182,6 +182,13 @@ struct LayerActivity {
         for i in 0...min(max(temporal, 0), 3) { sum &+= pictures[i].perSecond(at: now) }
         return sum
     }
+
+    /// In which of the last ten tenths of a second a picture came, in whatever layer; bit 0 is the newest.
+    mutating func tenthsWithPictures(at now: Instant) -> UInt16 {
+        var tenths: UInt16 = 0
+        for i in 0..<4 { tenths |= pictures[i].tenths(at: now) }
+        return tenths
+    }
 }
 
 /// Something counted over a sliding second in ten buckets.
@@ -206,6 +213,16 @@ struct RateMeter {
         var sum: UInt32 = 0
         for i in 0..<10 { sum &+= buckets[i] }
         return sum
+    }
+
+    /// In which of the buckets anything was counted; bit 0 is the newest.
+    mutating func tenths(at now: Instant) -> UInt16 {
+        roll(to: now)
+        var tenths: UInt16 = 0
+        for age in 0..<10 where buckets[Int((current + 10 - Int64(age)) % 10)] > 0 {
+            tenths |= 1 << UInt16(age)
+        }
+        return tenths
     }
 
     @inline(__always)

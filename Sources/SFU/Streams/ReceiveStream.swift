@@ -29,6 +29,8 @@ struct ReceiveStream: ~Copyable {
     private(set) var reportTimestamp: UInt32 = 0
     private(set) var hasReport = false
     private(set) var lastPacketAt: Instant?
+    /// Packets that were missing and that a resend or another packet brought.
+    private(set) var repairedCount: UInt32 = 0
     private(set) var highest: Int64 = .min
     /// The first packet of the newest key frame, `Int64.min`: none yet.
     var keyFrameStart: Int64 = .min
@@ -150,6 +152,7 @@ struct ReceiveStream: ~Copyable {
             return .rtpMalformed
         }
         if sequence > highest { highest = sequence }
+        if recovered { repairedCount &+= 1 }
         let hasBytes = record.descriptor.length > 0
         let stored = history.store(
             record,

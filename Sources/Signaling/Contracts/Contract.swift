@@ -146,4 +146,6 @@ struct Contract: Sendable {
 // The media plane and its values know nothing of contracts.
 extension SlotState.Reason: OpenEnumeration {}
 extension TransportState: OpenEnumeration {}
+extension DirectionQuality.Reason: OpenEnumeration {}
+extension DirectionQuality.Bound: OpenEnumeration {}
 extension CodecName: OpenEnumeration {}

@@ -263,7 +263,9 @@ struct CallBook: Sendable {
                 visits: stay.visits,
                 durationMs: stay.total,
                 talkMs: totals[user.rawValue].map { UInt64(max(0, $0.talkMs)) },
-                reconnects: totals[user.rawValue]?.resumes
+                reconnects: totals[user.rawValue]?.resumes,
+                up: totals[user.rawValue]?.up,
+                down: totals[user.rawValue]?.down
             )
         }.sorted { ($1.durationMs, $0.uid) < ($0.durationMs, $1.uid) }
         summary.summary = CallSummary(

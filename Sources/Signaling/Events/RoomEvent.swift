@@ -89,6 +89,9 @@ public struct CallSummary: Codable, Sendable, Equatable {
         public var talkMs: UInt64?
         /// How often a connection of the user was lost and came back.
         public var reconnects: Int?
+        /// How well what the user sent and received arrived; absent: nothing was known.
+        public var up: QualityDigest?
+        public var down: QualityDigest?
 
         public init(
             uid: String,
@@ -96,7 +99,9 @@ public struct CallSummary: Codable, Sendable, Equatable {
             visits: Int,
             durationMs: UInt64,
             talkMs: UInt64? = nil,
-            reconnects: Int? = nil
+            reconnects: Int? = nil,
+            up: QualityDigest? = nil,
+            down: QualityDigest? = nil
         ) {
             self.uid = uid
             self.name = name
@@ -104,6 +109,8 @@ public struct CallSummary: Codable, Sendable, Equatable {
             self.durationMs = durationMs
             self.talkMs = talkMs
             self.reconnects = reconnects
+            self.up = up
+            self.down = down
         }
     }
 

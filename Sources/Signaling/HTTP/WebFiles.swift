@@ -39,6 +39,7 @@ struct WebFile: Sendable {
         WebFile("/app.js", javaScript, sfu_web_app_js(), "A script of the page."),
         WebFile("/layout.js", javaScript, sfu_web_layout_js(), "A script of the page."),
         WebFile("/people.js", javaScript, sfu_web_people_js(), "A script of the page."),
+        WebFile("/quality.js", javaScript, sfu_web_quality_js(), "A script of the page."),
         WebFile("/ui.js", javaScript, sfu_web_ui_js(), "A script of the page."),
         WebFile("/app.css", "text/css; charset=utf-8", sfu_web_app_css(), "The style of the page."),
         WebFile("/sdk/sfu.js", javaScript, sfu_web_sdk_js(), "The client SDK, one ES module."),

@@ -1,4 +1,5 @@
 // The gateway's statistics as Prometheus reads them. Must not know rooms.
+import Seam
 
 extension GatewayStatistics {
     func write(to text: inout PrometheusText) {
@@ -32,6 +33,7 @@ extension GatewayStatistics {
             counts: resumeTime.counts,
             sum: resumeTime.seconds
         )
+        quality.write(to: &text)
         Self.write(MetricCatalog.errors, "code", errors.map { ($0.key.rawValue, $0.value) }, to: &text)
         Self.write(MetricCatalog.closes, "code", closes.map { ("\($0.key.rawValue)", $0.value) }, to: &text)
         Self.write(MetricCatalog.resumes, "outcome", resumes.map { ($0.key.rawValue, $0.value) }, to: &text)
@@ -64,6 +66,41 @@ extension GatewayStatistics {
         text.begin(metric.name, metric.kind, help: metric.help)
         for (value, count) in values.sorted(by: { $0.0 < $1.0 }) {
             text.sample(metric.name, [(label, value)], count)
+        }
+    }
+}
+
+extension QualityStatistics {
+    fileprivate func write(to text: inout PrometheusText) {
+        let score = MetricCatalog.qualityScore
+        text.begin(score.name, score.kind, help: score.help)
+        for (direction, values) in [("down", down), ("up", up)] {
+            text.histogram(
+                score.name,
+                [("direction", direction)],
+                bounds: values.bounds,
+                counts: values.counts,
+                sum: values.sum
+            )
+        }
+        let rate = MetricCatalog.downlinkEstimate
+        text.begin(rate.name, rate.kind, help: rate.help)
+        text.histogram(rate.name, [], bounds: estimate.bounds, counts: estimate.counts, sum: estimate.sum)
+        let sessions = MetricCatalog.qualitySessions
+        text.begin(sessions.name, sessions.kind, help: sessions.help)
+        for isUp in [false, true] {
+            for reason in DirectionQuality.Reason.allCases {
+                text.sample(
+                    sessions.name,
+                    [("direction", isUp ? "up" : "down"), ("reason", reason.rawValue)],
+                    reasons[Key(isUp: isUp, reason: reason), default: 0]
+                )
+            }
+        }
+        let shown = MetricCatalog.slotReasons
+        text.begin(shown.name, shown.kind, help: shown.help)
+        for reason in SlotState.Reason.allCases {
+            text.sample(shown.name, [("reason", reason.rawValue)], slots[reason, default: 0])
         }
     }
 }

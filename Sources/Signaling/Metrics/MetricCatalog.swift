@@ -257,11 +257,42 @@ public enum MetricCatalog {
         "Time from a socket's opening to the welcome of the session that it resumed.",
         buckets: durationBuckets
     )
+    /// Points of quality, and bits per second.
+    static let scoreBuckets = [1.5, 2, 2.5, 3, 3.5, 4, 4.5]
+    static let rateBuckets: [Double] = [
+        50_000, 100_000, 200_000, 400_000, 800_000, 1_600_000, 3_200_000, 6_400_000, 12_800_000,
+    ]
+    static let qualityScore = MetricDescription(
+        "sfu_quality_score",
+        .histogram,
+        "Quality of media sessions, 1 (bad) to 5 (excellent); up: what they send. Each is looked at every 10 s.",
+        labels: ["direction"],
+        buckets: scoreBuckets
+    )
+    static let qualitySessions = MetricDescription(
+        "sfu_quality_sessions",
+        .gauge,
+        "Media sessions by what takes most off their quality.",
+        labels: ["direction", "reason"]
+    )
+    static let downlinkEstimate = MetricDescription(
+        "sfu_downlink_estimate_bits_per_second",
+        .histogram,
+        "What the paths to media sessions carry, as estimated. Each is looked at every 10 s.",
+        buckets: rateBuckets
+    )
+    static let slotReasons = MetricDescription(
+        "sfu_video_slots",
+        .gauge,
+        "Video receive sections with something to show, by why it is no more.",
+        labels: ["reason"]
+    )
     static let gateway: [MetricDescription] = [
         rooms, participants, publications, mediaSessions, joins, requests, errors, closes, overflows, shed,
         mediaEventsDropped, commandsDropped, diagnosisReports, resumes, transitions, resumesRefused,
         sessions,
         detachedSessions, sessionBytes, queuedEvents, longestQueue, resumeTime,
+        qualityScore, qualitySessions, downlinkEstimate, slotReasons,
     ]
 
     // The socket to a media plane in a process of its own; counted by whoever holds it.

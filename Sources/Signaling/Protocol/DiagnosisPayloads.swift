@@ -39,6 +39,9 @@ public struct Diagnosis: Codable, Sendable, Equatable {
         public var negotiating: Bool
         public var audioSlots: Int
         public var videoSlots: Int
+        /// How well what the client sends and receives arrives; absent: nothing to judge by.
+        public var up: ParticipantQuality.Direction?
+        public var down: ParticipantQuality.Direction?
     }
     /// One question on the way from the source to the client, in order.
     public struct Step: Codable, Sendable, Equatable {
@@ -66,8 +69,11 @@ public enum VerdictCode: String, Codable, Sendable, CaseIterable, OpenEnumeratio
     case ok
     /// On the receiver's side.
     case noMedia, notConnected, slow, notAllowed, unsubscribed, noSlot, paused
+    /// Its path has no room for the next better layer; or brings what is sent badly, one way or the other.
+    case bandwidth, poorDownlink, poorUplink
     /// On the sender's side.
-    case notInRoom, waiting, notPublishing, muted, mutedByModerator, senderNotConnected, nothingArrives
+    case notInRoom, waiting, notPublishing, muted, mutedByModerator, senderNotConnected, nothingArrives,
+        poorSender
     /// The rule that nobody receives its own user.
     case ownUser
     /// There are louder ones.

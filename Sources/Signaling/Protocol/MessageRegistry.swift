@@ -34,7 +34,8 @@ public enum ClientMessage: String, Codable, Sendable, CaseIterable {
 
 /// What the server sends, apart from responses.
 public enum ServerMessage: String, Codable, Sendable, CaseIterable {
-    case welcome, snapshot, delta, replayed, roster, slots, demand, speakers, levels, conn, hb, pong, bye,
+    case welcome, snapshot, delta, replayed, roster, slots, demand, speakers, quality, levels, conn, hb, pong,
+        bye,
         error
     case muted = "track.muted"
     case layers = "track.layers"
@@ -296,7 +297,7 @@ public struct MessageDescriptor: Sendable {
             recovery: .state,
             Snapshot.self,
             "The whole room in pages; replaces what the client knew.",
-            "Whoever is in no page is gone. `slots`, `speakers`, `standing` and `relay` on the first page."
+            "Whoever is in no page is gone. `slots`, `speakers`, `qualities`, `standing` and `relay` on the first page."
         ),
         .init(
             .delta,
@@ -304,7 +305,7 @@ public struct MessageDescriptor: Sendable {
             recovery: .state,
             Delta.self,
             "What changed since the revision that the client had.",
-            "Apply `changed`, then `left`, which is on the last page. `slots`, `speakers`, `standing` and `relay` on the first."
+            "Apply `changed`, then `left`, which is on the last page. `slots`, `speakers`, `qualities`, `standing` and `relay` on the first."
         ),
         .init(
             .replayed,
@@ -382,6 +383,17 @@ public struct MessageDescriptor: Sendable {
             Speakers.self,
             "The dominant speaker and those who speak.",
             "Loudest first, level 0–127."
+        ),
+        .init(
+            .quality,
+            .state,
+            key: ["pid"],
+            ParticipantQuality.self,
+            "How well a participant's media arrives, in both directions, and why no better.",
+            """
+            Of oneself with figures, when it changes and every \(seconds(Limits.Quality.repeatInterval)) s; of others in steps, \
+            in rooms of up to \(Limits.Signaling.qualityAudience) participants. See [Quality](#quality).
+            """
         ),
         .init(.conn, .state, key: ["pid"], ConnectionChange.self, "How a participant is connected."),
         .init(.levels, .ephemeral, AudioLevels.self, "Audio levels, at most ten times a second."),

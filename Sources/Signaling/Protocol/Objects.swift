@@ -87,6 +87,10 @@ public struct SlotObject: Codable, Sendable, Equatable {
     public var layer: Layer?
     public var paused: Bool
     public var reason: SlotState.Reason
+    /// Where the reason is `bandwidth`: what the next better layer would need, with all else that is sent to this client.
+    public var neededKbps: UInt32?
+    /// And what there is.
+    public var availableKbps: UInt32?
 }
 
 public struct RoomObject: Codable, Sendable, Equatable {

@@ -74,6 +74,8 @@ public struct Snapshot: Codable, Sendable, Equatable {
     /// The client's own receive sections; in the first page.
     public var slots: [SlotObject]?
     public var speakers: Speakers?
+    /// Of everybody about whom it is known; on the first page.
+    public var qualities: [ParticipantQuality]?
     /// On the first page.
     public var standing: Standing?
     /// What of the relay follows and what is lost; on the first page, absent where nothing was missed.
@@ -93,6 +95,8 @@ public struct Delta: Codable, Sendable, Equatable {
     /// The client's own receive sections; in the first page.
     public var slots: [SlotObject]?
     public var speakers: Speakers?
+    /// Of everybody about whom it is known; on the first page.
+    public var qualities: [ParticipantQuality]?
     /// On the first page.
     public var standing: Standing?
     /// As in a snapshot.

@@ -197,6 +197,7 @@ extension Gateway {
         let standing = standing(of: member)
         let slots = slots(of: member)
         let speakers = member.isWaiting ? nil : room.speakers
+        let qualities = qualities(for: member)
         let revision = room.state.revision
         let lists = member.isWaiting ? [] : room.people.lists(of: room.state, for: member.id)
         if !lists.isEmpty { room.snapshot.begin(room.state, lists: lists.count, at: wallClock()) }
@@ -215,6 +216,7 @@ extension Gateway {
                 participants: [],
                 slots: page == 1 ? slots : nil,
                 speakers: page == 1 ? speakers : nil,
+                qualities: page == 1 ? qualities : nil,
                 standing: page == 1 ? standing : nil,
                 relay: page == 1 ? missed?.report : nil
             )
@@ -234,6 +236,7 @@ extension Gateway {
         let slots = slots(of: member)
         let missed = missedRelay(of: member, at: now)
         let standing = standing(of: member)
+        let qualities = qualities(for: member)
         let newest = room.state.revision
         let left = changes.left.map {
             RosterChange.Left(pid: $0.id.rawValue, reason: $0.reason, rev: $0.revision)
@@ -255,6 +258,7 @@ extension Gateway {
                 left: page == of ? left : [],
                 slots: page == 1 ? slots : nil,
                 speakers: page == 1 ? room.speakers : nil,
+                qualities: page == 1 ? qualities : nil,
                 standing: page == 1 ? standing : nil,
                 relay: page == 1 ? missed?.report : nil
             )

@@ -12,6 +12,7 @@ extension Gateway {
             walk(question, for: member, &chain, at: now)
         } else {
             examineOwn(member, &chain)
+            examineQuality(of: member, &chain)
         }
         let isNamed = question.tid != nil || question.pid != nil
         return Diagnosis(
@@ -69,6 +70,8 @@ extension Gateway {
         chain.pass("published", publication.id.rawValue)
         checkSender(publication, of: owner, name, &chain)
         checkReceiver(publication, from: owner, name, for: member, &chain)
+        checkQuality(of: owner, name, &chain)
+        examineQuality(of: member, &chain)
     }
 
     private func find(_ question: Diagnose, in room: Room, _ chain: inout DiagnosisChain)
@@ -169,10 +172,64 @@ extension Gateway {
             "paused",
             !slot.paused,
             .paused,
-            "The server sends nothing of it at the moment: \(slot.reason.words).",
+            slot.reason == .bandwidth
+                ? words(for: slot, of: publication, member)
+                : "The server sends nothing of it at the moment: \(slot.reason.words).",
             detail: slot.reason.rawValue
         )
+        guard publication.kind == .video, !slot.paused else { return }
+        let words = words(for: slot, of: publication, member)
+        chain.check("layer", slot.reason != .bandwidth, .bandwidth, words, detail: words)
     }
+
+    /// "360p: your downlink is about 620 kbit/s, 4 % loss; 720p needs about 1 900 kbit/s."
+    private func words(for slot: SlotObject, of publication: Publication, _ member: Member) -> String {
+        let shown = slot.paused ? 0 : slot.layer?.height ?? 0
+        guard slot.reason == .bandwidth else {
+            return shown > 0 ? "\(shown)p: \(slot.reason.words)" : slot.reason.words
+        }
+        let heights = (publication.layers ?? []).filter(\.live).map(\.height)
+        return QualityWords.layer(
+            shown: shown,
+            better: heights.filter { $0 > shown }.min() ?? 0,
+            needed: (slot.neededKbps ?? 0) * 1000,
+            available: (slot.availableKbps ?? 0) * 1000,
+            down: member.link?.quality.down
+        )
+    }
+
+    /// Of others no figures are told, but what is wrong.
+    private func checkQuality(of owner: Member, _ name: String, _ chain: inout DiagnosisChain) {
+        guard let up = owner.link?.quality.up else { return }
+        let reason = up.reason.rawValue
+        chain.check(
+            "senderQuality",
+            up.score >= Self.poorScore,
+            .poorSender,
+            "What \(name) sends reaches the server poorly (\(reason)).",
+            detail: up.reason == .none ? nil : reason
+        )
+    }
+
+    private func examineQuality(of member: Member, _ chain: inout DiagnosisChain) {
+        guard let quality = member.link?.quality else { return }
+        for (step, direction, isUp) in [
+            ("ownDownlink", quality.down, false), ("ownUplink", quality.up, true),
+        ] {
+            guard let direction else { continue }
+            let words = QualityWords.sentence(direction, isUp: isUp)
+            chain.check(
+                step,
+                direction.score >= Self.poorScore,
+                isUp ? .poorUplink : .poorDownlink,
+                words,
+                detail: words
+            )
+        }
+    }
+
+    /// Tenths: three points are fair.
+    private static let poorScore: UInt8 = 30
 
     private func examineOwn(_ member: Member, _ chain: inout DiagnosisChain) {
         chain.check(
@@ -249,7 +306,9 @@ extension Diagnosis.Media {
             gen: link.clientGeneration,
             negotiating: !link.isIdle,
             audioSlots: link.slotCount(.audio),
-            videoSlots: link.slotCount(.video)
+            videoSlots: link.slotCount(.video),
+            up: link.quality.up.map { ParticipantQuality.Direction($0, isUp: true) },
+            down: link.quality.down.map { ParticipantQuality.Direction($0, isUp: false) }
         )
     }
 }

@@ -40,7 +40,9 @@ extension Gateway {
             demandChanged(demand, at: now)
         case .speakers(let report):
             speakersChanged(report, at: now)
-        case .quality: break
+        case .quality(let id, let quality):
+            guard let member = links[id] else { return }
+            qualityChanged(member, quality, at: now)
         case .counters(let counters):
             self.counters(counters)
         case .state(let state):

@@ -144,6 +144,7 @@ extension Gateway {
         links[link.session] = nil
         negotiating[link.session] = nil
         member.link = nil
+        forgetQuality(of: member, at: clock())
         member.sentWishes = nil
         order(.close(link.session))
     }
@@ -162,6 +163,7 @@ extension Gateway {
         links[link.session] = nil
         negotiating[link.session] = nil
         member.link = nil
+        forgetQuality(of: member, at: clock())
         member.sentWishes = nil
         let waiting = [member.negotiating].compactMap { $0 } + member.offers
         member.negotiating = nil

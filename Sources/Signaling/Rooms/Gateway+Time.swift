@@ -18,9 +18,11 @@ extension Gateway {
         for room in Array(rooms.values) {
             if let due = room.state.rosterDeadline, due <= now { tellRoster(of: room, at: now) }
             tellWaitingLevels(of: room, at: now)
+            tellWaitingQualities(of: room, at: now)
             noteTracks(in: room)
         }
         noteAbsent(at: now)
+        sampleQualities(at: now)
         if !returning.isEmpty, !awaitsMedia(at: now) { greetReturning() }
         for member in Array(negotiating.values) {
             if let deadline = member.link?.deadline, deadline <= now { mediaDidNotAnswer(member, at: now) }

@@ -97,6 +97,7 @@ public struct GatewayStatistics: Sendable, Equatable {
     public var longestQueue = 0
     /// From a socket's opening to the welcome of the session that it resumed.
     public var resumeTime = DurationHistogram()
+    var quality = QualityStatistics()
 }
 
 public actor Gateway {
@@ -159,6 +160,7 @@ public actor Gateway {
     private var lastConnection: UInt64 = 0
     var lastSweep: Instant?
     var lastForgetting: Instant?
+    var lastQualitySample: Instant?
     private var timer: RepeatedTask?
     private var drained: [CheckedContinuation<Void, Never>] = []
 
@@ -256,6 +258,7 @@ public actor Gateway {
         result.sessions = Set(sessions.values.map(ObjectIdentifier.init)).count
         result.detachedSessions = detached.count
         result.mediaEventsDropped = inbox.dropped
+        for link in links.values.compactMap(\.link) { result.quality.count(link) }
         for room in rooms.values {
             result.participants += room.state.participants.count
             for participant in room.state.participants.values {

@@ -45,6 +45,8 @@ struct MediaLink: Sendable {
     private(set) var step = Step.idle
     private(set) var deadline: Instant?
     var transport = TransportState.new
+    /// What the media plane said last.
+    var quality = SessionQuality()
     private(set) var slots: [String: SlotObject] = [:]
     private var demandsByTrack: [String: TrackDemand] = [:]
     private(set) var sdpSession: UInt64
@@ -278,5 +280,9 @@ extension SlotObject {
         }
         paused = state.paused
         reason = state.reason
+        guard reason == .bandwidth else { return }
+        func known(_ bits: UInt32) -> UInt32? { bits >= 1000 ? bits / 1000 : nil }
+        neededKbps = known(state.neededBitsPerSecond)
+        availableKbps = known(state.availableBitsPerSecond)
     }
 }

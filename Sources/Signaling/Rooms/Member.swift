@@ -148,6 +148,8 @@ final class Member {
     var conduct = MemberConduct() { didSet { nextLook = .zero } }
     var trace = MemberTrace()
     var timeline = Timeline()
+    /// What others were told last.
+    var toldQuality: CoarseQuality?
 
     init(
         id: ParticipantID,
@@ -205,6 +207,9 @@ final class Room {
     var speakers: Speakers?
     var levelsSentAt: Instant?
     var waitingLevels: AudioLevels?
+    /// Whose quality changed since the others were told.
+    var waitingQualities: Set<ParticipantID> = []
+    var qualitiesSentAt: Instant?
     var relay = RelayLog()
     var people = EncodedPeople()
     var snapshot = SharedSnapshot()

@@ -13,6 +13,9 @@ public struct ConversationSummary: Codable, Sendable, Equatable {
         public var talkMs: Int64
         public var joins: Int
         public var resumes: Int
+        /// Of what the user's devices sent and received; absent: nothing was known.
+        public var up: QualityDigest?
+        public var down: QualityDigest?
     }
 
     public var durationMs: Int64
@@ -26,6 +29,15 @@ public struct ConversationSummary: Codable, Sendable, Equatable {
     public var otherUsers: Int
 }
 
+/// Quality over a stay.
+public struct QualityDigest: Codable, Sendable, Equatable {
+    /// Mean score, tenths: 10 (bad) to 50 (excellent).
+    public var mean: UInt8
+    /// How long it was known, and how long of that it was below three points.
+    public var ratedMs: Int64
+    public var poorMs: Int64
+}
+
 struct Conversation: Sendable {
     fileprivate struct User: Sendable {
         var order: Int
@@ -36,6 +48,8 @@ struct Conversation: Sendable {
         var talk = Interval.zero
         var joins = 0
         var resumes = 0
+        var up = MeanScore()
+        var down = MeanScore()
     }
 
     private let startedAt: Instant
@@ -91,6 +105,12 @@ struct Conversation: Sendable {
         speaking = active.filter { (users[$0]?.devices ?? 0) > 0 }
     }
 
+    /// How well media arrives from now on, tenths; nil: unknown. Of several devices the one that was last told of counts.
+    mutating func rate(_ user: UserID, up: UInt8?, down: UInt8?, at now: Instant) {
+        users[user]?.up.rate(up, at: now)
+        users[user]?.down.rate(down, at: now)
+    }
+
     func summary(at now: Instant) -> ConversationSummary {
         let ordered = users.sorted { $0.value.order < $1.value.order }
         return ConversationSummary(
@@ -106,7 +126,9 @@ struct Conversation: Sendable {
                     presentMs: user.present.milliseconds,
                     talkMs: user.talk.milliseconds,
                     joins: user.joins,
-                    resumes: user.resumes
+                    resumes: user.resumes,
+                    up: user.up.digest,
+                    down: user.down.digest
                 )
             },
             otherUsers: otherUsers
@@ -124,9 +146,43 @@ extension Conversation.User {
 
     fileprivate mutating func close(at now: Instant) {
         stopSpeaking(at: now)
+        up.rate(nil, at: now)
+        down.rate(nil, at: now)
         if let since = presentSince {
             present = Interval(microseconds: present.microseconds + (now - since).microseconds)
         }
         presentSince = nil
+    }
+}
+
+/// A mean over time.
+private struct MeanScore: Sendable {
+    /// Tenths.
+    private var score: UInt8?
+    private var since = Instant.zero
+    /// Tenths times microseconds.
+    private var sum: Int64 = 0
+    private var rated = Interval.zero
+    private var poor = Interval.zero
+
+    mutating func rate(_ score: UInt8?, at now: Instant) {
+        if let old = self.score {
+            let time = max(.zero, now - since)
+            sum += Int64(old) * time.microseconds
+            rated = rated + time
+            if old < 30 { poor = poor + time }
+        }
+        self.score = score
+        since = now
+    }
+
+    /// Up to the last change; nil: nothing was known.
+    var digest: QualityDigest? {
+        guard rated > .zero else { return nil }
+        return QualityDigest(
+            mean: UInt8(clamping: (sum + rated.microseconds / 2) / rated.microseconds),
+            ratedMs: rated.milliseconds,
+            poorMs: poor.milliseconds
+        )
     }
 }

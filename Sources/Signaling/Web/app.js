@@ -2,6 +2,7 @@
 import * as sfu from './sdk/sfu.js';
 import { chooseVisible, clock, gridCapacity, packFocus, packGrid, pictureLine, rect, roomName } from './layout.js';
 import { PeopleView, showReaction } from './people.js';
+import { ConnectionView, makeBars, paintBars } from './quality.js';
 import { $, fillSelect, gather, icon, make, paintAvatar, setText, store, toast, told } from './ui.js';
 
 /** Camera and microphone before there is a call; hands its tracks over when one begins. */
@@ -153,13 +154,17 @@ class TileView {
     Object.assign(this, { call, key, participant, source });
     this.name = make('span');
     this.state = make('em');
+    this.bars = makeBars();
+    // Why it is no better, for those who want to know: a word, and the sentence behind it.
+    this.why = make('button', { className: 'why', type: 'button', hidden: true, onclick: () => this.explain() });
+    this.why.dataset.testid = 'why';
     this.note = make('div', { className: 'note', hidden: true });
     this.hand = make('div', { className: 'raised', hidden: true, ariaHidden: 'true' }, icon('hand'));
     this.info = make('div', { className: 'info' });
     this.pin = make('button', { className: 'pin', type: 'button', onclick: () => call.pin(key) }, icon('pin'));
     this.avatar = make('div', { className: 'avatar', ariaHidden: 'true' });
     this.element = make('div', { className: 'tile new' },
-      this.avatar, this.note, this.info, this.hand, make('div', { className: 'label' }, icon('mic-off'), this.name, this.state), this.pin);
+      this.avatar, this.note, this.info, this.hand, make('div', { className: 'label' }, icon('mic-off'), this.name, this.state, this.bars, this.why), this.pin);
     Object.assign(this.element.dataset, { testid: 'tile', pid: participant.pid, source, key });
     this.element.ondblclick = () => call.pin(key);
     $('tiles').append(this.element);
@@ -209,6 +214,25 @@ class TileView {
     const paused = tile?.state === 'paused' ? tile.info()?.text : screen && tile?.state === 'waiting' ? 'The screen is on its way…' : '';
     this.note.hidden = !paused;
     setText(this.note, paused ?? '');
+    this.paintQuality();
+  }
+
+  /** Bars where something is worth seeing, and why the server sends no more where our own way is to blame. */
+  paintQuality() {
+    const { participant, tile, source } = this;
+    paintBars(this.bars, source === 'screen' ? null : participant.quality, { least: 2 });
+    const info = !participant.isLocal && tile?.state !== 'empty' ? tile?.info() : null;
+    const isLimited = !!info && info.reason === 'bandwidth' && !info.paused;
+    this.why.hidden = !isLimited;
+    if (!isLimited) return;
+    const [word] = info.text.split(':');
+    setText(this.why, word);
+    if (this.why.title !== info.text) { this.why.title = info.text; this.why.ariaLabel = info.text; }
+  }
+
+  /** Where there is no pointer to rest on it: the sentence, for a while. */
+  explain() {
+    toast(this.why.title, { ms: 7_000 });
   }
 
   paintInfo() {
@@ -234,6 +258,7 @@ class Call {
     this.room = room;
     this.lobby = lobby;
     this.people = new PeopleView(room);
+    this.connection = new ConnectionView(room);
     this.more = make('div', { className: 'tile overflow', hidden: true, onclick: () => this.act('people') });
     $('tiles').append(this.more);
     const on = (type, listener) => this.#off.push(room.on(type, listener));
@@ -248,6 +273,11 @@ class Call {
     });
     on('speakers', () => { for (const view of this.views.values()) view.paint(); this.people.paint(); if (this.crowded) this.changed(); });
     on('uplink', () => this.paintUplink());
+    on('quality', ({ participant }) => {
+      for (const view of this.views.values()) if (view.participant === participant) view.paintQuality();
+      if (participant.isLocal) this.connection.notePath(this.stats);
+      this.people.paint();
+    });
     on('audioBlocked', ({ blocked }) => { $('hear').hidden = !blocked; });
     on('deviceLost', ({ publication, error }) => toast(`${publication.source === 'mic' ? 'Microphone' : 'Camera'} stopped. ${error?.message ?? ''}`, { problem: true }));
     on('warning', ({ error }) => { if (error.name !== 'SFUError') console.warn(error); });
@@ -452,8 +482,15 @@ class Call {
     if ($('call').classList.contains('show-info')) for (const view of this.views.values()) view.paintInfo();
     const loss = Math.max(0, ...[...stats.receive.values()].map((one) => one.lossPercent));
     const rtt = stats.rttMs ?? stats.signalRttMs;
-    $('quality').dataset.level = loss > 8 || rtt > 400 ? 'poor' : loss > 3 || rtt > 200 ? 'fair' : 'good';
+    this.stats = stats;
+    const { quality } = this.room.me;
+    // Until the server has something to judge by, what the browser counts.
+    const guess = loss > 8 || rtt > 400 ? 'poor' : loss > 3 || rtt > 200 ? 'fair' : 'good';
+    $('quality').dataset.level = !quality ? guess : quality.bars >= 3 ? 'good' : quality.bars === 2 ? 'fair' : 'poor';
     setText($('quality'), rtt === null || rtt === undefined ? '' : `${Math.round(rtt)} ms${stats.protocol === 'tcp' ? ' · TCP' : ''}`);
+    $('quality').title = $('quality').ariaLabel = `Your connection${quality ? ` is ${quality.word}` : ''}${$('quality').textContent ? `, ${$('quality').textContent}` : ''}`;
+    this.connection.notePath(stats);
+    for (const view of this.views.values()) view.paintQuality();
   }
 
   async act(action, button) {
@@ -470,6 +507,7 @@ class Call {
       await this.second();
     } else if (action === 'invite') await this.invite();
     else if (action === 'devices') await this.showDevices();
+    else if (action === 'connection') this.connection.open();
     else if (action === 'more') $('more-menu').showModal();
     else if (action === 'leave') await this.room.leave();
     else await this.toggle(action, button);

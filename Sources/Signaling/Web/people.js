@@ -1,5 +1,6 @@
 // The people of a call: the list with what may be done to each, the waiting room, hands and reactions. It speaks to the server
 // by the room alone, and knows no tiles.
+import { makeBars, paintBars } from './quality.js';
 import { $, icon, make, paintAvatar, setText, toast } from './ui.js';
 
 export const REACTIONS = ['👍', '👏', '❤️', '😂', '😮', '🎉'];
@@ -162,7 +163,9 @@ export class PeopleView {
       hand.setAttribute('aria-label', 'hand raised');
       row.append(hand);
     }
-    row.append(state('microphone', 'mic'), state('camera', 'camera'));
+    const bars = makeBars();
+    paintBars(bars, one.quality);
+    row.append(bars, state('microphone', 'mic'), state('camera', 'camera'));
     if (!one.isLocal) {
       const button = make('button', { type: 'button', className: 'plain', title: 'More', ariaLabel: `What to do with ${one.name}`, onclick: () => this.open(one) }, icon('more'));
       button.dataset.testid = 'person';

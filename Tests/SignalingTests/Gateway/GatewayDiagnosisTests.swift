@@ -122,6 +122,89 @@ struct GatewayDiagnosisTests {
         #expect(try await call.verdict(#"{"tid":"\#(call.camera)"}"#) == "nothingArrives")
     }
 
+    @Test func picturesSayWhatTheDownlinkCarries() async throws {
+        let call = try await Call()
+        await call.arrives(call.camera, codec: .vp8)
+        let sizes: [(height: UInt16, kilobits: UInt32)] = [(180, 150), (360, 500), (720, 1700)]
+        let layers = sizes.map { size in
+            PublicationState.Layer(
+                rid: "r\(size.height)",
+                live: true,
+                width: size.height / 9 * 16,
+                height: size.height,
+                bitsPerSecond: size.kilobits * 1000
+            )
+        }
+        await call.harness.emit(
+            .publication(
+                PublicationState(
+                    publication: call.camera,
+                    room: RoomID("standup"),
+                    codec: .vp8,
+                    layers: layers
+                )
+            )
+        )
+        try await call.slot(.video) {
+            $0.spatialLayer = 1
+            $0.width = 640
+            $0.height = 360
+            $0.reason = .bandwidth
+            $0.neededBitsPerSecond = 1_943_000
+            $0.availableBitsPerSecond = 622_000
+        }
+        let down = DirectionQuality(
+            score: 34,
+            reason: .bandwidth,
+            lossPermille: 41,
+            estimateBitsPerSecond: 622_000,
+            bound: .delay
+        )
+        await call.harness.emit(.quality(SessionID(call.alice.sid), SessionQuality(down: down)))
+        let question = #"{"tid":"\#(call.camera)"}"#
+        let answer = try await call.alice.request("diag.get", question)
+        #expect(answer.string("data", "verdict", "code") == "bandwidth")
+        let sentence =
+            "360p: your downlink is about 620 kbit/s, 4 % loss; 720p needs about 1\u{202f}900 kbit/s."
+        #expect(answer.string("data", "verdict", "text") == sentence)
+        let steps = answer.list("data", "chain").map { ($0["step"] as? String, $0["detail"] as? String) }
+        #expect(steps.contains { $0.0 == "layer" && $0.1 == sentence })
+        #expect(
+            steps.contains { $0.0 == "ownDownlink" && $0.1 == "Your downlink is about 620 kbit/s, 4 % loss." }
+        )
+        #expect(answer.int("data", "media", "down", "score") == 34)
+        #expect(answer.int("data", "media", "down", "detail", "estimateKbps") == 622)
+        let slot = answer.list("data", "slots").first { $0["reason"] as? String == "bandwidth" }
+        #expect(slot?["neededKbps"] as? Int == 1943 && slot?["availableKbps"] as? Int == 622)
+    }
+
+    @Test func aBadPathIsTheVerdictWhereNothingElseIsWrong() async throws {
+        let call = try await Call()
+        await call.arrives(call.mic, codec: .opus)
+        try await call.slot(.audio) { _ in }
+        let question = #"{"tid":"\#(call.mic)"}"#
+        #expect(try await call.verdict(question) == "ok")
+        func rate(_ client: TestClient, up: UInt8, down: UInt8) async {
+            let quality = SessionQuality(
+                up: DirectionQuality(score: up, reason: .loss, lossPermille: 90),
+                down: DirectionQuality(score: down, reason: .delay, roundTripMs: 900)
+            )
+            await call.harness.emit(.quality(SessionID(client.sid), quality))
+        }
+        await rate(call.alice, up: 29, down: 45)
+        await rate(call.bob, up: 40, down: 10)
+        #expect(try await call.verdict(question) == "poorUplink")
+        await rate(call.alice, up: 29, down: 12)
+        let own = try await call.alice.request("diag.get", "{}")
+        #expect(own.string("data", "verdict", "code") == "poorDownlink")
+        #expect(own.string("data", "verdict", "text") == "Your downlink is slow: 900 ms there and back.")
+        await rate(call.bob, up: 15, down: 10)
+        let sender = try await call.alice.request("diag.get", question)
+        #expect(sender.string("data", "verdict", "code") == "poorSender")
+        // Of others no figures are told.
+        #expect(!sender.text.contains("90 ‰") && sender.text.contains("(loss)"), "\(sender)")
+    }
+
     @Test func moderatorsLobbyAndTheEchoRuleAreNamed() async throws {
         let call = try await Call()
         let mod = try await call.harness.join("mona,mod")

@@ -37,6 +37,22 @@ import Tracing
         #expect(call.summary(at: at(90)) == summary)
     }
 
+    @Test func qualityIsAMeanOverTime() {
+        var call = Conversation(at: at(0))
+        call.joined(UserID("ada"), at: at(0))
+        call.joined(UserID("bob"), at: at(0))
+        call.rate(UserID("ada"), up: 50, down: nil, at: at(10))
+        call.rate(UserID("ada"), up: 20, down: 40, at: at(40))
+        call.rate(UserID("ada"), up: nil, down: 40, at: at(50))
+        call.rate(UserID("nobody"), up: 10, down: 10, at: at(50))
+        let ada = call.summary(at: at(60)).users[0]
+        #expect(ada.up == QualityDigest(mean: 43, ratedMs: 40_000, poorMs: 10_000))
+        #expect(ada.down == QualityDigest(mean: 40, ratedMs: 20_000, poorMs: 0))
+        #expect(call.summary(at: at(60)).users[1].up == nil)
+        call.left(UserID("ada"), at: at(60))
+        #expect(call.summary(at: at(100)).users[0] == call.summary(at: at(60)).users[0])
+    }
+
     @Test func usersAreBounded() {
         var call = Conversation(at: at(0), limit: 2)
         for name in ["a", "b", "c", "d"] { call.joined(UserID(name), at: at(0)) }

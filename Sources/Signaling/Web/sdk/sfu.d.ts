@@ -219,7 +219,36 @@ export declare class Participant {
   readonly camera: Publication | null;
   readonly microphone: Publication | null;
   readonly screen: Publication | null;
+  /** How well its media arrives; null: not known, or the room is large. */
+  readonly quality: Quality | null;
   get(source: Source): Publication | null;
+}
+
+/** What takes most off a score. */
+export type QualityReason = Protocol.DirectionQualityReason;
+
+/** One direction of a participant's media. */
+export interface DirectionQuality {
+  /** 1 (bad) to 5 (excellent); of others in steps of 0.5. */
+  readonly score: number;
+  readonly reason: QualityReason;
+  /** 0 to 4. */
+  readonly bars: number;
+  readonly word: QualityWord;
+  /** The figures, and the reason as a sentence; of ourselves alone. */
+  readonly detail: Protocol.ParticipantQualityDetail | null;
+}
+export type QualityWord = "bad" | "poor" | "fair" | "good" | "excellent";
+
+/** How well somebody's media arrives. Score, bars and word are those of the worse direction. */
+export interface Quality {
+  /** What it sends; null: nothing to judge by. */
+  readonly up: DirectionQuality | null;
+  /** What it receives; null: nothing to judge by. */
+  readonly down: DirectionQuality | null;
+  readonly score: number;
+  readonly bars: number;
+  readonly word: QualityWord;
 }
 
 export type SlotReason = Protocol.SlotStateReason;
@@ -238,6 +267,9 @@ export interface SlotInfo {
   readonly height: number;
   readonly paused: boolean;
   readonly reason: SlotReason;
+  /** Where the reason is `bandwidth`: what the next better layer would need with all else that we receive, and what there is; else 0. */
+  readonly neededKbps: number;
+  readonly availableKbps: number;
 }
 
 /** What the server sends to a tile, and why no more. */
@@ -265,6 +297,12 @@ export interface ReceiveInfo {
   readonly reason: SlotReason;
   readonly lossPercent: number;
   readonly jitterMs: number;
+  /** As in `SlotInfo`; absent for our own. */
+  readonly neededKbps?: number;
+  readonly availableKbps?: number;
+  /** Of all that we receive, as the server says; and the lines of the next larger picture, 0: there is none. */
+  readonly pathLossPercent?: number;
+  readonly nextLines?: number;
   /** The reason in words, for people. */
   readonly text: string;
   /** Our own publications: what each layer sends. */
@@ -430,6 +468,8 @@ export interface RoomEvents {
   unmuted: { publication: Publication; participant: Participant };
   speakers: { dominant: Participant | null; active: Participant[] };
   slots: { slots: SlotInfo[] };
+  /** How well somebody's media arrives changed; null: it is not known any more. */
+  quality: { participant: Participant; quality: Quality | null };
   /** The browser wants a click before it plays sound: call `startAudio` from one. */
   audioBlocked: { blocked: boolean };
   /** Our pictures had to give way to our voice, or may come back. */
@@ -629,6 +669,13 @@ export declare function describe(info: Partial<ReceiveInfo>, isLocal?: boolean):
 /** The machine of `Signal`: by state, what each event leads to. */
 export declare const MACHINE: Readonly<Record<Signal["state"], Readonly<Record<string, Signal["state"]>>>>;
 export declare function nextState(state: string, event: string): string;
+/** How many of four bars a score from 1 to 5 is worth. */
+export declare function qualityLevel(score: number): { bars: number; word: QualityWord };
+/** Somebody's quality in a line, for people. */
+export declare function describeQuality(quality: Quality | null): string;
+/** "620 kbit/s", as exact as an estimate is. */
+export declare function rateWords(kbps: number): string;
+export declare function normalizeQuality(message?: Partial<Protocol.ParticipantQuality>): Quality | null;
 export declare function normalizeSlot(message: Partial<Protocol.SlotObject>): SlotInfo;
 export declare function collectView(
   wishes: Array<{ tid: string; w: number; h: number; visible: boolean; priority: number; maxFps: number }>, untiled?: string[],
@@ -773,6 +820,8 @@ export declare namespace Protocol {
     /** The client's own receive sections; in the first page. */
     slots?: SlotObject[];
     speakers?: Speakers;
+    /** Of everybody about whom it is known; on the first page. */
+    qualities?: ParticipantQuality[];
     /** On the first page. */
     standing?: Standing;
     /** As in a snapshot. */
@@ -802,6 +851,9 @@ export declare namespace Protocol {
     negotiating: boolean;
     audioSlots: number;
     videoSlots: number;
+    /** How well what the client sends and receives arrives; absent: nothing to judge by. */
+    up?: ParticipantQualityDirection;
+    down?: ParticipantQualityDirection;
   }
   /** All fields are optional: a client says what it knows. */
   interface DiagnosisReport {
@@ -843,6 +895,28 @@ export declare namespace Protocol {
     /** For people. */
     text: string;
   }
+  /**
+   * What holds the estimate where it is.
+   * `start`: What was assumed at first.
+   * `receiver`: The peer's own estimate.
+   * `draining`: The path fell, and its queue drains.
+   * `silence`: Nothing is heard of what was sent.
+   * `backlog`: What waits in front of a stream connection.
+   * `maximum`: As much as the server ever sends to one session.
+   */
+  type DirectionQualityBound = "start" | "delay" | "loss" | "receiver" | "draining" | "silence" | "backlog" | "maximum" | (string & {});
+  /**
+   * What takes most off the score.
+   * `none`: Nothing that anybody would notice.
+   * `loss`: Packets that do not arrive.
+   * `delay`: The way takes long.
+   * `jitter`: Packets come unevenly, and the player has to wait for them.
+   * `bandwidth`: The path carries too little for what is to be shown.
+   * `frozen`: Pictures stood still.
+   * `layer`: Layers that somebody wants are not sent, or few pictures; up alone.
+   * `silent`: Nothing comes that should.
+   */
+  type DirectionQualityReason = "none" | "loss" | "delay" | "jitter" | "bandwidth" | "frozen" | "layer" | "silent" | (string & {});
   /** A result that says nothing more than that it was done. */
   interface Done {
     ok: boolean;
@@ -1049,6 +1123,42 @@ export declare namespace Protocol {
     joinedAt: number;
     rev: number;
   }
+  /** How well a participant's media arrives; without `up` and `down` nothing is known any more. */
+  interface ParticipantQuality {
+    pid: string;
+    /** What it sends to the server; absent: nothing to judge by. */
+    up?: ParticipantQualityDirection;
+    /** What it receives from the server; absent: nothing to judge by. */
+    down?: ParticipantQualityDirection;
+  }
+  interface ParticipantQualityDetail {
+    /** Scores of audio and video alone, tenths; absent: there is none. */
+    audio?: number;
+    video?: number;
+    /** Packets that did not arrive at first, of a thousand. */
+    lossPermille: number;
+    /** Milliseconds; absent: unknown. */
+    rttMs?: number;
+    jitterMs: number;
+    /** What is sent or received at the moment. */
+    kbps: number;
+    /** What the path carries, as far as is known; absent: unknown. */
+    estimateKbps?: number;
+    /** How long packets wait in front of the narrowest link, milliseconds. */
+    queueMs?: number;
+    /** What holds the estimate where it is; absent: there is no estimate. */
+    bound?: DirectionQualityBound;
+    /** The reason for people, in English. */
+    text: string;
+  }
+  interface ParticipantQualityDirection {
+    /** Tenths of a point: 10 (bad) to 50 (excellent). Of others in steps of half a point. */
+    score: number;
+    /** What takes most off the score. */
+    reason: DirectionQualityReason;
+    /** Of oneself alone. */
+    detail?: ParticipantQualityDetail;
+  }
   interface ParticipantResult {
     participant: ParticipantObject;
   }
@@ -1234,6 +1344,10 @@ export declare namespace Protocol {
     layer?: SlotObjectLayer;
     paused: boolean;
     reason: SlotStateReason;
+    /** Where the reason is `bandwidth`: what the next better layer would need, with all else that is sent to this client. */
+    neededKbps?: number;
+    /** And what there is. */
+    availableKbps?: number;
   }
   interface SlotObjectLayer {
     /** Spatial layer or simulcast encoding, 0 the lowest. */
@@ -1260,6 +1374,8 @@ export declare namespace Protocol {
     /** The client's own receive sections; in the first page. */
     slots?: SlotObject[];
     speakers?: Speakers;
+    /** Of everybody about whom it is known; on the first page. */
+    qualities?: ParticipantQuality[];
     /** On the first page. */
     standing?: Standing;
     /** What of the relay follows and what is lost; on the first page, absent where nothing was missed. */
@@ -1456,11 +1572,12 @@ export declare namespace Protocol {
   }
   /**
    * `noMedia`, `notConnected`, `slow`, `notAllowed`, `unsubscribed`, `noSlot`, `paused`: On the receiver's side.
+   * `bandwidth`, `poorDownlink`, `poorUplink`: Its path has no room for the next better layer; or brings what is sent badly, one way or the other.
    * `notInRoom`, `waiting`, `notPublishing`, `muted`, `mutedByModerator`, `senderNotConnected`, `nothingArrives`: On the sender's side.
    * `ownUser`: The rule that nobody receives its own user.
    * `notHeard`: There are louder ones.
    */
-  type VerdictCode = "ok" | "noMedia" | "notConnected" | "slow" | "notAllowed" | "unsubscribed" | "noSlot" | "paused" | "notInRoom" | "waiting" | "notPublishing" | "muted" | "mutedByModerator" | "senderNotConnected" | "nothingArrives" | "ownUser" | "notHeard" | (string & {});
+  type VerdictCode = "ok" | "noMedia" | "notConnected" | "slow" | "notAllowed" | "unsubscribed" | "noSlot" | "paused" | "bandwidth" | "poorDownlink" | "poorUplink" | "notInRoom" | "waiting" | "notPublishing" | "muted" | "mutedByModerator" | "senderNotConnected" | "nothingArrives" | "poorSender" | "ownUser" | "notHeard" | (string & {});
   /** Somebody who waits to be admitted. */
   interface WaitingObject {
     pid: string;
@@ -1618,9 +1735,9 @@ export declare namespace Protocol {
   interface ServerMessages {
     /** The session is open. Carries `v` in its envelope. See Resuming. */
     "welcome": Welcome;
-    /** The whole room in pages; replaces what the client knew. Whoever is in no page is gone. `slots`, `speakers`, `standing` and `relay` on the first page. */
+    /** The whole room in pages; replaces what the client knew. Whoever is in no page is gone. `slots`, `speakers`, `qualities`, `standing` and `relay` on the first page. */
     "snapshot": Snapshot;
-    /** What changed since the revision that the client had. Apply `changed`, then `left`, which is on the last page. `slots`, `speakers`, `standing` and `relay` on the first. */
+    /** What changed since the revision that the client had. Apply `changed`, then `left`, which is on the last page. `slots`, `speakers`, `qualities`, `standing` and `relay` on the first. */
     "delta": Delta;
     /** Ends a replay. From here on no number is missing. */
     "replayed": Replayed;
@@ -1642,6 +1759,8 @@ export declare namespace Protocol {
     "demand": TrackDemand;
     /** The dominant speaker and those who speak. Loudest first, level 0–127. */
     "speakers": Speakers;
+    /** How well a participant's media arrives, in both directions, and why no better. Of oneself with figures, when it changes and every 10 s; of others in steps, in rooms of up to 100 participants. See Quality. */
+    "quality": ParticipantQuality;
     /** How a participant is connected. */
     "conn": ConnectionChange;
     /** Audio levels, at most ten times a second. */

@@ -441,8 +441,46 @@ export function normalizeSlot(raw) {
   return {
     mid: String(raw.mid), kind: raw.kind ?? 'video', tid: raw.tid ?? null, pid: raw.pid ?? null,
     layer: raw.layer?.s ?? null, temporalLayer: raw.layer?.t ?? null, width: raw.layer?.width ?? 0, height: raw.layer?.height ?? 0,
-    paused: raw.paused ?? false, reason: raw.reason ?? 'none',
+    paused: raw.paused ?? false, reason: raw.reason ?? 'none', neededKbps: raw.neededKbps ?? 0, availableKbps: raw.availableKbps ?? 0,
   };
+}
+
+/** As exact as an estimate is: "620 kbit/s", "1 900 kbit/s". */
+export function rateWords(kbps) {
+  const rounded = Number(Math.max(0, kbps || 0).toPrecision(2));
+  return `${String(Math.round(rounded)).replace(/\B(?=(\d{3})+$)/g, '\u202f')} kbit/s`;
+}
+
+const LEVELS = ['bad', 'poor', 'fair', 'good', 'excellent'];
+/** How many of four bars a score from 1 to 5 is worth, and in a word. */
+export function qualityLevel(score) {
+  const bars = [1.4, 2.4, 3.4, 4.3].filter((least) => score >= least).length;
+  return { bars, word: LEVELS[bars] };
+}
+
+/** The server's `quality` as the room has it: scores from 1 to 5, the figures of our own. */
+export function normalizeQuality({ up, down } = {}) {
+  const direction = (one) => one && {
+    score: one.score / 10, reason: one.reason ?? 'none', ...qualityLevel(one.score / 10), detail: one.detail ?? null,
+  };
+  if (!up && !down) return null;
+  const both = { up: direction(up) ?? null, down: direction(down) ?? null };
+  const score = Math.min(both.up?.score ?? 5, both.down?.score ?? 5);
+  return { ...both, score, ...qualityLevel(score) };
+}
+
+const COMPLAINTS = {
+  loss: ['what it sends gets lost', 'what it receives gets lost'], delay: ['far away', 'far away'], jitter: ['uneven', 'uneven'],
+  bandwidth: ['too little room to send', 'too little room to receive'], frozen: ['pictures with gaps', 'pictures stand still'],
+  layer: ['smaller pictures than wanted', 'smaller pictures than wanted'], silent: ['nothing arrives', 'not reached'],
+};
+/** The quality of somebody in a line: "Connection fair: what it sends gets lost". */
+export function describeQuality(quality) {
+  if (!quality) return '';
+  const { up, down } = quality;
+  const isUp = !!up && (!down || up.score <= down.score);
+  const complaint = quality.bars < 4 && COMPLAINTS[(isUp ? up : down).reason]?.[isUp ? 0 : 1];
+  return `Connection ${quality.word}${complaint ? `: ${complaint}` : ''}`;
 }
 
 const codecWord = (name) => ({ h264: 'H.264', h265: 'H.265', opus: 'Opus' })[name?.toLowerCase()] ?? (name || '').toUpperCase();
@@ -462,11 +500,21 @@ export function describe(info, isLocal = false) {
     case 'unsubscribed': return 'Not subscribed';
     case 'codec': return `Can’t be shown: this browser has no ${codecWord(info.codec) || 'decoder for it'}`;
     case 'keyframe': return 'Waiting for a full picture';
-    case 'bandwidth': return info.paused ? 'Paused: your connection is too slow for it' : `${p}: your connection has no room for more`;
+    case 'bandwidth': return describeBandwidth(info, p);
     case 'viewport': return `${p}: that is all this tile needs`;
     case 'publisher': return info.paused ? 'The sender sends nothing now' : `${p}: the sender sends no more`;
     default: return info.paused ? 'Paused' : `${p}: the best there is`;
   }
+}
+
+/** "360p: your downlink is about 620 kbit/s, 4 % loss; 720p needs about 1 900 kbit/s". */
+function describeBandwidth({ paused, availableKbps, neededKbps, pathLossPercent = 0, nextLines = 0 }, p) {
+  const what = paused ? 'Paused' : p;
+  if (!availableKbps) return paused ? 'Paused: your connection is too slow for it' : `${p}: your connection has no room for more`;
+  const loss = pathLossPercent >= 1 ? `, ${Math.round(pathLossPercent)} % loss` : '';
+  const next = nextLines ? `${nextLines}p` : paused ? 'the smallest picture' : 'more';
+  const needs = neededKbps ? `; ${next} needs about ${rateWords(neededKbps)}` : '';
+  return `${what}: your downlink is about ${rateWords(availableKbps)}${loss}${needs}`;
 }
 
 /** The status of a room as people should see it, out of what its two halves say. */
@@ -1429,6 +1477,8 @@ export class Participant {
   get camera() { return this.get('camera'); }
   get microphone() { return this.get('mic'); }
   get screen() { return this.get('screen'); }
+  /** How well its media arrives; null: not known. */
+  get quality() { return this.room._qualities.get(this.pid) ?? null; }
 
   /** Whether it has raised its hand; `handAt` says when. */
   get hand() { return this.handAt !== null; }
@@ -1966,7 +2016,7 @@ export class Tile extends EventTarget {
  */
 export class Room extends EventTarget {
   sid = ''; grants = {}; limits = {}; audioBlocked = false; locked = false; hasLobby = false; meta = {}; waiting = false; spotlight = null;
-  participants = new Map(); publications = new Map(); slots = new Map(); speakers = { dominant: null, active: [] };
+  participants = new Map(); publications = new Map(); slots = new Map(); speakers = { dominant: null, active: [] }; _qualities = new Map();
   /** Who waits to be admitted, by pid; empty for those who may not admit. */
   lobby = new Map();
   /** Keys of what we want and the server has not confirmed yet: `mute:…`, `hand`, `me`, `subscribe:…`. */
@@ -2470,6 +2520,7 @@ export class Room extends EventTarget {
       case 'roster': this.#roster(data); break;
       case 'slots': this.#setSlots([data]); break;
       case 'speakers': this.#speakers(data); break;
+      case 'quality': this.#qualityChanged(data); break;
       case 'levels': for (const { pid, level } of data.active ?? []) { const one = this.#find(pid); if (one) one.level = level / 127; } break;
       case 'conn': this.#change(data.pid, (one) => { one.conn = data.conn; }); break;
       case 'track.muted': this.#muted(data); break;
@@ -2515,7 +2566,7 @@ export class Room extends EventTarget {
   #snapshot(data) {
     if ((data.page ?? 1) === 1) this.#seen = new Set();
     for (const object of data.participants ?? []) this.#upsert(object);
-    this.#ownState((data.page ?? 1) === 1 ? { ...data, speakers: data.speakers ?? {} } : data);
+    this.#ownState((data.page ?? 1) === 1 ? { ...data, speakers: data.speakers ?? {}, qualities: data.qualities ?? [] } : data);
     if ((data.page ?? 1) < (data.of ?? 1)) return;
     const missing = [...this.participants.keys()].filter((pid) => !this.#seen?.has(pid));
     this.#seen = null;
@@ -2525,14 +2576,18 @@ export class Room extends EventTarget {
 
   #delta(data) {
     this.#roster({ updated: data.changed, left: data.left });
-    this.#ownState(data);
+    this.#ownState((data.page ?? 1) === 1 ? { ...data, qualities: data.qualities ?? [] } : data);
     if ((data.page ?? 1) >= (data.of ?? 1)) this.#arrive();
   }
 
   /** What snapshots and deltas say beside the roster. */
-  #ownState({ slots, speakers, standing, relay }) {
+  #ownState({ slots, speakers, qualities, standing, relay }) {
     if (slots) this.#setSlots(slots);
     if (speakers) this.#speakers(speakers);
+    if (qualities) {
+      const gone = [...this._qualities.keys()].filter((pid) => !qualities.some((one) => one.pid === pid));
+      for (const one of [...gone.map((pid) => ({ pid })), ...qualities]) this.#qualityChanged(one);
+    }
     if (relay?.lost > 0 || relay?.unknown) {
       this.#lostRelay += relay.lost;
       this._emit('dataLost', { lost: relay.lost, isUnknown: relay.unknown === true });
@@ -2674,6 +2729,7 @@ export class Room extends EventTarget {
     if (!participant) return;
     for (const publication of [...participant.publications.values()]) this.#removePublication(publication);
     this.participants.delete(pid);
+    this._qualities.delete(pid);
     this._emit('left', { participant, reason });
     this._slotsChanged();
   }
@@ -2687,6 +2743,16 @@ export class Room extends EventTarget {
     }).filter(Boolean);
     this.speakers = { dominant: this.#find(dominant) ?? null, active: speaking };
     this._emit('speakers', this.speakers);
+  }
+
+  /** Of a participant on a later page, too: who asks for it before that finds none. */
+  #qualityChanged({ pid, ...said }) {
+    const quality = normalizeQuality(said);
+    if (quality) this._qualities.set(pid, quality); else if (!this._qualities.delete(pid)) return;
+    const participant = this.#find(pid);
+    if (!participant) return;
+    this._emit('quality', { participant, quality });
+    if (participant.isLocal) this._refreshTiles();
   }
 
   #restartMedia({ mode }) {
@@ -3264,7 +3330,12 @@ export class Room extends EventTarget {
       temporalLayer: slot?.temporalLayer ?? null, layers: publication.layers.length,
       offered: { width: publication.width ?? 0, height: publication.height ?? 0, fps: publication.fps ?? 0 }, paused: slot?.paused ?? true, reason,
       lossPercent: numbers.lossPercent ?? 0, jitterMs: numbers.jitterMs ?? 0,
+      neededKbps: slot?.neededKbps ?? 0, availableKbps: slot?.availableKbps ?? 0,
+      pathLossPercent: (this.me.quality?.down?.detail?.lossPermille ?? 0) / 10, nextLines: 0,
     };
+    // What is next may be more pictures of the same size.
+    const bigger = publication.layers.filter((layer) => layer.live !== false && lines(layer) > (info.paused ? 0 : lines(info)));
+    if (bigger.length) info.nextLines = Math.min(...bigger.map(lines));
     return { ...info, text: describe(info) };
   }
 }
