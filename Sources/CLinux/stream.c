@@ -1,7 +1,9 @@
 // TCP for ICE (RFC 6544): listen, accept, tune, read, write.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -57,6 +59,11 @@ int clinux_tcp_tune(int fd, int not_sent_bytes, int send_buffer_bytes) {
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &not_sent_bytes, sizeof not_sent_bytes);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes);
     return 0;
+}
+
+int clinux_tcp_unsent(int fd) {
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQNSD, &bytes) == 0 && bytes > 0 ? bytes : 0;
 }
 
 int64_t clinux_read(int fd, uint8_t *bytes, size_t capacity) {

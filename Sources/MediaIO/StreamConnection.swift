@@ -122,6 +122,9 @@ final class StreamConnection {
         return Int(clamping: drops)
     }
 
+    /// Bytes that wait for the peer to make room, here and in the kernel.
+    var backlog: Int { (queue?.pendingBytes ?? 0) + Int(clinux_tcp_unsent(descriptor)) }
+
     enum OnFlush: Equatable {
         case empty
         case waiting

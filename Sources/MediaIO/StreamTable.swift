@@ -284,6 +284,11 @@ final class StreamTable {
         dirty.removeAll(keepingCapacity: true)
     }
 
+    /// What waits in front of each connection that a session uses.
+    func eachBacklog(_ body: (NetworkPath, _ bytes: Int) -> Void) {
+        for case let stream? in streams where stream.stage == .checked { body(stream.path, stream.backlog) }
+    }
+
     func writable(_ number: Int32) {
         if let stream = stream(numbered: number), stream.watchesWritable { flush(stream) }
     }

@@ -53,6 +53,7 @@ final class Worker: @unchecked Sendable {
     private var listenersResume = Instant.distantFuture
     private var firstSocket = 0
     private var nextCounters = Instant.zero
+    private var nextBacklog = Instant.zero
     private var now = Instant.zero
     private var hasMoreWork = false
     private var stopping: [SessionID]?
@@ -319,6 +320,10 @@ final class Worker: @unchecked Sendable {
         now = MonotonicClock.now
         streams.advance(to: now)
         for number in streams.takeClosed() { shard.connectionClosed(number, at: now) }
+        if now >= nextBacklog {
+            nextBacklog = now + Limits.MediaIO.backlogInterval
+            streams.eachBacklog { shard.note(backlog: $1, on: $0, at: now) }
+        }
         shard.advance(to: now)
         handOver.release()
         flush()

@@ -384,6 +384,8 @@ public enum Limits {
         public static let handshakeSlice = Interval.milliseconds(1)
         /// What one loop spends on commands before it forwards what was received.
         public static let commandSlice = Interval.milliseconds(1)
+        /// How often it is looked what waits in front of ICE-TCP connections.
+        public static let backlogInterval = Interval.milliseconds(100)
         /// How often a worker reports its counters.
         public static let counterInterval = Interval.seconds(1)
     }

@@ -402,6 +402,16 @@ public final class Shard {
 
     public var sessionCount: Int { sessionsByID.count }
 
+    /// Bytes that wait in front of an ICE-TCP connection of this worker.
+    public func note(backlog bytes: Int, on path: NetworkPath, at now: Instant) {
+        let index = paths.find(path)
+        guard index >= 0, let session = sessions[Int(index)], session.downlink.pointee.path == path else {
+            return
+        }
+        session.received(backlog: bytes, at: now)
+        session.arm()
+    }
+
     /// For those who look on.
     func session(_ id: SessionID) -> Session? { sessionsByID[id] }
 }

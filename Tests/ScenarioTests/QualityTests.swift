@@ -67,20 +67,23 @@ import Testing
 
     @Test(arguments: UInt64(1)...3)
     func lossOnTheWayUpIsThePublishers(seed: UInt64) throws {
-        let call = try Call(seed: seed)
+        let call = try Call(seed: seed, limitsBandwidth: true)
         // Over a short way, repairs are quick enough not to be noticed much.
         var far = LinkConditions.lossy(0.3)
         far.delay = .milliseconds(80)
-        let (publisher, viewer) = try call.publisherAndViewer(up: far, prepare: reporting)
+        let (publisher, viewer) = try call.publisherAndViewer(
+            up: far,
+            prepare: { peer in
+                reporting(peer)
+                peer.transportFeedback = .milliseconds(100)
+            }
+        )
         call.run(for: .seconds(12))
         let up = try #require(told(call, of: publisher).last?.quality.up)
         #expect(up.reason == .loss && (up.video ?? 50) < 44 && up.lossPermille > 150, "\(seed): \(up)")
         let down = try #require(told(call, of: viewer).last?.quality.down)
-        // What was lost before us leaves holes in our numbers, and a peer without transport-wide feedback counts them as
-        // losses of its own way.
-        withKnownIssue("its reports cannot tell whose loss it was", isIntermittent: true) {
-            #expect(down.score >= 47, "\(seed): \(down)")
-        }
+        // What was lost before us leaves holes in our numbers; transport-wide feedback tells them from losses of its way.
+        #expect(down.reason != .loss && down.lossPermille == 0, "\(seed): \(down)")
     }
 
     @Test func aLongWayIsDelay() throws {

@@ -94,6 +94,8 @@ int clinux_probe_port(const clinux_address *address, int is_stream);
 int clinux_tcp_accept(int fd, clinux_address *remote);
 // TCP_NODELAY, TCP_NOTSENT_LOWAT, SO_SNDBUF.
 int clinux_tcp_tune(int fd, int not_sent_bytes, int send_buffer_bytes);
+// Bytes that were written and not yet sent; 0 where the kernel does not say.
+int clinux_tcp_unsent(int fd);
 // Bytes, 0 at end of stream, or -errno.
 int64_t clinux_read(int fd, uint8_t *bytes, size_t capacity);
 // Bytes taken, or -errno; raises no signal.

@@ -229,7 +229,9 @@ struct BandwidthEstimator: ~Copyable {
     /// What waits in front of a stream connection.
     mutating func received(backlog bytes: Int, at now: Instant) -> OnEstimate {
         guard settings.isStream else { return .unchanged }
-        let change = backlog.update(backlog: max(0, bytes), isIdle: application.since != nil, at: now)
+        // There are no probes here: what the next step needs is tried by growing towards it.
+        let isIdle = application.since != nil && goal <= estimate
+        let change = backlog.update(backlog: max(0, bytes), isIdle: isIdle, at: now)
         let result = settle(at: now)
         return change == .lowered && result == .lowered ? .collapsed : result
     }

@@ -83,6 +83,12 @@ extension Session {
         follow(control.pointee.estimator.received(receiverEstimate: rate, at: now), at: now)
     }
 
+    /// - Parameter bytes: in front of its ICE-TCP connection.
+    func received(backlog bytes: Int, at now: Instant) {
+        guard let control = downlink.pointee.control else { return }
+        follow(control.pointee.estimator.received(backlog: bytes, at: now), at: now)
+    }
+
     /// - Parameter fraction: in 1/256, the highest of the streams of one report.
     func receivedLoss(_ fraction: UInt8, at now: Instant) {
         guard let control = downlink.pointee.control else { return }
