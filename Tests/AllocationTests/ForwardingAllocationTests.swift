@@ -1,5 +1,5 @@
-// The road of a packet allocates nothing, however many people get it. A build without optimisation makes two for each packet
-// that comes in; `bench/gates` counts those of an optimised one.
+// The road of a packet allocates nothing, however many people get it. A build without optimisation makes three for each
+// packet that comes in; `bench/gates` counts those of an optimised one.
 import AllocationCounter
 import RTP
 import SFU
@@ -43,7 +43,7 @@ import Testing
         let few = try allocations(.opus(bytes: 100), viewers: 10)
         let many = try allocations(.opus(bytes: 100), viewers: 100)
         #expect(few.count == many.count)
-        #expect(many.count <= UInt64(2 * many.packets))
+        #expect(many.count <= UInt64(3 * many.packets))
     }
 
     @Test func videoForTenTimesAsManyPeopleAllocatesNoMore() throws {
@@ -51,7 +51,7 @@ import Testing
         let few = try allocations(.vp8([layer], framesPerSecond: 30), viewers: 10)
         let many = try allocations(.vp8([layer], framesPerSecond: 30), viewers: 100)
         #expect(few.count == many.count)
-        #expect(many.count <= UInt64(2 * many.packets))
+        #expect(many.count <= UInt64(3 * many.packets))
     }
 
     @Test func theCounterCounts() {

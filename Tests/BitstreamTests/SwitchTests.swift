@@ -50,14 +50,18 @@ import Testing
     @Test(arguments: zip(each, [0, 20, 20, 0, 0, 20, 20, 0] as [Int64]))
     func badLinksAreRepairedBeforeTheDecoder(_ format: ClipFormat, jitter: Int64) throws {
         let link = Scene.Link(loss: jitter > 0 ? 0.02 : 0.05, jitter: .milliseconds(jitter))
-        let scene = try Scene([format], seed: 2, link: link)
-        try scene.switchAtRandom(10)
-        scene.settle()
-        let result = try scene.check()
+        var switches = 0
+        for seed in [2, 6] as [UInt64] {
+            let scene = try Scene([format], seed: seed, link: link)
+            try scene.switchAtRandom(10)
+            scene.settle()
+            let result = try scene.check()
+            switches += result.switches
+            #expect(result.skipped <= 3, "seed \(scene.seed)")
+            #expect(result.pictures.count >= scene.frame / 5, "seed \(scene.seed)")
+        }
         // VP9 goes to another layer where a key picture's first packet comes first; else at the next key picture.
-        #expect(result.switches >= (format.structure == .keySVC ? 1 : 2), "seed \(scene.seed)")
-        #expect(result.skipped <= 3, "seed \(scene.seed)")
-        #expect(result.pictures.count >= scene.frame / 5, "seed \(scene.seed)")
+        #expect(switches >= (format.structure == .keySVC ? 1 : 2))
     }
 
     /// What one asks for does not harm the other; one comes in the middle.

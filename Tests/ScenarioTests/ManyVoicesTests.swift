@@ -79,7 +79,8 @@ import Testing
         for (a, b) in zip(reports, reports.dropFirst()) {
             #expect(b.extendedHighestSequence > a.extendedHighestSequence, "seed \(seed)")
         }
-        #expect(person.feedbackCount > 40, "seed \(seed)")
+        // A voice is so little that feedback of 5 % of it comes seven times a second.
+        #expect(person.feedbackCount > 25, "seed \(seed)")
     }
 
     /// The decryptor's rollover counter must not lose count of numbers that it never saw (RFC 3711 §3.3.1).

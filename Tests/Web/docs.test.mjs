@@ -57,7 +57,7 @@ async function stage(t) {
       connect, resumable: sfu.resumable, room, camera, mic, friend: room.participants.get('friend'), grid: element(), line: element(), mute: element(), resume: element(), console: { info() {}, warn() {} },
       document: globalThis.document, canvas: { captureStream: () => ({ getVideoTracks: () => [track('video')] }) }, deviceId: 'camera-2',
       getToken: async () => 'token', fetch: async () => ({ text: async () => 'token' }), askForInvitation: async () => 'token',
-      show() {}, point() {}, greet() {}, isFriend: () => true,
+      show() {}, paint() {}, point() {}, greet() {}, isFriend: () => true, describeQuality: sfu.describeQuality,
     },
   };
 }

@@ -1382,6 +1382,13 @@ export declare namespace Protocol {
     relay?: RelayReport;
   }
   type Source = "camera" | "mic" | "screen" | "screenAudio";
+  /** Bits per second of all encodings of a publication together, without headers; absent: no maximum. */
+  interface SourceBitrates {
+    camera?: number;
+    mic?: number;
+    screen?: number;
+    screenAudio?: number;
+  }
   interface Speakers {
     /** `pid`, absent while nobody has spoken. */
     dominant?: string;
@@ -1626,6 +1633,8 @@ export declare namespace Protocol {
     inflight: number;
     /** Messages per second in the long run. */
     rate: number;
+    /** What publications may send. What is far above for long is not forwarded. */
+    bitrates?: SourceBitrates;
   }
   /**
    * `fresh`: A new session: a snapshot follows.
