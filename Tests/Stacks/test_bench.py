@@ -10,7 +10,7 @@ from sfuserver import SFUServer, environment, eventually
 
 def bench(server, *arguments, fails=False):
     """One short run; its report, or with `fails` what it says on standard error."""
-    command = [server.command[0], "bench", "--url", server.url, "--seconds", "2", "--warm-up", "1", "--json", *arguments]
+    command = [server.command[0], "bench", "--url", server.url, "--seconds", "2", "--warm-up", "2", "--json", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stderr if fails else json.loads(done.stdout)

@@ -69,14 +69,12 @@ struct ReceivedStream {
         takeLate(back: -step)
     }
 
-    /// A retransmission of that packet came. Only what was missed counts.
+    /// A retransmission of that packet came. Only what was missed counts; the rest are probes, and repairs that crossed the
+    /// packet itself.
     mutating func recover(sequence: UInt16) {
         guard isStarted else { return }
         let number = place(of: sequence)
-        guard number <= highest, losses.found(number) else {
-            duplicates += 1
-            return
-        }
+        guard number <= highest, losses.found(number) else { return }
         recovered += 1
         received += 1
         if highest - number < 64 { window |= 1 << UInt64(highest - number) }

@@ -208,8 +208,13 @@ struct BandwidthEstimator: ~Copyable {
     // MARK: Other words of the peer
 
     /// Its own estimate.
-    mutating func received(receiverEstimate rate: UInt64, at now: Instant) -> OnEstimate {
-        reported.receive(receiverEstimate: rate, at: now)
+    /// - Parameter used: bits per second that are sent, for a peer that tells nothing else; nil: its estimate is a bound.
+    mutating func received(receiverEstimate rate: UInt64, used: Int? = nil, at now: Instant) -> OnEstimate {
+        if let used, !wasReported {
+            reported.receive(soleEstimate: rate, used: used, at: now)
+        } else {
+            reported.receive(receiverEstimate: rate, at: now)
+        }
         return settle(at: now)
     }
 

@@ -30,6 +30,16 @@ struct ReportedRate {
     /// Bits per second.
     func rate(at now: Instant) -> Int { min(cap(at: now) ?? guess, limit ?? .max) }
 
+    /// The estimate of a peer that tells nothing else.
+    /// - Parameter used: bits per second that are sent. An estimate above says no more than that: it grows with what comes, so
+    ///   that a sender who took it for a bound would never send more.
+    mutating func receive(soleEstimate rate: UInt64, used: Int, at now: Instant) {
+        let rate = Int(min(rate, UInt64(Limits.Bandwidth.maximum)))
+        guard rate * 100 < used * 95 else { return }
+        limit = max(Limits.Bandwidth.minimum, min(limit ?? .max, rate))
+        lastDecrease = now
+    }
+
     mutating func receive(receiverEstimate rate: UInt64, at now: Instant) {
         receiverEstimate = Int(min(rate, UInt64(Limits.Bandwidth.maximum)))
         receiverEstimateAt = now

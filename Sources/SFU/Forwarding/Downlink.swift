@@ -181,9 +181,8 @@ struct Downlink: ~Copyable {
         _ absoluteSendTime: UInt32,
         _ outbox: Outbox
     ) {
-        if let control, !control.pointee.lets(collected.videoBytes, at: collected.now) {
-            holdBack(&collected, control, sender)
-        }
+        let isHeld = control.map { !$0.pointee.lets(collected.videoBytes, at: collected.now) } ?? false
+        if isHeld, let control { holdBack(&collected, control, sender) }
         dispatch(
             collected.list,
             collected.count,
@@ -193,6 +192,7 @@ struct Downlink: ~Copyable {
             collected.now,
             outbox
         )
+        if isHeld, let control { settleHeld(control, at: collected.now) }
         collected.clear()
     }
 

@@ -111,6 +111,12 @@ struct Rewriter: ~Copyable {
         formerEnd = .min
     }
 
+    /// What was numbered above this one has not been sent and never will be: the next source goes on here.
+    mutating func rewind(to sequence: Int64) {
+        highestSequence = min(highestSequence, sequence)
+        isBetweenFrames = true
+    }
+
     /// Outgoing minus incoming timestamps of the present source.
     var timestampOffset: UInt32 { current.offsets.timestampOffset }
 

@@ -35,6 +35,7 @@ extension SendStream {
         )
         let length = compose(sent, record, departure.source, to: packet, at: 0)
         ring?.note(sent)
+        if departure.rewritten.sequence > highestSent { highestSent = departure.rewritten.sequence }
         packetCount &+= 1
         octetCount &+= UInt32(truncatingIfNeeded: departure.size - departure.headerLength)
         lastSentAt = now
@@ -301,6 +302,7 @@ extension SendStream {
         }
         entry.pointee.resends += 1
         entry.pointee.resentAt = now
+        highestSent = max(highestSent, entry.pointee.sequence)
         var record = PacketRecord()
         let header = template.write(
             to: packet,

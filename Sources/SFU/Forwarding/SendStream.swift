@@ -26,6 +26,8 @@ struct SendStream: ~Copyable {
     /// 0: this peer takes no RED.
     private(set) var redPayloadType: UInt8 = 0
     let ssrc: UInt32
+    /// The highest number that went out, or of which the peer was told that nothing is under it.
+    var highestSent = Int64.min
     var packetCount: UInt32 = 0
     var octetCount: UInt32 = 0
     /// How much of earlier packets is repeated.
@@ -58,6 +60,8 @@ struct SendStream: ~Copyable {
     private(set) var available = 0
     /// Grows where what was numbered before must not be sent any more.
     private(set) var epoch: UInt32 = 0
+    /// How often numbers that had not gone out were taken back.
+    private(set) var takenBack: UInt32 = 0
     /// What `payloadType` was found for.
     private var usedCodec: CodecParameters?
     private(set) var clockRate: UInt32 = 90_000
@@ -102,6 +106,7 @@ struct SendStream: ~Copyable {
             rewriter = Rewriter(after: old.highest, timestamp: old.timestamp, hasFrames: hasFrames)
         }
         rtxSequence = past[rtxSSRC].map { $0.highest + 1 } ?? rtxNumber
+        highestSent = rewriter.highestSequence
     }
 
     var isBound: Bool { publication != nil }
@@ -232,14 +237,24 @@ struct SendStream: ~Copyable {
     /// What waits in the pacer is of no use any more.
     mutating func abandon() { epoch &+= 1 }
 
-    /// Stops what is shown; the next packet that goes out is a switch point.
+    /// The same, and its numbers go to what comes next, so that nobody misses them. Never between the numbering of a
+    /// packet and its departure: a number that goes out twice would undo the encryption (RFC 7714 §8.4).
+    private mutating func takeBackNumbers() {
+        abandon()
+        guard rewriter.highestSequence > highestSent else { return }
+        takenBack &+= 1
+        ring?.forget((highestSent + 1)...rewriter.highestSequence)
+        rewriter.rewind(to: highestSent)
+    }
+
+    /// Stops what is shown; the next packet that goes out is a switch point. Not to be called while packets depart.
     mutating func stop() {
         currentLayer = -1
         formerLayer = -1
         postponements = 0
         heldSwitch = .min
         pictureLostAt = nil
-        epoch &+= 1
+        takeBackNumbers()
         rewriter.end()
     }
 

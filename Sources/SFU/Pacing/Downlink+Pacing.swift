@@ -31,6 +31,11 @@ extension Downlink {
             }
         }
         collected.count = kept
+    }
+
+    /// What was kept is out: whether what waits is too much.
+    @inline(never)
+    mutating func settleHeld(_ control: UnsafeMutablePointer<DownlinkControl>, at now: Instant) {
         settlePacing(control, at: now)
         // The road arms no timers.
         control.pointee.session.arm()
@@ -105,7 +110,7 @@ extension Downlink {
         while sum < bytes, count < Downlink.departureCapacity, let next = control.pointee.waiting.first {
             control.pointee.waiting.removeFirst()
             guard next.isWanted, next.isStored else {
-                void(next.departure)
+                if next.ownsNumber { void(next.departure) }
                 counters.pointee.withhold(.overBandwidth)
                 continue
             }

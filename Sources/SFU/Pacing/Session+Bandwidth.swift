@@ -30,8 +30,8 @@ extension Session {
         var settings = BandwidthEstimator.Settings()
         settings.isStream = !path.isUDP
         settings.hasFeedback = reportsTransport
-        // Whoever reports nothing but loss is taken to have room until it does.
-        if !settings.hasFeedback && !reportsEstimate { settings.start = settings.maximum }
+        // Whoever cannot be probed is taken to have room until it says otherwise.
+        if !settings.hasFeedback && !settings.isStream { settings.start = settings.maximum }
         var control = DownlinkControl(settings, of: self, at: now)
         control.headerBytes = Session.headerBytes(on: path)
         controlledPath = path
@@ -56,11 +56,6 @@ extension Session {
         }
     }
 
-    /// It tells its own estimate.
-    private var reportsEstimate: Bool {
-        slotSections.contains { section in section.codecs.contains { $0.feedback.contains(.remb) } }
-    }
-
     private var slotSections: [MediaSection] {
         (0..<downlink.pointee.slotCount).map { downlink.pointee.slots[$0].pointee.section }
     }
@@ -80,7 +75,14 @@ extension Session {
 
     func received(receiverEstimate rate: UInt64, at now: Instant) {
         guard let control = downlink.pointee.control else { return }
-        follow(control.pointee.estimator.received(receiverEstimate: rate, at: now), at: now)
+        follow(
+            control.pointee.estimator.received(
+                receiverEstimate: rate,
+                used: control.pointee.estimator.settings.hasFeedback ? nil : control.pointee.used,
+                at: now
+            ),
+            at: now
+        )
     }
 
     /// - Parameter bytes: in front of its ICE-TCP connection.

@@ -7,6 +7,7 @@ struct WaitingPacket {
     var departure: Departure
     /// Of the slot when it was numbered: what was held back before a switch or a stop is not sent after it.
     var epoch: UInt32
+    private let takenBack: UInt32
     var incoming: Int64
     var position: Int
     /// Bytes on the wire.
@@ -16,12 +17,16 @@ struct WaitingPacket {
         self.departure = departure
         self.size = size
         epoch = departure.stream.pointee.epoch
+        takenBack = departure.stream.pointee.takenBack
         incoming = departure.record.pointee.sequence
         position = departure.record.pointee.position
     }
 
     /// Nothing has changed that would make it useless.
     var isWanted: Bool { departure.stream.pointee.epoch == epoch }
+
+    /// Its number was not given to another packet meanwhile.
+    var ownsNumber: Bool { departure.stream.pointee.takenBack == takenBack }
 
     /// The history still has it. To be asked of a packet that is wanted: others may be of a source that is gone.
     var isStored: Bool {

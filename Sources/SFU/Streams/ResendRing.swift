@@ -65,6 +65,14 @@ struct ResendRing: ~Copyable {
         entries[Int(truncatingIfNeeded: packet.sequence) & mask] = packet
     }
 
+    /// Numbers in this range are used anew: nothing was ever sent under them.
+    mutating func forget(_ range: ClosedRange<Int64>) {
+        for sequence in range.suffix(mask + 1) {
+            let entry = entries + (Int(truncatingIfNeeded: sequence) & mask)
+            if entry.pointee.sequence == sequence { entry.pointee.sequence = .min }
+        }
+    }
+
     /// The packet with this 16-bit number that was sent last.
     func find(_ number: UInt16, highest: Int64) -> UnsafeMutablePointer<SentPacket>? {
         let distance = Int64(UInt16(truncatingIfNeeded: highest) &- number)
