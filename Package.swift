@@ -9,7 +9,12 @@ let settings: [SwiftSetting] =
     ] + (Context.environment["SFU_CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
 
 /// The targets that depend on no other package, for the sanitizers' builds.
-let isMediaOnly = Context.environment["SFU_MEDIA_ONLY"] != nil
+let mediaOnly = Context.environment["SFU_MEDIA_ONLY"]
+let isMediaOnly = mediaOnly != nil
+/// Those that whole calls on virtual time need, for an optimised build of `ScenarioTests` alone.
+let scenarioTargets: Set<String> = [
+    "COpenSSL", "COpus", "CGCM", "RTP", "PeerTransport", "Seam", "SFU", "Simulation", "ScenarioTests",
+]
 let mediaTargets: Set<String> = [
     "COpenSSL", "COpus", "CSRTP", "CGCM", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
     "Simulation", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests", "PeerTransportTests",
@@ -305,6 +310,8 @@ let package = Package(
     name: "sfu",
     products: isMediaOnly ? [] : products,
     dependencies: isMediaOnly ? [] : dependencies,
-    targets: isMediaOnly ? targets.filter { mediaTargets.contains($0.name) } : targets,
+    targets: isMediaOnly
+        ? targets.filter { (mediaOnly == "scenarios" ? scenarioTargets : mediaTargets).contains($0.name) }
+        : targets,
     swiftLanguageModes: [.v6]
 )

@@ -64,7 +64,8 @@ import Testing
         stream.recover(sequence: missing[0])
         #expect(stream.recovered == 1 && stream.received == 6 && stream.expected == 7)
         stream.recover(sequence: missing[0])
-        #expect(stream.recovered == 1 && stream.duplicates == 1)
+        // A repair that crossed the packet, or a probe.
+        #expect(stream.recovered == 1 && stream.duplicates == 0)
         asking = stream.askAgain(at: Instant(microseconds: 100_000))
         #expect(asking.numbers == [missing[1]])
     }

@@ -1,12 +1,12 @@
-// The acceptance scenarios of bandwidth over several seeds. SFU_SEEDS=20 runs the full number and prints all figures;
-// SFU_TRACE names a directory for one CSV file per viewer of each run, which bench/bandwidth-charts draws.
+// The acceptance scenarios of bandwidth over several seeds. SFU_BANDWIDTH_SEEDS=20 runs the full number and prints all
+// figures; SFU_TRACE names a directory for one CSV file per viewer of each run. bench/scenarios does both and draws them.
 import Foundation
 import RTP
 import Testing
 
 @Suite struct BandwidthAcceptanceTests {
     private static let environment = ProcessInfo.processInfo.environment
-    private static let seeds = environment["SFU_SEEDS"].flatMap { UInt64($0) }
+    private static let seeds = environment["SFU_BANDWIDTH_SEEDS"].flatMap { UInt64($0) }
 
     @Test(arguments: Acceptance.all)
     func mustHolds(_ scenario: Acceptance) throws {
