@@ -113,7 +113,7 @@ def test_a_picture_says_why_it_is_small(people):
         ruby.expect_sees(who)
     ruby.evaluate("import('/sdk/sfu.js').then((sdk) => { sfuTest.normalizeQuality = sdk.normalizeQuality; })")
     ruby.evaluate(NARROW)
-    why = ruby.page.get_by_test_id("why").filter(visible=True).first
+    why = ruby.page.get_by_test_id("why-small").filter(visible=True).first
     assert "your downlink is about 620 kbit/s, 4 % loss" in why.get_attribute("aria-label")
     ruby.screenshots("a picture says why it is small")
     ruby.evaluate(NARROW)

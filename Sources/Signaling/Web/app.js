@@ -157,7 +157,7 @@ class TileView {
     this.bars = makeBars();
     // Why it is no better, for those who want to know: a word, and the sentence behind it.
     this.why = make('button', { className: 'why', type: 'button', hidden: true, onclick: () => this.explain() });
-    this.why.dataset.testid = 'why';
+    this.why.dataset.testid = 'why-small';
     this.note = make('div', { className: 'note', hidden: true });
     this.hand = make('div', { className: 'raised', hidden: true, ariaHidden: 'true' }, icon('hand'));
     this.info = make('div', { className: 'info' });
