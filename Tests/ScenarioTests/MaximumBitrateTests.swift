@@ -35,8 +35,7 @@ import Testing
             #expect(call.run(atMost: .seconds(3)) { all.allSatisfy(\.isConnected) })
             let told = Told()
             self.told = told
-            let call = call
-            publisher.onRTCP = { block in
+            publisher.onRTCP = { [unowned call] block in
                 guard let notice = ReceiverEstimatedBitrate(block) else { return }
                 told.notices.append((call.now, notice.bitrate, notice.sourceCount))
             }

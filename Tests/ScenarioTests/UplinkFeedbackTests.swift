@@ -88,7 +88,7 @@ import Testing
         call.run(for: .seconds(1))
         var statuses: [Int] = []
         var times: [Instant] = []
-        peer.onRTCP = { block in
+        peer.onRTCP = { [unowned call] block in
             guard var message = TransportFeedbackParser(block) else { return }
             var count = 0
             while message.next() != nil { count += 1 }
