@@ -106,8 +106,10 @@ extension Uplink {
         isRepair: Bool,
         at now: Instant
     ) -> Bool {
-        stream.pointee.publication.limit.admits(
-            encoding: stream.pointee.layer,
+        let publication = stream.pointee.publication
+        let layer = stream.pointee.layer
+        return publication.limit.admits(
+            encoding: layer,
             bytes: bytes,
             timestamp: header.timestamp,
             isRepair: isRepair,
