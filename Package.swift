@@ -13,11 +13,13 @@ let mediaOnly = Context.environment["SFU_MEDIA_ONLY"]
 let isMediaOnly = mediaOnly != nil
 /// Those that whole calls on virtual time need, for an optimised build of `ScenarioTests` alone.
 let scenarioTargets: Set<String> = [
-    "COpenSSL", "COpus", "CGCM", "RTP", "PeerTransport", "Seam", "SFU", "Simulation", "ScenarioTests",
+    "COpenSSL", "COpus", "CGCM", "RTP", "PeerTransport", "Seam", "SFU", "Simulation", "Acceptance",
+    "ScenarioTests",
 ]
 let mediaTargets: Set<String> = [
     "COpenSSL", "COpus", "CSRTP", "CGCM", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
-    "Simulation", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests", "PeerTransportTests",
+    "Simulation", "Acceptance", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests",
+    "PeerTransportTests",
     "SFUTests",
     "ScenarioTests", "AllocationTests", "MediaIOTests", "FuzzTargets", "FuzzTests",
 ]
@@ -168,6 +170,8 @@ let targets: [Target] = [
         path: "Tests/Simulation",
         swiftSettings: settings
     ),
+    // what scenarios are judged by
+    .target(name: "Acceptance", path: "Tests/Acceptance", swiftSettings: settings),
     .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
     .testTarget(
         name: "SDPTests",
@@ -185,12 +189,12 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "SFUTests",
-        dependencies: ["SFU", "PeerTransport", "RTP", "Seam", "COpus"],
+        dependencies: ["Acceptance", "SFU", "PeerTransport", "RTP", "Seam", "COpus"],
         swiftSettings: settings
     ),
     .testTarget(
         name: "ScenarioTests",
-        dependencies: ["Simulation", "SFU", "PeerTransport", "RTP", "Seam", "COpus"],
+        dependencies: ["Acceptance", "Simulation", "SFU", "PeerTransport", "RTP", "Seam", "COpus"],
         swiftSettings: settings
     ),
     // real codecs of the distribution, compiled and loaded by the tests themselves

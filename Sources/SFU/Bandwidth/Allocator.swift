@@ -258,7 +258,14 @@ struct Allocator {
                 Decision(
                     id: tracks[index].id,
                     layer: choice.options[chosen[index]].layer,
-                    reason: reason(tracks[index], choice, chosen[index], budget, others: used)
+                    reason: reason(
+                        tracks[index],
+                        choice,
+                        chosen[index],
+                        memories[index],
+                        budget,
+                        others: used
+                    )
                 )
             )
             guard let step = nextStep(memories[index], choice, chosen[index], at: now), step.gain > bestGain
@@ -292,6 +299,7 @@ struct Allocator {
         _ track: Track,
         _ choice: TrackChoices,
         _ chosen: Int,
+        _ memory: Memory,
         _ budget: Budget,
         others: Int
     ) -> Reason {
@@ -299,7 +307,10 @@ struct Allocator {
         if chosen < choice.top {
             let needed =
                 others - choice.options[chosen].cost + choice.options[chosen + 1].cost + budget.reserve
-            return .bandwidth(needed: needed, available: budget.target)
+            // What has room, and never failed, is only not raised yet.
+            let hasRoom = needed * Allocator.margin <= budget.target * 100
+            return hasRoom && memory.failedCost == 0
+                ? .none : .bandwidth(needed: needed, available: budget.target)
         }
         if choice.lacksLayers { return .publisher }
         return choice.isBoundedByTile ? .viewport : .none

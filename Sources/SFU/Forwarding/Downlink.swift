@@ -50,6 +50,8 @@ struct Downlink: ~Copyable {
     /// From now on what is sent is limited by what the path carries.
     mutating func install(_ new: consuming DownlinkControl) {
         if let control {
+            // What waits is not sent any more: its numbers go to what comes next.
+            if !control.pointee.waiting.isEmpty { eachVideo { $0.pointee.stop() } }
             control.deinitialize(count: 1)
             control.initialize(to: new)
             return

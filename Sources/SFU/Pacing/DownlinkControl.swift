@@ -57,7 +57,7 @@ struct DownlinkControl: ~Copyable {
     }
 
     /// Whether a batch goes out as it is.
-    /// - Parameter bytes: of video in it, after SRTP.
+    /// - Parameter bytes: of video in it, before SRTP.
     @inline(__always)
     mutating func lets(_ bytes: Int, at now: Instant) -> Bool {
         bytes == 0 || waiting.isEmpty && pacer.available(at: now) >= bytes
@@ -96,6 +96,7 @@ struct DownlinkControl: ~Copyable {
         isTight = allocation.nextStep != nil || allocation.used > estimator.target || !waiting.isEmpty
         estimator.want(desired: allocation.desired, nextStep: allocation.nextStep, at: now)
         aimPacer(at: now)
+        waiting.trim()
     }
 
     /// Whether it is time to share out anew, after this word about the rate.
@@ -114,6 +115,4 @@ struct DownlinkControl: ~Copyable {
         if !waiting.isEmpty { next = min(next, pacer.nextDeadline(at: now)) }
         return min(next, nextAllocation)
     }
-
-    var byteCount: Int { MemoryLayout<DownlinkControl>.size + estimator.history.byteCount }
 }

@@ -71,9 +71,6 @@ extension Session {
         return isPinned || publication.recency == 0 ? .speaker : .visible
     }
 
-    /// What the allocator wants above the cost of a step, percent.
-    private static let margin = 105
-
     /// Tiles with a higher priority than this are more than one of many.
     private static let pinned: UInt8 = 150
 
@@ -108,11 +105,6 @@ extension Session {
             spatial: layer.spatial,
             temporal: isHighest ? choice.target.temporal : layer.temporal
         )
-        // What has room is only not raised yet.
-        if needed <= available * 100 / Session.margin {
-            needed = 0
-            available = 0
-        }
         if needed > 0 { aim.reason = .bandwidth }
         slot.pointee.aim(at: aim, needed: needed, available: available)
         leaveWhatIsTooMuch(slot, room: layer.measured + spare, at: now)

@@ -15,12 +15,16 @@ extension Session {
         guard limitsBandwidth, downlink.pointee.sender != nil, downlink.pointee.slotCount > 0 else { return }
         let path = downlink.pointee.path
         guard let control = downlink.pointee.control else { return beginControl(path, at: now) }
+        // A stream connection has congestion control of its own, and a new section may bring feedback.
+        if path.isUDP != controlledPath.isUDP
+            || control.pointee.estimator.settings.hasFeedback != reportsTransport
+        {
+            return beginControl(path, at: now)
+        }
         guard path != controlledPath else {
             if begins { routeChanged(control, at: now) }
             return
         }
-        // Another kind of path is another control: a stream connection has its own.
-        if path.isUDP != controlledPath.isUDP { return beginControl(path, at: now) }
         controlledPath = path
         control.pointee.headerBytes = Session.headerBytes(on: path)
         routeChanged(control, at: now)

@@ -35,7 +35,7 @@ struct WaitingPacket {
     }
 }
 
-/// First in, first out; grows up to a limit, and gives its memory back when it was empty for a while.
+/// First in, first out; grows up to a limit, and `trim` gives the memory back.
 struct WaitingPackets: ~Copyable {
     private var packets: UnsafeMutablePointer<WaitingPacket>?
     private var capacity = 0
@@ -87,6 +87,15 @@ struct WaitingPackets: ~Copyable {
             kept += 1
         }
         count = kept
+    }
+
+    /// To be called now and then: most sessions never let a packet wait.
+    mutating func trim() {
+        guard count == 0, let packets else { return }
+        packets.deallocate()
+        self.packets = nil
+        capacity = 0
+        head = 0
     }
 
     private mutating func grow() {

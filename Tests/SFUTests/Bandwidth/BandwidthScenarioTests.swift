@@ -1,5 +1,6 @@
 // The acceptance scenarios over several seeds. SFU_SEEDS=20 runs the full number and prints all figures; SFU_TRACE names a
 // directory for one CSV file per subscriber of each run.
+import Acceptance
 import Foundation
 import RTP
 import Testing
@@ -22,15 +23,6 @@ import Testing
             )
         }
         guard Self.seeds != nil else { return }
-        var text = scenario.name + "\n"
-        for figure in figures {
-            let mark = figure.reachesGoal ? "goal" : figure.holds ? "must" : "FAIL"
-            let bar =
-                String(format: "%.4g", figure.must)
-                + (figure.goal.map { String(format: " / %.4g", $0) } ?? "")
-            text += "  \(mark)  \(figure.name): " + String(format: "%.3f", figure.value)
-            text += " (median " + String(format: "%.3f", percent(figure.values, 50)) + ", bar \(bar))\n"
-        }
-        print(text)
+        print(scenario.name + "\n" + figures.map(\.line).joined())
     }
 }

@@ -1,33 +1,9 @@
 // The acceptance scenarios of the estimator on virtual time: each runs once per seed and gives figures, each figure has a
 // bar that must hold and a goal.
+import Acceptance
 import RTP
 
 @testable import SFU
-
-struct Figure {
-    enum Direction {
-        case atMost, atLeast
-    }
-
-    var name: String
-    var direction: Direction
-    var must: Double
-    var goal: Double?
-    var values: [Double] = []
-
-    init(_ name: String, _ direction: Direction, must: Double, goal: Double? = nil) {
-        self.name = name
-        self.direction = direction
-        self.must = must
-        self.goal = goal
-    }
-
-    /// The worst but one of twenty.
-    var value: Double { percent(values, direction == .atMost ? 95 : 5) }
-    func reaches(_ bar: Double) -> Bool { direction == .atMost ? value <= bar : value >= bar }
-    var holds: Bool { reaches(must) }
-    var reachesGoal: Bool { reaches(goal ?? must) }
-}
 
 struct Scenario: CustomStringConvertible, Sendable {
     var name: String
@@ -162,7 +138,7 @@ enum Scenarios {
             let estimates = downlink.slices(from: 10, to: 60).map { Double($0.estimate) / 20_000 }
             return [
                 Double(downlink.switches.count { $0.at > .zero + .seconds(10) }),
-                percent(estimates, 5), percent(estimates, 95),
+                percentile(estimates, 5), percentile(estimates, 95),
                 downlink.goodput(from: 10, to: 60) / 15_572,
                 downlink.dropPercent(from: 0, to: 60),
             ]
@@ -284,7 +260,7 @@ enum Scenarios {
             simulate(PathConditions(), [downlink], seconds: 40, seed: seed)
             let estimates = downlink.slices(from: 5, to: 40).map { Double($0.estimate) }
             return [
-                100 * (estimates.min() ?? 0) / percent(estimates, 50),
+                100 * (estimates.min() ?? 0) / percentile(estimates, 50),
                 100 * downlink.share(from: 5, to: 40) { $0.isTop },
             ]
         }
@@ -414,7 +390,7 @@ enum Scenarios {
             )
             let first = Double(downlink.slices[249].estimate) / 1000
             let second = Double(downlink.slices[449].estimate) / 1000
-            let pacer = percent(downlink.slices.map { Double($0.pacer.microseconds) / 1000 }, 95)
+            let pacer = percentile(downlink.slices.map { Double($0.pacer.microseconds) / 1000 }, 95)
             return [first, first, second, second, pacer]
         }
     )

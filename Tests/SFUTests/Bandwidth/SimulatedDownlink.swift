@@ -1,5 +1,6 @@
 // One subscriber behind a path: source, allocator, pacer, estimator and receiver, on virtual time in steps of one
 // millisecond. Counts what happens for the scenarios.
+import Acceptance
 import RTP
 
 @testable import SFU
@@ -300,15 +301,7 @@ extension SimulatedDownlink {
         return Double(part.count(where: condition)) / Double(max(1, part.count))
     }
 
-    func queuePercentile(_ percentile: Double, from: Double, to: Double) -> Double {
-        percent(slices(from: from, to: to).map { Double($0.queue.microseconds) / 1000 }, percentile)
+    func queuePercentile(_ percent: Double, from: Double, to: Double) -> Double {
+        percentile(slices(from: from, to: to).map { Double($0.queue.microseconds) / 1000 }, percent)
     }
-}
-
-/// The value below which so many percent are.
-func percent(_ values: [Double], _ percentile: Double) -> Double {
-    guard !values.isEmpty else { return .nan }
-    let sorted = values.sorted()
-    let place = Int((Double(sorted.count - 1) * percentile / 100).rounded(.up))
-    return sorted[place]
 }

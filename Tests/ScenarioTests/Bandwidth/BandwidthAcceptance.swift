@@ -1,11 +1,12 @@
 // The acceptance scenarios C1–C16 of bandwidth with the whole server between publisher and viewer: each runs once per seed
 // and gives figures, each figure has a bar that must hold and a goal.
+import Acceptance
 import RTP
 import Simulation
 
 @testable import SFU
 
-struct Acceptance: CustomStringConvertible, Sendable {
+struct AcceptanceScenario: CustomStringConvertible, Sendable {
     var name: String
     var figures: @Sendable () -> [Figure]
     /// One value per figure.
@@ -13,14 +14,14 @@ struct Acceptance: CustomStringConvertible, Sendable {
     var description: String { name }
 }
 
-extension Acceptance {
-    static let all: [Acceptance] = [
+extension AcceptanceScenario {
+    static let all: [AcceptanceScenario] = [
         coldJoin, joinSlow, drop(feedback: 100), drop(feedback: 50), steady, sharing, loss(2), loss(5),
         loss(10), jitter,
         fourTracks, lostFeedback, silentFeedback, alternating, burst, publisherStops, probing,
     ]
 
-    static let coldJoin = Acceptance(
+    static let coldJoin = AcceptanceScenario(
         name: "C1 cold join on 5 Mbit/s",
         figures: {
             [
@@ -36,7 +37,7 @@ extension Acceptance {
         }
     )
 
-    static let joinSlow = Acceptance(
+    static let joinSlow = AcceptanceScenario(
         name: "join on 600 kbit/s, queue of 22.5 kB",
         figures: {
             [
@@ -58,8 +59,8 @@ extension Acceptance {
         }
     )
 
-    static func drop(feedback: Int64) -> Acceptance {
-        Acceptance(
+    static func drop(feedback: Int64) -> AcceptanceScenario {
+        AcceptanceScenario(
             name: "C2–C4 5 Mbit/s → 600 kbit/s (30 s) → 5 Mbit/s, feedback every \(feedback) ms",
             figures: {
                 [
@@ -106,7 +107,7 @@ extension Acceptance {
         )
     }
 
-    static let steady = Acceptance(
+    static let steady = AcceptanceScenario(
         name: "C5 steady 2 Mbit/s",
         figures: {
             [
@@ -136,7 +137,7 @@ extension Acceptance {
         }
     )
 
-    static let sharing = Acceptance(
+    static let sharing = AcceptanceScenario(
         name: "C6 two viewers behind one queue of 2 Mbit/s",
         figures: {
             [
@@ -164,8 +165,8 @@ extension Acceptance {
         }
     )
 
-    static func loss(_ percent: Int) -> Acceptance {
-        Acceptance(
+    static func loss(_ percent: Int) -> AcceptanceScenario {
+        AcceptanceScenario(
             name: percent < 10
                 ? "C8 random loss \(percent) % on 5 Mbit/s" : "C9 random loss \(percent) % on 5 Mbit/s",
             figures: {
@@ -207,7 +208,7 @@ extension Acceptance {
         )
     }
 
-    static let jitter = Acceptance(
+    static let jitter = AcceptanceScenario(
         name: "C10 jitter of 20 ms on 5 Mbit/s",
         figures: { [Figure("top layer shown, % of the time after 5 s", .atLeast, must: 90, goal: 98)] },
         run: { seed in
@@ -221,7 +222,7 @@ extension Acceptance {
         }
     )
 
-    static let lostFeedback = Acceptance(
+    static let lostFeedback = AcceptanceScenario(
         name: "C12 30 % of the feedback is lost",
         figures: {
             [
@@ -243,7 +244,7 @@ extension Acceptance {
         }
     )
 
-    static let silentFeedback = Acceptance(
+    static let silentFeedback = AcceptanceScenario(
         name: "C12 no feedback for 2 s",
         figures: {
             [
@@ -269,7 +270,7 @@ extension Acceptance {
         }
     )
 
-    static let alternating = Acceptance(
+    static let alternating = AcceptanceScenario(
         name: "C13 3 s of 4 Mbit/s, 3 s of 1 Mbit/s, for 60 s",
         figures: {
             [
@@ -294,7 +295,7 @@ extension Acceptance {
         }
     )
 
-    static let publisherStops = Acceptance(
+    static let publisherStops = AcceptanceScenario(
         name: "C15 the publisher stops its top layer for 5 s",
         figures: {
             [
@@ -315,7 +316,7 @@ extension Acceptance {
         }
     )
 
-    static let probing = Acceptance(
+    static let probing = AcceptanceScenario(
         name: "C16 what probes cost on 1.2 Mbit/s, 60 s",
         figures: {
             [
@@ -342,7 +343,7 @@ extension Acceptance {
     private static let screen: MediaSource.Format = BandwidthScene.camera([115_000, 300_000, 600_000])
     private static let small: MediaSource.Format = BandwidthScene.camera([115_000, 405_000, 2_060_000])
 
-    static let fourTracks = Acceptance(
+    static let fourTracks = AcceptanceScenario(
         name: "C11 screen, speaker and two tiles on 1.2 Mbit/s",
         figures: {
             [
@@ -374,7 +375,7 @@ extension Acceptance {
         }
     )
 
-    static let burst = Acceptance(
+    static let burst = AcceptanceScenario(
         name: "C14 an idle screen, then 2 Mbit/s at once",
         figures: {
             [

@@ -1,5 +1,6 @@
 // The acceptance scenarios of bandwidth over several seeds. SFU_BANDWIDTH_SEEDS=20 runs the full number and prints all
 // figures; SFU_TRACE names a directory for one CSV file per viewer of each run. bench/scenarios does both and draws them.
+import Acceptance
 import Foundation
 import RTP
 import Testing
@@ -8,8 +9,8 @@ import Testing
     private static let environment = ProcessInfo.processInfo.environment
     private static let seeds = environment["SFU_BANDWIDTH_SEEDS"].flatMap { UInt64($0) }
 
-    @Test(arguments: Acceptance.all)
-    func mustHolds(_ scenario: Acceptance) throws {
+    @Test(arguments: AcceptanceScenario.all)
+    func mustHolds(_ scenario: AcceptanceScenario) throws {
         var figures = scenario.figures()
         for seed in 1..<(1 + (Self.seeds ?? 1)) {
             let (values, scene) = try scenario.run(seed)
@@ -26,16 +27,7 @@ import Testing
             )
         }
         guard Self.seeds != nil else { return }
-        print(scenario.name + "\n" + figures.map(Self.line).joined())
-    }
-
-    private static func line(_ figure: Figure) -> String {
-        let mark = figure.reachesGoal ? "goal" : figure.holds ? "must" : "FAIL"
-        let bar =
-            String(format: "%.4g", figure.must) + (figure.goal.map { String(format: " / %.4g", $0) } ?? "")
-        let median = percentile(figure.values, 50)
-        return "  \(mark)  \(figure.name): "
-            + String(format: "%.3f (median %.3f, bar \(bar))\n", figure.value, median)
+        print(scenario.name + "\n" + figures.map(\.line).joined())
     }
 }
 

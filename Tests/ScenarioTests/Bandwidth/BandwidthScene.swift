@@ -1,5 +1,6 @@
 // A camera of three layers and a voice, and viewers behind narrow links, with the whole server between them: what every
 // scenario of bandwidth starts from, and the figures that it is judged by.
+import Acceptance
 import RTP
 import Seam
 import Simulation
