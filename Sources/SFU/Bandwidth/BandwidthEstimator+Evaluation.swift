@@ -4,11 +4,17 @@ import RTP
 
 extension BandwidthEstimator {
     /// A message told something new.
-    /// - Parameter missing: messages before it that were lost.
-    mutating func evaluate(missing: Int, at now: Instant) -> OnEstimate {
+    /// - Parameters:
+    ///   - missing: messages before it that were lost.
+    ///   - lost: packets that it says are.
+    mutating func evaluate(missing: Int, lost: Int, at now: Instant) -> OnEstimate {
         recover(missing, at: now)
         if application.update(estimate: estimate, at: now) && application.since == nil {
             acknowledged.expectChange()
+        }
+        if share(lost, at: now) {
+            control.limit(settings.minimum...settings.maximum)
+            return settle(at: now)
         }
         let report = CliffDetector.Report(
             sent: departed.rate(over: BandwidthEstimator.cliffWindow),
@@ -43,6 +49,30 @@ extension BandwidthEstimator {
         }
         let change = settle(at: now)
         return hasCollapsed && change == .lowered ? .collapsed : change
+    }
+
+    /// Returns whether others fill the queue, so that it says nothing.
+    private mutating func share(_ lost: Int, at now: Instant) -> Bool {
+        let report = SharedQueue.Report(
+            queue: path.queue,
+            sent: departed.rate(over: BandwidthEstimator.sustained),
+            arrived: arrived.rate(over: BandwidthEstimator.sustained),
+            lost: lost,
+            loss: loss.loss,
+            roundTrip: roundTrip,
+            goal: goal
+        )
+        let wasShared = shared.isShared
+        shared.update(report, estimate: control.estimate, at: now)
+        guard shared.isShared else { return false }
+        if !wasShared {
+            cliff.reset()
+            probes.abort(at: now, wait: .seconds(1))
+        }
+        loss.update(delayBased: control.estimate, acknowledged: arriving, at: now)
+        _ = loss.takeEnd()
+        control.set(shared.rate(report, estimate: control.estimate, at: now), at: now)
+        return true
     }
 
     private static let cliffWindow = Interval.milliseconds(200)

@@ -33,10 +33,10 @@ extension BandwidthEstimator {
         }
         guard isNews || result.lost > 0 else { return result }
         wasReported = true
-        path.settle(at: now)
+        path.settle(keepsLeast: shared.keepsLeastDelay(at: now), at: now)
         var missing = 0
         if case .after(let count) = order { missing = count }
-        result.change = evaluate(missing: missing, at: now)
+        result.change = evaluate(missing: missing, lost: result.lost, at: now)
         return result
     }
 
@@ -84,6 +84,7 @@ extension BandwidthEstimator {
         departed.reset()
         arrived.reset()
         cliff.reset()
+        shared.reset()
         dispersion.reset()
     }
 

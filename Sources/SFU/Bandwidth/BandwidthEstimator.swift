@@ -47,6 +47,8 @@ struct BandwidthEstimator: ~Copyable {
         case draining
         /// Nothing is heard.
         case silence
+        /// Others fill the queue.
+        case shared
         /// What waits in front of a stream connection.
         case backlog
         case maximum
@@ -75,6 +77,7 @@ struct BandwidthEstimator: ~Copyable {
     var control: RateControl
     var loss = LossController()
     var cliff = CliffDetector()
+    var shared = SharedQueue()
     var watchdog = FeedbackWatchdog()
     var application = ApplicationLimit()
     var dispersion = BurstDispersion()
@@ -159,8 +162,8 @@ struct BandwidthEstimator: ~Copyable {
             goal: goal,
             desired: desired,
             maximum: settings.maximum,
-            isCongested: cliff.isDraining || trend.use == .overuse || watchdog.cuts > 0
-                || loss.isTrying,
+            isCongested: cliff.isDraining || shared.isShared || trend.use == .overuse
+                || watchdog.cuts > 0 || loss.isTrying,
             isLossLimited: loss.limit != nil,
             idleSince: application.since
         )
@@ -252,6 +255,7 @@ struct BandwidthEstimator: ~Copyable {
         arrived.reset()
         loss.reset()
         cliff.reset()
+        shared.reset()
         watchdog.reset()
         dispersion.reset()
         control.set(half, at: now)
@@ -272,8 +276,8 @@ struct BandwidthEstimator: ~Copyable {
             bound = .backlog
         } else if wasReported {
             rate = control.estimate
-            bound = watchdog.cuts > 0 ? .silence : .delay
-            if let limit = loss.limit, limit < rate {
+            bound = watchdog.cuts > 0 ? .silence : shared.isShared ? .shared : .delay
+            if let limit = loss.limit, limit < rate, !shared.isShared {
                 rate = limit
                 bound = .loss
             }
@@ -288,7 +292,7 @@ struct BandwidthEstimator: ~Copyable {
         if rate >= settings.maximum { bound = .maximum }
         estimate = max(settings.minimum, min(rate, settings.maximum))
         target = estimate
-        if cliff.isDraining && !settings.isStream {
+        if cliff.isDraining && !shared.isShared && !settings.isStream {
             bound = .draining
             target = max(settings.minimum, min(estimate, cliff.rate * 75 / 100))
         }

@@ -77,9 +77,10 @@ struct PathDelay {
     }
 
     /// All packets of the report were noted.
-    mutating func settle(at now: Instant) {
+    /// - Parameter keepsLeast: the least delay is not forgotten by now.
+    mutating func settle(keepsLeast: Bool = false, at now: Instant) {
         guard least != .max else { return }
-        transit.note(least, at: now)
+        transit.note(keepsLeast ? min(least, transit.value) : least, at: now)
         queue = .microseconds(max(0, least &- transit.value))
         least = .max
     }

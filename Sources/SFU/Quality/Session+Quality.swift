@@ -136,7 +136,8 @@ extension DirectionQuality.Bound {
         switch bound {
         case .start: self = .start
         case .delay: self = .delay
-        case .loss: self = .loss
+        // Where others fill the queue, the rate follows losses.
+        case .loss, .shared: self = .loss
         case .receiver: self = .receiver
         case .draining: self = .draining
         case .silence: self = .silence
