@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import precedence
-from sfuserver import die_with_parent, environment
+from sfuserver import environment
 
 HERE = Path(__file__).resolve().parent
 LINK = HERE.parent / "link"
@@ -83,7 +83,7 @@ def watch(order, viewers="viewers.py", patience=60):
     """One run; `order` as behind.py reads it. `viewers`: the program that they are, pages.py or viewers.py."""
     done = subprocess.run(
         [sys.executable, HERE / viewers], input=json.dumps(order), stdout=subprocess.PIPE, text=True, env=environment(),
-        timeout=order["seconds"] + patience, preexec_fn=die_with_parent)
+        timeout=order["seconds"] + patience, preexec_fn=precedence.child)
     if done.returncode or not done.stdout.strip():
         raise Failure(f"the viewers ended with {done.returncode}")
     return json.loads(done.stdout)
