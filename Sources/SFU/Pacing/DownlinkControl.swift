@@ -100,7 +100,7 @@ struct DownlinkControl: ~Copyable {
     }
 
     /// Whether it is time to share out anew, after this word about the rate.
-    func isDue(_ change: BandwidthEstimator.OnEstimate, at now: Instant) -> Bool {
+    mutating func isDue(_ change: BandwidthEstimator.OnEstimate, at now: Instant) -> Bool {
         switch change {
         case .unchanged: now >= nextAllocation
         case .raised: now - allocatedAt >= Limits.Bandwidth.allocationLeast
@@ -110,7 +110,7 @@ struct DownlinkControl: ~Copyable {
 
     // MARK: Time
 
-    func nextDeadline(at now: Instant) -> Instant {
+    mutating func nextDeadline(at now: Instant) -> Instant {
         var next = estimator.nextDeadline
         if !waiting.isEmpty { next = min(next, pacer.nextDeadline(at: now)) }
         return min(next, nextAllocation)
