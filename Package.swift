@@ -170,8 +170,13 @@ let targets: [Target] = [
         path: "Tests/Simulation",
         swiftSettings: settings
     ),
-    // what scenarios are judged by
-    .target(name: "Acceptance", path: "Tests/Acceptance", swiftSettings: settings),
+    // what scenarios are judged by, and what shares a path with them
+    .target(
+        name: "Acceptance",
+        dependencies: ["RTP"],
+        path: "Tests/Acceptance",
+        swiftSettings: settings
+    ),
     .testTarget(name: "RTPTests", dependencies: ["RTP"], swiftSettings: settings),
     .testTarget(
         name: "SDPTests",

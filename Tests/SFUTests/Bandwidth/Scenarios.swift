@@ -192,17 +192,26 @@ enum Scenarios {
         },
         run: { seed in
             let downlink = SimulatedDownlink(.following(most: 3_000_000), seed: seed)
-            var transfer = SimulatedTCP(
-                flow: 1,
-                start: .zero + .seconds(10) + .milliseconds(Int64(seed) * 37)
-            )
+            var transfer = BulkTransfer(start: .zero + .seconds(10) + .milliseconds(Int64(seed) * 37))
             simulate(
                 PathConditions(rates: [(.zero, 2_000_000)]),
                 [downlink],
                 seconds: 70,
                 seed: seed,
-                other: { packet, at in transfer.arrived(packet, at: at) },
-                each: { now, path in transfer.step(&path, at: now) }
+                other: { packet, at in transfer.arrived(packet.number, at: at) },
+                each: { now, path in
+                    transfer.step(at: now) { number in
+                        let size = BulkTransfer.segment
+                        let packet = SimulatedPath.Packet(
+                            flow: 1,
+                            number: number,
+                            size: size,
+                            kind: .video,
+                            sentAt: now
+                        )
+                        _ = path.send(packet, at: now)
+                    }
+                }
             )
             let share = downlink.goodput(from: 20, to: 70) / 20_000
             let least = (20..<70).map { downlink.goodput(from: Double($0), to: Double($0 + 1)) }.min() ?? 0

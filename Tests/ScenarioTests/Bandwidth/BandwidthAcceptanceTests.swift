@@ -43,11 +43,12 @@ enum BandwidthTrace {
 
     private static func text(_ slices: [BandwidthScene.Slice]) -> String {
         var text =
-            "s,link,sent,delivered,audio,video,rtx,padding,dropped,estimate,target,bound,spatial,temporal,queue,pacer\n"
+            "s,link,sent,delivered,transferred,audio,video,rtx,padding,dropped,estimate,target,bound,spatial,temporal,"
+            + "queue,pacer\n"
         for (index, slice) in slices.enumerated() {
             let rates = [
                 slice.link / 1000, slice.sent * 80 / 1000, slice.delivered * 80 / 1000,
-                slice.audio * 80 / 1000,
+                slice.transferred * 80 / 1000, slice.audio * 80 / 1000,
                 slice.video * 80 / 1000, slice.rtx * 80 / 1000, slice.padding * 80 / 1000,
                 slice.droppedPackets,
                 slice.estimate / 1000, slice.target / 1000,

@@ -21,6 +21,8 @@ final class BandwidthScene {
         /// By the tail of the queue.
         var droppedPackets = 0
         var delivered = 0
+        /// What a bulk transfer beside got through the same queue.
+        var transferred = 0
         var audioPackets = 0
         /// Dropped, or longer than 200 ms in the queue.
         var audioGone = 0
@@ -46,6 +48,7 @@ final class BandwidthScene {
     /// By viewer.
     private(set) var slices: [[Slice]] = []
     private var open: [Slice] = []
+    private var transfer: SharedTransfer?
     var camera: SimulatedPublisher { publisher.publishers[0] }
 
     init(seed: UInt64, cameras: [MediaSource.Format] = [BandwidthScene.camera], screens: Int = 0) throws {
@@ -103,6 +106,11 @@ final class BandwidthScene {
         return viewer
     }
 
+    /// A bulk transfer shares a viewer's queue from now on.
+    func beginTransfer(through bottleneck: Bottleneck, _ link: LinkConditions, seed: UInt64) {
+        transfer = SharedTransfer(through: bottleneck, link, from: call.now, seed: seed)
+    }
+
     static func link(_ rate: Int, queue: Int? = nil) -> LinkConditions {
         var link = LinkConditions()
         link.rate = rate
@@ -119,8 +127,16 @@ final class BandwidthScene {
         let steps = Int((seconds * 10).rounded())
         for _ in 0..<steps {
             each(Double(slices.first?.count ?? 0) / 10)
-            call.run(for: BandwidthScene.slice)
+            if transfer == nil { call.run(for: BandwidthScene.slice) } else { runBesideTransfer() }
             close()
+        }
+    }
+
+    private func runBesideTransfer() {
+        for _ in 0..<BandwidthScene.slice.milliseconds {
+            call.run(for: .milliseconds(1))
+            let bytes = transfer?.step(at: call.now) ?? 0
+            for viewer in open.indices { open[viewer].transferred += bytes }
         }
     }
 

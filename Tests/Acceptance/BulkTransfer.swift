@@ -1,56 +1,44 @@
-// A bulk transfer that shares a path: CUBIC (RFC 9438) with everything acknowledged a delay after it comes. No
-// handshake, no timeouts.
+// A bulk transfer that shares a path: CUBIC (RFC 9438) with everything acknowledged a delay after it comes. No handshake,
+// no timeouts, nothing is sent twice. Says when a segment goes and hears when it came; knows no network.
 import RTP
 
-@testable import SFU
-
-struct SimulatedTCP {
-    private static let segment = 1500
-    let flow: Int
-    let start: Instant
+public struct BulkTransfer {
+    /// Bytes on the wire, with all headers.
+    public static let segment = 1500
+    private let start: Instant
     private let delay: Interval
     private var next = 0
     private var inFlight = 0
     private var window = 10.0
     private var threshold = Double.infinity
     private var peak = 0.0
-    private var lossAt = Instant.distantPast
     private var epoch: Instant?
     private var recoverUntil = -1
     private var acks: [(at: Instant, number: Int)] = []
     private var expected = 0
-    private(set) var delivered = 0
 
-    init(flow: Int, start: Instant, delay: Interval = .milliseconds(20)) {
-        self.flow = flow
+    /// - Parameter delay: from the arrival of a segment until its sender knows.
+    public init(start: Instant, delay: Interval = .milliseconds(20)) {
         self.start = start
         self.delay = delay
     }
 
-    mutating func step(_ path: inout SimulatedPath, at now: Instant) {
+    /// Sends what the window allows, segments by their number.
+    public mutating func step(at now: Instant, send: (_ number: Int) -> Void) {
         while let first = acks.first, first.at <= now {
             acks.removeFirst()
             acknowledge(first.number, at: now)
         }
         guard now >= start else { return }
         while Double(inFlight) < window {
-            let packet = SimulatedPath.Packet(
-                flow: flow,
-                number: next,
-                size: SimulatedTCP.segment,
-                kind: .video,
-                sentAt: now
-            )
+            let number = next
             next += 1
             inFlight += 1
-            _ = path.send(packet, at: now)
+            send(number)
         }
     }
 
-    mutating func arrived(_ packet: SimulatedPath.Packet, at now: Instant) {
-        delivered += packet.size
-        acks.append((now + delay, packet.number))
-    }
+    public mutating func arrived(_ number: Int, at now: Instant) { acks.append((now + delay, number)) }
 
     private mutating func acknowledge(_ number: Int, at now: Instant) {
         // Those before it that did not come are lost: nothing is reordered here.
@@ -72,7 +60,7 @@ struct SimulatedTCP {
         let begin = epoch ?? now
         epoch = begin
         let t = Double((now - begin).microseconds) / 1_000_000 + 0.04
-        let k = SimulatedTCP.cubeRoot(peak * 0.3 / 0.4)
+        let k = BulkTransfer.cubeRoot(peak * 0.3 / 0.4)
         let target = 0.4 * (t - k) * (t - k) * (t - k) + peak
         window += max(0.01, min(target - window, window / 2)) / window
     }
