@@ -9,6 +9,7 @@ struct DownlinkControl: ~Copyable {
     var pacer: Pacer
     var waiting = WaitingPackets()
     var allocator = Allocator()
+    var prospect = Prospect()
     /// Beside what SRTP writes: IP and UDP.
     var headerBytes = 28
     /// Something is left out for lack of room, so that nothing is sent that is not needed.
