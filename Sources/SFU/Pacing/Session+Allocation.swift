@@ -239,10 +239,13 @@ extension Publication {
         let usual = layers[encoding].layers.usualRate(upTo: spatial)
         // A second holds one picture more or less: what it shows is not more exact than that.
         let isUsual = abs(whole - usual) * 10 < usual
+        let isRemembered = layers[encoding].layers.isRemembered
+        let isStarting = isRemembered && usual > whole && layers[encoding].layers.isStarting(at: time)
+        let isKnown = whole > 0 && !isStarting
         for temporal in 0...top {
             let now = rate(of: encoding, spatial: spatial, temporal: Int(temporal), at: time)
             let smoothed =
-                whole > 0
+                isKnown
                 ? Int(Int64(now) * Int64(usual) / Int64(whole))
                 : layers[encoding].layers.usualRate(upTo: spatial, temporal: Int(temporal))
             // For what is sent anyway the lower of both counts, for what may be sent the higher one.
@@ -258,9 +261,9 @@ extension Publication {
                     planned: max(planned, measured),
                     width: layers[encoding].layers.widths[spatial],
                     height: layers[encoding].layers.heights[spatial],
-                    picturesPerSecond: whole > 0
+                    picturesPerSecond: isKnown
                         ? Int(layers[encoding].layers.picturesPerSecond(upTo: Int(temporal), at: time))
-                        : layers[encoding].layers.usualPictures(upTo: Int(temporal)),
+                        : isRemembered ? layers[encoding].layers.usualPictures(upTo: Int(temporal)) : 30,
                     isLive: isLive,
                     mayCome: mayCome(encoding, at: time)
                 )

@@ -14,6 +14,8 @@ struct LayerActivity {
     private(set) var widths = InlineArray<4, UInt16>(repeating: 0)
     private(set) var heights = InlineArray<4, UInt16>(repeating: 0)
     private var seenAt = InlineArray<4, Instant>(repeating: .distantPast)
+    /// When it came after a silence.
+    private var startedAt = Instant.distantPast
     /// Payload by spatial and temporal layer, four of the latter for each of the former.
     private var bytes = InlineArray<16, RateMeter>(repeating: RateMeter())
     private var packets = InlineArray<4, RateMeter>(repeating: RateMeter())
@@ -39,6 +41,7 @@ struct LayerActivity {
     mutating func note(_ record: PacketRecord, isScreen: Bool, at now: Instant) -> Bool {
         let layer = Int(min(record.frame.spatialLayer, 3))
         let wasSilent = now - seenAt[layer] >= patience(isScreen: isScreen)
+        if wasSilent { startedAt = now }
         seenAt[layer] = now
         if layer > top { top = UInt8(layer) }
         bytes[layer * 4 + Int(min(record.frame.temporalLayer, 3))].add(Int(record.length), at: now)
@@ -180,7 +183,7 @@ struct LayerActivity {
     /// What each temporal layer needs, for the time when nothing of it comes.
     private mutating func settleShares(of layer: Int, at now: Instant) {
         // The last second of a layer that stops says less and less.
-        guard now - seenAt[layer] < .milliseconds(150) else { return }
+        guard now - seenAt[layer] < .milliseconds(150), !isStarting(at: now) else { return }
         var sums = InlineArray<4, UInt64>(repeating: 0)
         var all: UInt64 = 0
         for t in 0..<LayerActivity.temporalLayers {
@@ -209,6 +212,12 @@ struct LayerActivity {
 
     /// What a spatial layer with those below it had lately, bits per second on the wire.
     func usualRate(upTo layer: Int) -> Int { usual[min(max(layer, 0), 3)] }
+
+    /// It came a moment ago, so that what came of it says little of what it needs.
+    func isStarting(at now: Instant) -> Bool { now - startedAt < LayerActivity.window }
+    /// What it usually needs is known.
+    var isRemembered: Bool { usualPictures[0] > 0 }
+    private static let window = Interval.seconds(1)
 
     /// The same with temporal layers up to one.
     func usualRate(upTo layer: Int, temporal: Int) -> Int {
