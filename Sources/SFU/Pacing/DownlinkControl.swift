@@ -9,6 +9,7 @@ struct DownlinkControl: ~Copyable {
     var pacer: Pacer
     var waiting = WaitingPackets()
     var allocator = Allocator()
+    var prospect = Prospect()
     /// Beside what SRTP writes: IP and UDP.
     var headerBytes = 28
     /// Something is left out for lack of room, so that nothing is sent that is not needed.
@@ -93,7 +94,9 @@ struct DownlinkControl: ~Copyable {
     /// What was shared out: the estimator probes for what is missing.
     mutating func note(_ allocation: Allocator.Allocation, at now: Instant) {
         used = allocation.used
-        isTight = allocation.nextStep != nil || allocation.used > estimator.target || !waiting.isEmpty
+        isTight =
+            allocation.nextStep != nil || allocation.used > estimator.target || !waiting.isEmpty
+            || estimator.bound == .draining
         estimator.want(desired: allocation.desired, nextStep: allocation.nextStep, at: now)
         aimPacer(at: now)
         waiting.trim()
