@@ -7,8 +7,7 @@ public enum RoadMemory {
         _ type: Value.Type,
         count: Int = 1
     ) -> UnsafeMutablePointer<Value> {
-        // At least one byte is always given.
-        let place = cslab_take(bytes(type, count))!
+        guard let place = cslab_take(bytes(type, count)) else { preconditionFailure("it aborts instead") }
         return place.bindMemory(to: type, capacity: count)
     }
 

@@ -35,6 +35,8 @@ public enum Limits {
         public static let nackRetryMaximum = Interval.milliseconds(400)
         /// Resends of one packet to one subscriber.
         public static let resendsPerPacket = 5
+        /// What is done for each session now and then is done at multiples of this.
+        public static let beat = Interval.milliseconds(10)
         /// Between sender and receiver reports.
         public static let reportInterval = Interval.seconds(1)
         /// Share of the sent bytes that may be resends, percent, plus a burst.

@@ -194,7 +194,7 @@ struct BandwidthEstimator: ~Copyable {
 
     mutating func advance(to now: Instant) -> OnEstimate {
         if now >= nextUpkeep {
-            nextUpkeep = now + BandwidthEstimator.upkeepInterval
+            nextUpkeep = (now + BandwidthEstimator.upkeepInterval).onBeat
             history.advance(to: now)
             _ = application.update(estimate: estimate, at: now)
         }

@@ -112,6 +112,11 @@ struct Downlink: ~Copyable {
         }
     }
 
+    /// A slot shows video, or waits for some.
+    var showsVideo: Bool {
+        mutating get { shownCount > shownAudio }
+    }
+
     /// Whether a slot has one of these SSRCs already.
     func has(ssrc: UInt32, rtxSSRC: UInt32) -> Bool {
         for i in 0..<slotCount {

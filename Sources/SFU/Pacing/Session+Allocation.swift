@@ -7,7 +7,7 @@ extension Session {
     /// Sets the layer of each video slot by the bits that there are.
     func shareOut(at now: Instant) {
         guard let control = downlink.pointee.control else { return }
-        control.pointee.nextAllocation = now + Limits.Bandwidth.allocationInterval
+        control.pointee.nextAllocation = (now + Limits.Bandwidth.allocationInterval).onBeat
         control.pointee.allocatedAt = now
         var slots: [UnsafeMutablePointer<SendStream>] = []
         var tracks: [Allocator.Track] = []
