@@ -13,15 +13,14 @@ let mediaOnly = Context.environment["SFU_MEDIA_ONLY"]
 let isMediaOnly = mediaOnly != nil
 /// Those that whole calls on virtual time need, for an optimised build of `ScenarioTests` alone.
 let scenarioTargets: Set<String> = [
-    "COpenSSL", "COpus", "CGCM", "RTP", "PeerTransport", "Seam", "SFU", "Simulation", "Acceptance",
+    "COpenSSL", "COpus", "CGCM", "CSlab", "RTP", "PeerTransport", "Seam", "SFU", "Simulation", "Acceptance",
     "ScenarioTests",
 ]
 let mediaTargets: Set<String> = [
-    "COpenSSL", "COpus", "CSRTP", "CGCM", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU", "MediaIO",
-    "Simulation", "Acceptance", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests",
-    "PeerTransportTests",
-    "SFUTests",
-    "ScenarioTests", "AllocationTests", "MediaIOTests", "FuzzTargets", "FuzzTests",
+    "COpenSSL", "COpus", "CSRTP", "CGCM", "CSlab", "CLinux", "RTP", "PeerTransport", "Seam", "SDP", "SFU",
+    "MediaIO", "Simulation", "Acceptance", "AllocationCounter", "ForwardingCost", "RTPTests", "SDPTests",
+    "PeerTransportTests", "SFUTests", "ScenarioTests", "AllocationTests", "MediaIOTests", "FuzzTargets",
+    "FuzzTests",
 ]
 
 let products: [Product] = [
@@ -51,13 +50,14 @@ let targets: [Target] = [
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "COpus", pkgConfig: "opus", providers: [.apt(["libopus-dev"])]),
     .target(name: "CGCM"),
+    .target(name: "CSlab"),
     .target(name: "CLinux"),
     .target(name: "CWeb"),
     .target(name: "RTP", swiftSettings: settings),
     // floor 2: one peer; the seam; the text of sessions
     .target(
         name: "PeerTransport",
-        dependencies: ["RTP", "COpenSSL", "CGCM"],
+        dependencies: ["RTP", "COpenSSL", "CGCM", "CSlab"],
         swiftSettings: settings
     ),
     .target(name: "Seam", dependencies: ["RTP"], swiftSettings: settings),
@@ -188,7 +188,7 @@ let targets: [Target] = [
     .systemLibrary(name: "CSRTP", path: "Tests/CSRTP"),
     .testTarget(
         name: "PeerTransportTests",
-        dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL", "CGCM"],
+        dependencies: ["PeerTransport", "RTP", "CSRTP", "COpenSSL", "CGCM", "CSlab"],
         swiftSettings: settings,
         linkerSettings: [.linkedLibrary("srtp2")]
     ),
@@ -223,7 +223,7 @@ let targets: [Target] = [
         path: "Tests/Fuzz/Replay",
         swiftSettings: settings
     ),
-    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    .target(name: "AllocationCounter", dependencies: ["CSlab"], path: "Tests/AllocationCounter"),
     // what forwarding costs, counted: bench/gates runs it
     .executableTarget(
         name: "ForwardingCost",

@@ -6,8 +6,8 @@ import statistics
 import charts
 import documents
 
-NAMES = {"floor": "floor", "sfu": "sfu", "sfu-feedback": "sfu, with feedback", "janus": "Janus"}
-COLOURS = {"floor": 0, "sfu": 1, "sfu-feedback": 1, "janus": 2}
+NAMES = {"floor": "floor", "sfu": "sfu", "sfu-feedback": "sfu, with feedback", "sfu-unlimited": "the same, estimator off", "janus": "Janus"}
+COLOURS = {"floor": 0, "sfu": 1, "sfu-feedback": 1, "sfu-unlimited": 1, "janus": 2}
 BEGIN, END = "<!-- begin: bench/compare -->", "<!-- end: bench/compare -->"
 
 # What LiveKit publishes of one room on 16 vCPU (c2-standard-16): packets and bytes that the server sent each second, and
@@ -138,6 +138,11 @@ def unsent_ratio(rounds):
     return "" if found is None else f"\n\nWithout sends, ours takes {found:.2f} × the floor."
 
 
+def estimator_ratio(rounds):
+    found = ratio(rounds, "sfu-feedback", "sfu-unlimited")
+    return "" if found is None else f"\n\nWith the bandwidth estimator, ours takes {found:.2f} × what it takes without."
+
+
 def text(results):
     """Markdown: what it was measured on, and two tables for each scenario."""
     machine = results["machine"]
@@ -156,7 +161,7 @@ def text(results):
             f"`{scenario['load']}`, {scenario['subscribers']} subscribers, {len(rounds)} round{'s' if len(rounds) > 1 else ''} of "
             f"{results['seconds']} s; "
             f"the load client took {client:.0f} % of a core.",
-            cpu_table(rounds) + unsent_ratio(rounds),
+            cpu_table(rounds) + unsent_ratio(rounds) + estimator_ratio(rounds),
             delivery_table(rounds),
         ]
     return "\n\n".join([*parts, published_text()])

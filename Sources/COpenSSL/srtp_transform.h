@@ -6,6 +6,7 @@
 #define SFU_COPENSSL_SRTP_TRANSFORM_H
 
 #include <CGCM.h>
+#include <CSlab.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -51,22 +52,26 @@ static inline const void *sfu_srtp_cipher(const sfu_srtp_transform *transform) {
     return sfu_srtp_is_own(transform) ? NULL : transform->rest->cipher;
 }
 
-/// All of it lies at a multiple of `cgcm_alignment`.
-static inline sfu_srtp_transform *sfu_srtp_room(size_t bytes) {
-    size_t room = (bytes + cgcm_alignment - 1) / cgcm_alignment * cgcm_alignment;
-    sfu_srtp_transform *transform = (sfu_srtp_transform *)aligned_alloc(cgcm_alignment, room);
-    if (transform) memset(transform, 0, bytes);
+static inline size_t sfu_srtp_size(int is_own) {
+    return sizeof(sfu_srtp_transform) + (is_own ? 0 : sizeof(sfu_srtp_openssl));
+}
+
+static inline sfu_srtp_transform *sfu_srtp_room(int is_own) {
+    _Static_assert(cslab_line % cgcm_alignment == 0, "a key stands at a line of the cache");
+    sfu_srtp_transform *transform = (sfu_srtp_transform *)cslab_take(sfu_srtp_size(is_own));
+    memset(transform, 0, sfu_srtp_size(is_own));
     return transform;
 }
 
 static inline void sfu_srtp_transform_free(sfu_srtp_transform *transform) {
     if (!transform) return;
-    if (!sfu_srtp_is_own(transform)) {
+    int is_own = sfu_srtp_is_own(transform);
+    if (!is_own) {
         EVP_CIPHER_CTX_free(transform->rest->cipher);
         OPENSSL_cleanse(transform->rest, sizeof *transform->rest);
     }
     cgcm_erase(&transform->own);
-    free(transform);
+    cslab_give(transform, sfu_srtp_size(is_own));
 }
 
 static inline void sfu_srtp_begin_hmac(sfu_srtp_openssl *rest, const uint8_t *auth_key) {
@@ -96,14 +101,12 @@ static inline sfu_srtp_transform *sfu_srtp_transform_new(
     if (!kind) return NULL;
     sfu_srtp_transform *transform = NULL;
     if (is_aead && key_length == cgcm_key_bytes && gcm > cgcm_unavailable && gcm <= cgcm_best()) {
-        transform = sfu_srtp_room(sizeof *transform);
-        if (!transform) return NULL;
+        transform = sfu_srtp_room(1);
         cgcm_expand(&transform->own, key, gcm);
         memcpy(transform->own.salt, salt, sizeof transform->own.salt);
         return transform;
     }
-    transform = sfu_srtp_room(sizeof *transform + sizeof *transform->rest);
-    if (!transform) return NULL;
+    transform = sfu_srtp_room(0);
     sfu_srtp_openssl *rest = transform->rest;
     rest->is_aead = is_aead;
     memcpy(rest->salt, salt, is_aead ? 12 : 14);

@@ -12,17 +12,30 @@ public final class Outbox {
         public var segmentSize: Int
         /// Number of packets in the message.
         public var segments: Int
+
+        @inlinable
+        init(path: NetworkPath, offset: Int, length: Int, segmentSize: Int, segments: Int) {
+            self.path = path
+            self.offset = offset
+            self.length = length
+            self.segmentSize = segmentSize
+            self.segments = segments
+        }
     }
 
     public let slab: UnsafeMutablePointer<UInt8>
     public let messages: UnsafeMutablePointer<Message>
-    public var messageCount: Int { count }
-    public var byteCount: Int { used }
-    // Stored apart from their public faces: those are checked for exclusive access at each use.
-    private var count = 0
-    private var used = 0
-    private let slabCapacity: Int
-    private let messageCapacity: Int
+    public var messageCount: Int { fill.pointee.messages }
+    public var byteCount: Int { fill.pointee.bytes }
+    /// How full it is; behind a pointer, because what is stored in a class is checked for exclusive access at each use.
+    @usableFromInline
+    struct Fill {
+        @usableFromInline var bytes = 0
+        @usableFromInline var messages = 0
+    }
+    @usableFromInline let fill: UnsafeMutablePointer<Fill>
+    @usableFromInline let slabCapacity: Int
+    @usableFromInline let messageCapacity: Int
     private let onFull: (Outbox) -> Void
 
     /// - Parameter onFull: sends what is there; the outbox is cleared after it returns.
@@ -30,46 +43,48 @@ public final class Outbox {
         precondition(bytes >= 1 << 17 && messages >= 1)
         slabCapacity = bytes
         messageCapacity = messages
-        slab = .allocate(capacity: bytes)
-        self.messages = .allocate(capacity: messages)
+        slab = RoadMemory.allocate(UInt8.self, count: bytes)
+        self.messages = RoadMemory.allocate(Message.self, count: messages)
+        fill = .allocate(capacity: 1)
+        fill.initialize(to: Fill())
         self.onFull = onFull
     }
 
     deinit {
-        slab.deallocate()
-        messages.deallocate()
+        RoadMemory.free(slab, count: slabCapacity)
+        RoadMemory.free(messages, count: messageCapacity)
+        fill.deallocate()
     }
 
     /// Room for `bytes` (at most 65 536) and one more message; flushes first where there is none.
     /// The pointer is valid until the next call of `reserve` or `flush`.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func reserve(_ bytes: Int) -> UnsafeMutablePointer<UInt8> {
-        if used + bytes > slabCapacity || count == messageCapacity { flush() }
-        return slab + used
+        if fill.pointee.bytes &+ bytes > slabCapacity || fill.pointee.messages == messageCapacity { flush() }
+        return slab + fill.pointee.bytes
     }
 
     /// Adds what was written at the reserved place.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func commit(length: Int, segmentSize: Int, segments: Int, on path: NetworkPath) {
-        messages[count] = Message(
+        messages[fill.pointee.messages] = Message(
             path: path,
-            offset: used,
+            offset: fill.pointee.bytes,
             length: length,
             segmentSize: segmentSize,
             segments: segments
         )
-        count += 1
-        used += length
+        fill.pointee.messages &+= 1
+        fill.pointee.bytes &+= length
     }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     public func commit(length: Int, on path: NetworkPath) {
         commit(length: length, segmentSize: length, segments: 1, on: path)
     }
 
     public func flush() {
-        if count > 0 { onFull(self) }
-        count = 0
-        used = 0
+        if fill.pointee.messages > 0 { onFull(self) }
+        fill.pointee = Fill()
     }
 }

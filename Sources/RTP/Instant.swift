@@ -27,6 +27,13 @@ public struct Instant: Comparable, Hashable, Sendable {
     public static func - (a: Instant, b: Interval) -> Instant {
         Instant(microseconds: a.microseconds &- b.microseconds)
     }
+
+    /// The nearest beat: what is done now and then for each of a thousand sessions is done for many of them at one waking.
+    @inlinable
+    public var onBeat: Instant {
+        let beat = Limits.Media.beat.microseconds
+        return Instant(microseconds: (microseconds &+ beat / 2) / beat * beat)
+    }
 }
 
 /// A length of time in microseconds; may be negative.

@@ -35,6 +35,8 @@ public enum Limits {
         public static let nackRetryMaximum = Interval.milliseconds(400)
         /// Resends of one packet to one subscriber.
         public static let resendsPerPacket = 5
+        /// What is done for each session now and then is done at multiples of this.
+        public static let beat = Interval.milliseconds(10)
         /// Between sender and receiver reports.
         public static let reportInterval = Interval.seconds(1)
         /// Share of the sent bytes that may be resends, percent, plus a burst.
@@ -45,6 +47,13 @@ public enum Limits {
         public static let nackReorderGuardLongest = Interval.milliseconds(50)
         /// An encoding that nobody wants, or only much smaller, is switched off or bounded after this time.
         public static let demandDelay = Interval.seconds(3)
+        /// One that tiles are for and that no path has room for is switched off after this time, and after up to eight
+        /// times of it where it was needed again soon …
+        public static let roomDelay = Interval.seconds(5)
+        /// … that is, within this.
+        public static let roomMemory = Interval.seconds(60)
+        /// What is asked for comes within this time, or its sender has other reasons.
+        public static let encodingStart = Interval.seconds(2)
         /// An encoding that comes although its sender was told to switch it off: it is told again after this time,
         /// which doubles.
         public static let demandRepeat = Interval.seconds(3)

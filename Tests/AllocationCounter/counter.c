@@ -1,6 +1,8 @@
 // Stands in front of glibc's allocator: the program's own definitions win over the library's. Counts and passes on.
 #include "AllocationCounter.h"
 
+#include <CSlab.h>
+
 #include <errno.h>
 #include <stddef.h>
 #ifdef __GLIBC__
@@ -9,7 +11,7 @@
 
 static __thread uint64_t allocations;
 
-uint64_t sfu_allocation_count(void) { return allocations; }
+uint64_t sfu_allocation_count(void) { return allocations + cslab_takes(); }
 
 // glibc 2.33 is the first with mallinfo2.
 #ifdef __GLIBC__
@@ -21,7 +23,8 @@ uint64_t sfu_allocation_count(void) { return allocations; }
 uint64_t sfu_heap_bytes(void) {
 #ifdef SFU_HAS_MALLINFO
     struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
+    // What the slab holds is its chunks' to malloc.
+    return info.uordblks + info.hblkhd - cslab_held() + cslab_taken();
 #else
     return 0;
 #endif

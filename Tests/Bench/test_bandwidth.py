@@ -1,6 +1,8 @@
 """What bench/bandwidth makes of reports and pictures: figures of runs whose outcome is known, tables, charts, answers."""
 
+import argparse
 import asyncio
+import importlib.util
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -10,8 +12,10 @@ from conftest import BENCH
 
 sys.path[:0] = [str(BENCH / "bandwidth"), str(Path(__file__).resolve().parents[1] / "Browser")]
 
+import behind  # noqa: E402
 import emulator  # noqa: E402
 import figures  # noqa: E402
+import pages  # noqa: E402
 import report  # noqa: E402
 import timelines  # noqa: E402
 import viewers  # noqa: E402
@@ -135,12 +139,15 @@ def test_fairness():
 # ---- the scenarios' rows
 
 
-def drop_run(after):
+def drop_run(after, said=None):
     """Media that keeps its rate for a second too long after the drop, and then is as `after` says."""
     before, during = (5e6, {"video": (20,), "audio": (1,)}), (600_000, {"video": (20, 14), "audio": (1, 0)})
-    slices = [before] * 150 + [during] * 10 + [after] * 290 + [before] * 150
-    pictures = [*steady(720, 1, 15), *steady(360, 16.5, 47), *steady(720, 47, 60)]
-    return figures.Run(found(slices, pictures, seconds(60)))
+    slices = [before] * 120 + [during] * 10 + [after] * 290 + [before] * 120
+    pictures = [*steady(720, 1, 12), *steady(360, 13.5, 44), *steady(720, 44, 54)]
+    whole = found(slices, pictures, seconds(54))
+    if said is not None:
+        whole["viewers"][0]["said"] = said
+    return figures.Run(whole)
 
 
 def values(name, run):
@@ -159,6 +166,7 @@ def test_the_rows_of_a_drop():
     assert (rows["height of the picture, 10–30 s"], round(rows["pictures per second, 10–30 s"])) == (360, 30)
     assert rows["media's use of the link, 10–30 s"] == pytest.approx(100 * 7 / 7.5)
     assert rows["back to 720p after the restore"] == pytest.approx(2)
+    assert rows["the tile says why after"] is None
 
 
 def test_a_sender_that_never_gives_way_fails_its_rows():
@@ -168,6 +176,20 @@ def test_a_sender_that_never_gives_way_fails_its_rows():
     assert settled.measure(run) is None
     assert not settled.holds(None, settled.must)
     assert not dropped.holds(dropped.measure(run), dropped.must)
+    assert any(one.startswith("packets dropped by the link, 3–30 s: 66") for one in SCENARIOS["drop"].failures(run))
+
+
+def test_words_of_the_page_count_where_there_is_one():
+    within = (600_000, {"video": (6,), "audio": (1,)})
+    words = "360p: your downlink is about 590 kbit/s, 4 % loss; 720p needs about 1\u202f900 kbit/s"
+    cold = (1.5, "180p: your downlink is about 300 kbit/s; 360p needs about 490 kbit/s")
+    late = drop_run(within, [cold, (2.5, ""), (15.5, "360p: your connection has no room for more"), (16.5, words), (46.5, "")])
+    assert values("drop", late)["the tile says why after"] == pytest.approx(4.5)
+    # What it says already as the link falls stands.
+    assert values("drop", drop_run(within, [cold]))["the tile says why after"] == 0
+    silent = drop_run(within, [])
+    assert [one for one in SCENARIOS["drop"].failures(silent) if one.startswith("the tile says why after: None s")]
+    assert not [one for one in SCENARIOS["drop"].failures(drop_run(within)) if one.startswith("the tile")]
 
 
 def test_all_rows_of_all_scenarios_can_be_computed():
@@ -177,7 +199,7 @@ def test_all_rows_of_all_scenarios_can_be_computed():
         samples = seconds(round(scenario.seconds))
         run = figures.Run(found(slices, steady(720, 0.5, scenario.seconds), samples, viewers))
         assert None not in [row.measure(run) for row in scenario.rows if row.name != "smaller layer shown after"
-                            and not row.name.startswith("sends")], name
+                            and not row.name.startswith("sends") and not row.of_page], name
         nothing = figures.Run(found([(2e6, {})] * round(scenario.seconds * 10), [], [], viewers))
         for row in scenario.rows:
             row.measure(nothing)
@@ -196,13 +218,25 @@ def test_cells_say_how_far_rounds_lie_apart_and_what_never_came():
     assert report.cell(Row("x", "lines", None, digits=0), [None]) == "none"
 
 
+ABOUT = {"date": "d", "machine": "m", "commit": "c" * 40, "build": "release", "command": "x", "load": 0.2}
+
+
 def test_a_document_has_a_table_and_a_chart_for_each_scenario():
     rows = [1.0] * len(SCENARIOS["drop"].rows)
-    results = {"about": {"date": "d", "machine": "m", "commit": "c" * 40, "build": "release", "command": "x", "rounds": 1, "load": 0.2},
-               "scenarios": {"drop": {"sfu": [rows], "janus": [rows]}}, "timelines": {}}
+    results = {"about": ABOUT, "scenarios": {"drop": {"sfu": [rows], "janus": [rows]}}, "timelines": {}}
     text = report.document(results)
-    assert text.count("| 1.0 | 1.0 |") >= 5
+    assert text.count("| 1.0 | 1.0 |") >= 5 and "| one round | this server | Janus | goal |" in text
     assert "real-drop-sfu.svg" in text and "real-drop-janus.svg" in text
+    assert "the tile says why" not in text and "In brackets" not in text
+
+
+def test_a_browser_has_a_column_and_a_row_of_its_own():
+    rows = [1.0] * len(SCENARIOS["drop"].rows)
+    found = {"janus": [rows], "chromium": [rows, rows, rows], "sfu": [rows, rows, rows]}
+    text = report.document({"about": ABOUT | {"chromium": "156.0"}, "scenarios": {"drop": found}, "timelines": {}})
+    assert "|  | this server, median of 3 rounds | this server, Chromium, median of 3 rounds | Janus, one round | goal |" in text
+    assert "| the tile says why after, s | – | 1.0 | – | ≤ 2 |" in text
+    assert "Chromium 156.0;" in text and "In brackets" in text and "real-drop-chromium.svg" in text
 
 
 def test_charts_are_svg_that_stays_on_its_page():
@@ -266,9 +300,60 @@ def test_an_answer_names_the_link_and_nothing_else():
     assert [one for one in led if "candidate:" not in one] == [one for one in ANSWER.splitlines() if "candidate:" not in one]
 
 
+def test_later_answers_of_a_page_lead_the_same_way():
+    link = Recorded()
+    viewer = pages.Viewer(None, "", link)
+    first, again, other = (asyncio.run(viewer.lead(peer, ANSWER)) for peer in (0, 0, 1))
+    assert first == again and len(link.asked) == 2
+    assert "a=candidate:1 1 udp 2130706431 10.9.9.9 4321 typ host" in other
+
+
 def test_an_answer_without_a_way_is_refused():
     with pytest.raises(emulator.LinkError):
         asyncio.run(Recorded().lead(ANSWER.replace(" udp ", " tcp ")))
+
+
+# ---- a page's notes
+
+
+def test_what_a_browser_counts_has_the_names_of_the_others():
+    sample = {"at": 1, "audio": {"totalSamplesReceived": 480, "concealedSamples": 7, "kind": "audio"}, "video": None}
+    counted = pages.counted(sample)
+    assert counted.keys() == {"audio"} and counted["audio"].keys() == set(behind.COUNTED["audio"])
+    assert (counted["audio"]["total_samples_received"], counted["audio"]["concealed_samples"]) == (480, 7)
+    assert counted["audio"]["packets_lost"] == 0
+
+
+def test_times_of_a_page_are_those_of_the_link():
+    viewer = pages.Viewer(None, "", None)
+    viewer.offset, viewer.joined = -2.5, 0.1
+    viewer.noted = {"connected": 3000, "pictures": [[3500.3, 720]], "said": [[4000, "360p"]],
+                    "samples": [{"at": 3600, "audio": None, "video": {"framesDecoded": 4}}]}
+    seen = viewer.seen
+    assert (seen["connected"], seen["pictures"], seen["said"]) == (0.5, [(1.0003, 720)], [(1.5, "360p")])
+    assert seen["samples"][0]["at"] == 1.1 and seen["samples"][0]["video"]["frames_decoded"] == 4
+    assert figures.Run({"link": [], "viewers": [seen]}).viewers[0].is_page
+
+
+# ---- what is measured how often
+
+
+def planned(**given):
+    spec = importlib.util.spec_from_file_location("bandwidth", BENCH / "bandwidth/__main__.py")
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    given = {"scenario": None, "rounds": 1, "other_rounds": None} | given
+    watchers = [("sfu", "viewers.py", None), ("chromium", "pages.py", None)]
+    return [(index, name, watcher[0]) for index, name, watcher in program.plan(argparse.Namespace(**given), watchers)]
+
+
+def test_the_first_scenario_may_have_more_rounds_than_the_others():
+    assert planned(scenario=["drop", "join"], rounds=2, other_rounds=1) == [
+        (0, "drop", "sfu"), (0, "drop", "chromium"), (0, "join", "sfu"), (1, "drop", "sfu"), (1, "drop", "chromium")]
+    assert planned(scenario=["join"], rounds=2) == [(0, "join", "sfu"), (1, "join", "sfu")]
+    everything = planned()
+    assert {name for _, name, _ in everything} == set(SCENARIOS)
+    assert {name for _, name, subject in everything if subject == "chromium"} == {"drop", "two", "transfer"}
 
 
 # ---- what a busy machine does to the viewers' process

@@ -1,37 +1,8 @@
 """Somebody whose network lets only TCP through is in the call all the same."""
 
-import os
-
-import pytest
-
 import chromium
-from conftest import cannot
-from netns import Namespace
 from people import BLUE, GREEN, RED
-from sfuserver import SFUServer
-
-
-@pytest.fixture
-def namespace():
-    if os.geteuid() != 0:
-        cannot("network namespaces need root")
-    with Namespace() as made:
-        yield made
-
-
-@pytest.fixture
-def server(namespace, tmp_path):
-    with SFUServer(("127.0.0.1", namespace.here), log=tmp_path / "server.log") as started:
-        yield started
-
-
-@pytest.fixture
-def browser_inside(playwright, server, namespace, tmp_path):
-    launched = chromium.launch(
-        playwright, [f"--unsafely-treat-insecure-origin-as-secure={server.url_at(namespace.here)}"],
-        path=namespace.wrapper(tmp_path, chromium.executable()))
-    yield launched
-    launched.close()
+from remote import browser_inside, namespace, server  # noqa: F401
 
 
 def test_media_comes_by_tcp_where_udp_is_blocked(people, server, namespace, browser_inside, room):

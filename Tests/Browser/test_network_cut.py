@@ -1,42 +1,13 @@
 """The network of one person goes, and comes back: after seconds, after minutes, with and without a word of it."""
 
-import os
 import time
 
-import pytest
-
-import chromium
-from conftest import cannot
-from netns import Namespace
 from people import GREEN, RED
-from sfuserver import SFUServer, eventually
+from remote import browser_inside, namespace, olive, server  # noqa: F401
+from sfuserver import eventually
 
-
-@pytest.fixture
-def namespace():
-    if os.geteuid() != 0:
-        cannot("network namespaces need root")
-    with Namespace(number=2) as made:
-        yield made
-
-
-@pytest.fixture
-def server(namespace, tmp_path):
-    with SFUServer(("127.0.0.1", namespace.here), log=tmp_path / "server.log") as started:
-        yield started
-
-
-@pytest.fixture
-def olive(playwright, server, namespace, room, tmp_path):
-    browser = chromium.launch(
-        playwright, [f"--unsafely-treat-insecure-origin-as-secure={server.url_at(namespace.here)}"],
-        path=namespace.wrapper(tmp_path, chromium.executable()))
-    person = chromium.ChromiumPerson(browser, server.url_at(namespace.here), room, GREEN)
-    yield person.join()
-    # A page that is offline complains about requests that fail.
-    person.errors.clear()
-    person.close()
-    browser.close()
+# A page without a network complains about its requests.
+GOES_OFFLINE = True
 
 
 def both_ways(*pair):

@@ -1,13 +1,10 @@
 """How well the call arrives, as the page says it: bars, why a picture is small, and the panel about one's own connection."""
 
-import os
-
 import pytest
 
 import chromium
-from conftest import cannot
-from netns import Namespace
 from people import BLUE, GREEN, RED
+from remote import launch_inside, namespace  # noqa: F401
 from sfuserver import SFUServer, eventually
 
 QUALITY = "sfuRoom.{who}.quality && {{ ...sfuRoom.{who}.quality, up: sfuRoom.{who}.quality.up, down: sfuRoom.{who}.quality.down }}"
@@ -20,14 +17,6 @@ def own(person):
 def other(person):
     """Of the only other one."""
     return person.evaluate("[...sfuRoom.participants.values()][0]?.quality ?? null")
-
-
-@pytest.fixture
-def namespace():
-    if os.geteuid() != 0:
-        cannot("network namespaces need root")
-    with Namespace(number=3) as made:
-        yield made
 
 
 def test_a_good_call_says_so(people):
@@ -55,9 +44,7 @@ def test_a_good_call_says_so(people):
 def lossy(playwright, namespace, room, tmp_path):
     """A server, somebody beside it, and somebody behind a network of its own."""
     with SFUServer(("127.0.0.1", namespace.here), log=tmp_path / "server.log") as server:
-        browser = chromium.launch(
-            playwright, [f"--unsafely-treat-insecure-origin-as-secure={server.url_at(namespace.here)}"],
-            path=namespace.wrapper(tmp_path, chromium.executable()))
+        browser = launch_inside(playwright, server, namespace, tmp_path)
         beside = chromium.launch(playwright)
         olive = chromium.ChromiumPerson(browser, server.url_at(namespace.here), room, GREEN)
         ruby = chromium.ChromiumPerson(beside, server.url, room, RED)

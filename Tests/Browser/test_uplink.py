@@ -1,16 +1,12 @@
 """The uplink of one person is too narrow for voice and picture: the picture goes, is said to be gone, and comes back."""
 
-import os
 import subprocess
 import time
 
-import pytest
-
-import chromium
-from conftest import cannot
 from netns import Namespace, run
-from people import GREEN, RED
-from sfuserver import SFUServer, eventually
+from people import RED
+from remote import browser_inside, namespace, olive, server  # noqa: F401
+from sfuserver import eventually
 
 
 class Narrow(Namespace):
@@ -34,29 +30,7 @@ class Narrow(Namespace):
         super().__exit__(*how)
 
 
-@pytest.fixture
-def namespace():
-    if os.geteuid() != 0:
-        cannot("network namespaces need root")
-    with Narrow(number=4) as made:
-        yield made
-
-
-@pytest.fixture
-def server(namespace, tmp_path):
-    with SFUServer(("127.0.0.1", namespace.here), log=tmp_path / "server.log") as started:
-        yield started
-
-
-@pytest.fixture
-def olive(playwright, server, namespace, room, tmp_path):
-    browser = chromium.launch(
-        playwright, [f"--unsafely-treat-insecure-origin-as-secure={server.url_at(namespace.here)}"],
-        path=namespace.wrapper(tmp_path, chromium.executable()))
-    person = chromium.ChromiumPerson(browser, server.url_at(namespace.here), room, GREEN)
-    yield person.join()
-    person.close()
-    browser.close()
+NETWORK = Narrow
 
 
 def voice(person):

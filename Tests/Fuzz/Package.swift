@@ -12,10 +12,11 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl"),
         .target(name: "CGCM"),
+        .target(name: "CSlab"),
         .target(name: "RTP", swiftSettings: settings),
         .target(
             name: "PeerTransport",
-            dependencies: ["RTP", "COpenSSL", "CGCM"],
+            dependencies: ["RTP", "COpenSSL", "CGCM", "CSlab"],
             swiftSettings: settings
         ),
         .target(name: "SDP", dependencies: ["RTP"], swiftSettings: settings),

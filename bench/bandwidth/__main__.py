@@ -1,9 +1,11 @@
 """Measures what a viewer behind a bad link gets: libwebrtc in Python publishes three layers and watches through the link of
-bench/link, whose rate falls and comes back, which several share, or which loses packets. This server, and beside it Janus.
+bench/link, whose rate falls and comes back (drop), which two viewers share (two), or one and a transfer by TCP (transfer), or
+which loses packets. This server, beside it Janus, and beside the viewers of libwebrtc the conference page in Chromium.
 
     .venv/bin/python bench/bandwidth                                  builds what is missing; one round of everything
-    .venv/bin/python bench/bandwidth --peer janus --rounds 5 --write-docs
-    .venv/bin/python bench/bandwidth --scenario drop --scenario join --json run.json
+    .venv/bin/python bench/bandwidth --peer janus --viewer chromium --rounds 3 --other-rounds 1 --write-docs
+                                                                      all that docs/bandwidth.md says of real receivers: 20 minutes
+    .venv/bin/python bench/bandwidth --viewer chromium --scenario drop --scenario two --scenario transfer --json run.json
     .venv/bin/python bench/bandwidth --from run.json --write-docs
 
 As root, everything runs in a network namespace of its own; Janus, which takes no part on loopback, needs that or an address
@@ -47,8 +49,12 @@ def arguments():
     parser.add_argument("--sfu", type=Path, default=os.environ.get("SFU"), help="a server that is built already")
     parser.add_argument("--no-sfu", dest="own", action="store_false", help="leaves this server out")
     parser.add_argument("--peer", action="append", default=[], choices=["janus"], help="beside this server")
+    parser.add_argument("--viewer", action="append", default=[], choices=["chromium"],
+                        help="beside libwebrtc, for this server: the conference page in Chromium, on the links of "
+                             + ", ".join(name for name, one in SCENARIOS.items() if one.in_page))
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="this one; may be repeated")
     parser.add_argument("--rounds", type=int, default=1, help="each is measured so often (1)")
+    parser.add_argument("--other-rounds", type=int, help="all but the first one so often (as --rounds)")
     parser.add_argument("--seed", type=int, default=1, help="of the first round's losses and jitter (1); each has the next one")
     parser.add_argument("--json", type=Path, help="writes everything there, what the charts are made from included")
     parser.add_argument("--keep", type=Path, help="puts what each run reported into this folder, SCENARIO-SERVER-ROUND.json")
@@ -73,23 +79,41 @@ def build(given):
     return Path(done.stdout.strip()) / "sfu"
 
 
-def subjects(given, sfu, address):
-    """(name, how to start it)"""
+def servers(given, sfu, address):
+    """(name, how to start it, who watches there: the subject's name, the program, its address for viewers)"""
+    def whep(program):
+        return f"{program.url}/whep/{ROOM}/{CAMERA}"
+
+    def page(program):
+        return f"{program.url}/?room={ROOM}"
+
     if given.own:
-        yield "sfu", lambda: measured.Server(sfu, address)
+        pages = [("chromium", "pages.py", page)] if "chromium" in given.viewer else []
+        yield "sfu", lambda: measured.Server(sfu, address), [("sfu", "viewers.py", whep), *pages]
     if "janus" in given.peer:
-        yield "janus", lambda: measured.Janus(address, len(os.sched_getaffinity(0)))
+        yield "janus", lambda: measured.Janus(address, len(os.sched_getaffinity(0))), [("janus", "viewers.py", whep)]
 
 
-def measure(name, program, address, seed, kept):
+def plan(given, watchers):
+    """(round, scenario, who watches): what is measured at one server, in this order."""
+    chosen = given.scenario or list(SCENARIOS)
+    others = given.rounds if given.other_rounds is None else given.other_rounds
+    for index in range(max(given.rounds, others)):
+        for name in chosen:
+            if index < (given.rounds if name == chosen[0] else others):
+                for watcher in watchers:
+                    if watcher[1] == "viewers.py" or SCENARIOS[name].in_page:
+                        yield index, name, watcher
+
+
+def measure(name, url, address, seed, viewers, kept):
     """(values of the rows, what a chart shows). `kept`: a file for the reports, or None."""
     scenario = SCENARIOS[name]
-    urls = [f"{program.url}/whep/{ROOM}/{CAMERA}"] * len(scenario.viewers)
-    found = runs.watch(scenario.order(urls, address, seed))
+    found = runs.watch(scenario.order([url] * len(scenario.viewers), address, seed), viewers)
     if kept:
         kept.write_text(json.dumps(found), encoding="utf-8")
     run = figures.Run(found)
-    return [row.measure(run) for row in scenario.rows], figures.timeline(run)
+    return [row.measure(run) for row in scenario.rows], figures.timeline(run), found.get("browser")
 
 
 def run(given, script, address):
@@ -99,19 +123,19 @@ def run(given, script, address):
         given.keep.mkdir(parents=True, exist_ok=True)
     chosen = given.scenario or list(SCENARIOS)
     results = {"about": about(given, script, sfu), "scenarios": {name: {} for name in chosen}, "timelines": {name: {} for name in chosen}}
-    for subject, start in subjects(given, sfu, address):
+    for server, start, watchers in servers(given, sfu, address):
         with start() as program, runs.Publisher(f"{program.url}/whip/{ROOM}/{CAMERA}") as publisher:
-            for index in range(given.rounds):
-                for name in chosen:
-                    say(f"{subject}, round {index + 1}: {SCENARIOS[name].title}")
-                    kept = given.keep and given.keep / f"{name}-{subject}-{index + 1}.json"
-                    values, line = measure(name, program, address, given.seed + index, kept)
-                    results["scenarios"][name].setdefault(subject, []).append(values)
-                    results["timelines"][name].setdefault(subject, line)
-                    results["about"]["layers"] = publisher.rates()
-                    if given.json:
-                        given.json.write_text(json.dumps(results), encoding="utf-8")
-            say(f"{subject}: the publisher sent {publisher.rates()}")
+            for index, name, (subject, viewers, url) in plan(given, watchers):
+                say(f"{subject}, round {index + 1}: {SCENARIOS[name].title}")
+                kept = given.keep and given.keep / f"{name}-{subject}-{index + 1}.json"
+                values, line, browser = measure(name, url(program), address, given.seed + index, viewers, kept)
+                results["scenarios"][name].setdefault(subject, []).append(values)
+                results["timelines"][name].setdefault(subject, line)
+                results["about"]["layers"] = publisher.rates()
+                results["about"]["chromium"] = browser or results["about"]["chromium"]
+                if given.json:
+                    given.json.write_text(json.dumps(results), encoding="utf-8")
+            say(f"{server}: the publisher sent {publisher.rates()}")
     return results
 
 
@@ -122,8 +146,8 @@ def about(given, script, sfu):
     return {
         "date": datetime.date.today().isoformat(), "commit": script.commit()["commit"],
         "machine": f"{machine['cores']} × {machine['processor']}, Linux {machine['kernel']}", "load": os.getloadavg()[0],
-        "build": sfu and ("debug" if "debug" in sfu.parts else "release"), "rounds": given.rounds, "command": command,
-        "layers": {}, "janus": measured.janus.version() if "janus" in given.peer else None,
+        "build": sfu and ("debug" if "debug" in sfu.parts else "release"), "command": command,
+        "layers": {}, "chromium": None, "janus": measured.janus.version() if "janus" in given.peer else None,
     }
 
 
@@ -136,7 +160,8 @@ def merged(files):
         for what in ("scenarios", "timelines"):
             for name, by_subject in part[what].items():
                 whole[what].setdefault(name, {}).update(by_subject)
-        whole["about"]["janus"] = whole["about"].get("janus") or part["about"].get("janus")
+        for what in ("janus", "chromium"):
+            whole["about"][what] = whole["about"].get(what) or part["about"].get(what)
     return whole
 
 

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sfuserver import die_with_parent
+import precedence
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / "bench/.build/link/link"
@@ -40,7 +40,7 @@ class Link:
                  "--up", self.conditions.up, "--schedule", str(schedule)]
         self.process = await asyncio.create_subprocess_exec(
             self.binary, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
-            preexec_fn=die_with_parent)
+            preexec_fn=precedence.child)
         self._reader = asyncio.create_task(self._read())
         return self
 
@@ -76,19 +76,27 @@ class Link:
 
     async def lead(self, answer):
         """A server's answer whose only candidate is this link, with a flow of its own."""
+        return led(answer, self.address, await self.flow(answer))
+
+    async def flow(self, answer):
+        """The port that leads to the server of this answer."""
         candidate = re.search(r"^a=candidate:\S+ 1 udp \d+ ([\d.]+) (\d+) typ host", answer, re.M | re.I)
         if not candidate:
             raise LinkError("the answer has no UDP candidate with an IPv4 address")
         kinds = " ".join(f"{kind}={','.join(numbers)}" for kind, numbers in payload_types(answer).items() if numbers)
-        flow = await self.ask(f"flow {candidate[1]}:{candidate[2]} {kinds}")
-        line = f"a=candidate:1 1 udp 2130706431 {self.address} {flow['port']} typ host"
-        lines, written = [], False
-        for one in answer.splitlines():
-            if one.startswith("a=candidate:"):
-                one, written = (None if written else line), True
-            if one is not None:
-                lines.append(one)
-        return "".join(one + "\r\n" for one in lines)
+        return (await self.ask(f"flow {candidate[1]}:{candidate[2]} {kinds}"))["port"]
+
+
+def led(answer, address, port):
+    """The answer with this candidate alone."""
+    line = f"a=candidate:1 1 udp 2130706431 {address} {port} typ host"
+    lines, written = [], False
+    for one in answer.splitlines():
+        if one.startswith("a=candidate:"):
+            one, written = (None if written else line), True
+        if one is not None:
+            lines.append(one)
+    return "".join(one + "\r\n" for one in lines)
 
 
 def payload_types(description):

@@ -4,6 +4,7 @@ A run is what viewers.py prints: `link` has a report per 100 ms, `at` its end, s
 `pictures` (when decoded, how high) and `samples` of their statistics, one per 100 ms."""
 
 import bisect
+import re
 from collections import Counter
 
 MEDIA = ("audio", "video")
@@ -86,6 +87,8 @@ class Viewer:
         self.pictures = [tuple(one) for one in found["pictures"]]
         self.samples = found["samples"]
         self.times = [at for at, _ in self.pictures]
+        # What the page says of the picture: (from when on, words), none where it needs no excuse. A viewer without a page says nothing.
+        self.said, self.is_page = [tuple(one) for one in found.get("said", [])], "said" in found
 
     def first(self, begin, condition=lambda height: True):
         """Seconds from `begin` to the first picture of such a height; None: none came."""
@@ -93,6 +96,12 @@ class Viewer:
             if condition(height):
                 return at - begin
         return None
+
+    def says(self, begin, pattern):
+        """Seconds from `begin` until the page says such words; None: it never does."""
+        standing = [one for one in self.said if one[0] <= begin][-1:]
+        later = [one for one in self.said if one[0] > begin]
+        return next((max(0.0, at - begin) for at, words in standing + later if re.match(pattern, words)), None)
 
     def gaps(self, begin, end):
         """Seconds between neighbouring pictures, of those gaps that reach into the time; one that begins before counts from

@@ -8,7 +8,7 @@ from scenarios import SCENARIOS
 BEGIN, END = "<!-- begin: bench/bandwidth -->", "<!-- end: bench/bandwidth -->"
 # Mbit/s; what is above is cut off in charts of links that carry less.
 MOST = 4
-TITLES = {"sfu": "this server", "janus": "Janus"}
+TITLES = {"sfu": "this server", "chromium": "this server, Chromium", "janus": "Janus"}
 
 
 def number(row, value):
@@ -39,14 +39,24 @@ def bound(row):
     return "" if row.goal is None else f"{'≤' if row.at_most else '≥'} {row.goal:g}"
 
 
+def often(count):
+    return "one round" if count == 1 else f"median of {count} rounds"
+
+
 def table(name, subjects):
     """`subjects`: by name, a list of rounds, each a list of values."""
     scenario = SCENARIOS[name]
-    head = ["", *(TITLES.get(one, one) for one in subjects), "goal"]
+    counts = {len(rounds) for rounds in subjects.values()}
+    alike = often(counts.pop()) if len(counts) == 1 else ""
+    titles = [TITLES.get(one, one) + ("" if alike else f", {often(len(rounds))}") for one, rounds in subjects.items()]
+    head = [alike, *titles, "goal"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for index, row in enumerate(scenario.rows):
+        if row.of_page and "chromium" not in subjects:
+            continue
         title = f"{row.name}, {row.unit}" if row.unit else row.name
-        cells = [cell(row, [one[index] for one in rounds]) for rounds in subjects.values()]
+        cells = ["–" if row.of_page and one != "chromium" else cell(row, [values[index] for values in rounds])
+                 for one, rounds in subjects.items()]
         lines.append("| " + " | ".join([title, *cells, bound(row)]) + " |")
     return "\n".join(lines)
 
@@ -54,15 +64,16 @@ def table(name, subjects):
 def about(results):
     said = results["about"]
     janus = f"; Janus {said['janus']}, as the distribution has it" if said.get("janus") else ""
+    chromium = f"; Chromium {said['chromium']}" if said.get("chromium") else ""
     layers = said.get("layers", {})
     rates = " / ".join(f"{layers[rid]['bits'] / 1000:.0f}" for rid in ("q", "h", "f") if rid in layers)
     pictures = f"{layers['f']['fps']:.0f}" if "f" in layers else "?"
     build = f", {said['build']} build" if said.get("build") else ""
-    rounds = said["rounds"]
-    often = "One round." if rounds == 1 else f"{rounds} rounds: the median, and in brackets the least and the most."
+    most = max((len(rounds) for found in results["scenarios"].values() for rounds in found.values()), default=1)
+    brackets = " In brackets: the least and the most of several rounds." if most > 1 else ""
     return (
-        f"Measured {said['date']} on {said['machine']}, commit `{said['commit'][:12]}`{build}{janus}; "
-        f"`{said['command']}`. {often} The publisher sent {rates} kbit/s at {pictures} pictures per second. The machine's load was "
+        f"Measured {said['date']} on {said['machine']}, commit `{said['commit'][:12]}`{build}{janus}{chromium}; "
+        f"`{said['command']}`.{brackets} The publisher sent {rates} kbit/s at {pictures} pictures per second. The machine's load was "
         f"{said['load']:.0f} as the measurement began.")
 
 

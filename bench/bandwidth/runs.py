@@ -6,7 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-from sfuserver import die_with_parent, environment
+import precedence
+from sfuserver import environment
 
 HERE = Path(__file__).resolve().parent
 LINK = HERE.parent / "link"
@@ -38,7 +39,7 @@ class Publisher:
         self.reports, self._ready = [], threading.Event()
         self.process = subprocess.Popen(
             [sys.executable, HERE / "publisher.py", self.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=environment(), preexec_fn=die_with_parent)
+            env=environment(), preexec_fn=precedence.child)
         self._is_ready = False
         reader = threading.Thread(target=self._read, daemon=True)
         reader.start()
@@ -78,11 +79,11 @@ class Publisher:
             for rid, layers in found.items()}
 
 
-def watch(order, patience=60):
-    """One run; `order` as viewers.py reads it."""
+def watch(order, viewers="viewers.py", patience=60):
+    """One run; `order` as behind.py reads it. `viewers`: the program that they are, pages.py or viewers.py."""
     done = subprocess.run(
-        [sys.executable, HERE / "viewers.py"], input=json.dumps(order), stdout=subprocess.PIPE, text=True, env=environment(),
-        timeout=order["seconds"] + patience, preexec_fn=die_with_parent)
+        [sys.executable, HERE / viewers], input=json.dumps(order), stdout=subprocess.PIPE, text=True, env=environment(),
+        timeout=order["seconds"] + patience, preexec_fn=precedence.child)
     if done.returncode or not done.stdout.strip():
         raise Failure(f"the viewers ended with {done.returncode}")
     return json.loads(done.stdout)

@@ -13,20 +13,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2] / one) for one in ("Test
 
 import webrtc  # noqa: E402
 
-import emulator  # noqa: E402
+import behind  # noqa: E402
 import whip  # noqa: E402
 import wrtc_peers  # noqa: E402
 
-INTERVAL = 0.1
 # How often the loop looks whether it runs, and by how much it may be late, seconds.
 TICK, LATE = 0.02, 0.05
-COUNTED = {
-    "audio": ("total_samples_received", "concealed_samples", "silent_concealed_samples", "packets_received", "packets_lost",
-              "packets_discarded", "bytes_received", "jitter_buffer_delay", "jitter_buffer_emitted_count"),
-    "video": ("frames_decoded", "frames_dropped", "key_frames_decoded", "freeze_count", "total_freezes_duration",
-              "nack_count", "pli_count", "fir_count", "packets_received", "packets_lost", "bytes_received",
-              "retransmitted_packets_received", "frame_width", "frame_height"),
-}
 
 
 def pictures(read, stalls):
@@ -52,6 +44,9 @@ class Viewer:
 
     def now(self):
         return round(asyncio.get_running_loop().time() - self.link.started, 4)
+
+    async def open(self):
+        """Takes no time."""
 
     async def join(self):
         self.connection = webrtc.RTCPeerConnection()
@@ -95,11 +90,11 @@ class Viewer:
         while True:
             sample = {"at": self.now()}
             for one in (await self.connection.get_stats()).values():
-                if one.type == "inbound-rtp" and one.kind in COUNTED:
-                    sample[one.kind] = {name: getattr(one, name, None) or 0 for name in COUNTED[one.kind]}
+                if one.type == "inbound-rtp" and one.kind in behind.COUNTED:
+                    sample[one.kind] = {name: getattr(one, name, None) or 0 for name in behind.COUNTED[one.kind]}
             self.samples.append(sample)
             step += 1
-            await asyncio.sleep(max(0, self.connected + step * INTERVAL - self.now()))
+            await asyncio.sleep(max(0, self.connected + step * behind.INTERVAL - self.now()))
 
     @property
     def seen(self):
@@ -107,24 +102,7 @@ class Viewer:
                 "samples": self.samples, "stalls": self.stalls}
 
 
-async def run(order):
-    conditions = emulator.Conditions(**order["link"])
-    async with emulator.Link(conditions, order["address"]) as link:
-        await link.start()
-        loop, here = asyncio.get_running_loop(), []
-        for one in sorted(order["viewers"], key=lambda one: one["at"]):
-            await asyncio.sleep(max(0, link.started + one["at"] - loop.time()))
-            viewer = Viewer(one["url"], link)
-            await viewer.join()
-            here.append(viewer)
-        await asyncio.sleep(max(0, link.started + order["seconds"] - loop.time()))
-        for viewer in here:
-            await viewer.leave()
-    reports = [one | {"at": round(one["at"] - link.started, 3)} for one in link.reports if one["at"] > link.started + 0.01]
-    return {"link": reports, "viewers": [one.seen for one in here]}
-
-
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run(json.load(sys.stdin)))), flush=True)
+    print(json.dumps(asyncio.run(behind.run(json.load(sys.stdin), Viewer))), flush=True)
     # libwebrtc's threads outlive the interpreter's end otherwise.
     os._exit(0)

@@ -53,18 +53,18 @@ class Tile:
 
     def __init__(self, camera, sender, viewer, dynacast):
         self.camera, self.sender, self.viewer, self.dynacast = camera, sender, viewer, dynacast
-        # What nobody watches beside a large and a small tile.
-        self.unwatched = {"large": camera.rids[:-1], "small": camera.rids[1:]}
+        # What nobody watches beside a small tile.
+        self.unwatched = camera.rids[1:]
         self.samples = {"larger": [], "smaller": [], "told": [], "off": [], "shown": [], "stopped": []}
 
     def change(self, size):
         kind = {"large": "larger", "small": "smaller"}[size]
-        # Every spatial layer of one stream is in a large tile's picture: nothing is to be waited for.
-        waits = self.dynacast and (size == "small" or not self.camera.is_layered)
+        # What is below a large tile's layer stays on, in case the path falls: nothing is to be waited for.
+        waits = self.dynacast and size == "small"
         if waits and self.camera.is_layered:
             self.sender.sends(self.camera.mode_for(1), LATEST_OFF)
         elif waits:
-            self.sender.off(self.unwatched[size], LATEST_OFF)
+            self.sender.off(self.unwatched, LATEST_OFF)
         made = self.viewer.resize(**getattr(self.camera, size))
         self.samples[kind].append(made["took"])
         self.samples["told"].append(made["asked"])

@@ -1,8 +1,8 @@
 // What 0002 measures: protecting one RTP packet and making one session, by the distribution's libsrtp2 and by the
 // transform that the server uses (Sources/COpenSSL/srtp_transform.h), on OpenSSL for both profiles (0022). CPU time, the least of many rounds.
 //
-//   cc -O2 -Wno-deprecated-declarations -I Sources/COpenSSL -I Sources/CGCM/include docs/decisions/0002-srtp-cost.c \
-//      Sources/CGCM/*.c $(pkg-config --cflags --libs libsrtp2 openssl) -o .build/srtp-cost && .build/srtp-cost
+//   cc -O2 -Wno-deprecated-declarations -I Sources/COpenSSL -I Sources/CGCM/include -I Sources/CSlab/include docs/decisions/0002-srtp-cost.c \
+//      Sources/CGCM/*.c Sources/CSlab/*.c $(pkg-config --cflags --libs libsrtp2 openssl) -o .build/srtp-cost && .build/srtp-cost
 #include <srtp2/srtp.h>
 #include <stdio.h>
 #include <time.h>

@@ -2,8 +2,8 @@
 // many in turn, between which other memory is read, so that a key has left the nearer caches when its turn comes. CPU
 // time per packet, the least of many rounds, less that of the same loop without protecting.
 //
-//   cc -O2 -Wno-deprecated-declarations -I Sources/COpenSSL -I Sources/CGCM/include docs/decisions/0022-gcm-cost.c \
-//      Sources/CGCM/*.c $(pkg-config --cflags --libs openssl) -o .build/gcm-cost && .build/gcm-cost
+//   cc -O2 -Wno-deprecated-declarations -I Sources/COpenSSL -I Sources/CGCM/include -I Sources/CSlab/include docs/decisions/0022-gcm-cost.c \
+//      Sources/CGCM/*.c Sources/CSlab/*.c $(pkg-config --cflags --libs openssl) -o .build/gcm-cost && .build/gcm-cost
 #include <stdio.h>
 #include <time.h>
 

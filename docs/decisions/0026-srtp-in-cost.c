@@ -2,8 +2,8 @@
 // keep, by the distribution's libsrtp2 and by the transform that the server uses (Sources/COpenSSL/srtp_transform.h). CPU time,
 // the least of many rounds.
 //
-//   cc -O2 -Wno-deprecated-declarations -I Sources/COpenSSL -I Sources/CGCM/include docs/decisions/0026-srtp-in-cost.c \
-//      Sources/CGCM/*.c $(pkg-config --cflags --libs libsrtp2 openssl) -o .build/srtp-in-cost && .build/srtp-in-cost
+//   cc -O2 -Wno-deprecated-declarations -I Sources/COpenSSL -I Sources/CGCM/include -I Sources/CSlab/include docs/decisions/0026-srtp-in-cost.c \
+//      Sources/CGCM/*.c Sources/CSlab/*.c $(pkg-config --cflags --libs libsrtp2 openssl) -o .build/srtp-in-cost && .build/srtp-in-cost
 #include <malloc.h>
 #include <srtp2/srtp.h>
 #include <stdio.h>

@@ -29,9 +29,9 @@ public struct SRTPSender {
 
     /// Bytes that `protect` adds.
     public let overhead: Int
-    private let transform: UnsafeMutablePointer<sfu_srtp_transform>
+    @usableFromInline let transform: UnsafeMutablePointer<sfu_srtp_transform>
     /// Everything is in `transform`, nothing behind a pointer.
-    private let isContiguous: Bool
+    @usableFromInline let isContiguous: Bool
 
     /// - Parameter gcm: Counts under AEAD_AES_128_GCM alone; what this CPU does not have becomes `openSSL`.
     init?(profile: SRTPProfile, keys: SRTPSessionKeys, gcm: Cipher = .best) {
@@ -60,7 +60,7 @@ public struct SRTPSender {
     }
 
     /// What `protect` reads first, to be fetched before its turn comes.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func prefetch() {
         if isContiguous {
             let near = UnsafeRawPointer(transform) + cgcm_near
@@ -73,6 +73,7 @@ public struct SRTPSender {
     }
 
     /// What it reads then; `prefetch` came before.
+    @inlinable @inline(__always)
     public func prefetchCipher() {
         if !isContiguous, let cipher = sfu_srtp_cipher(transform) { Prefetch.memory(cipher, bytes: 192) }
     }
@@ -84,6 +85,7 @@ public struct SRTPSender {
     ///   - headerLength: The fixed header, CSRCs and the header extension, bytes.
     ///   - index: ROC << 16 | sequence number (RFC 3711 §3.3.1).
     /// - Returns: The new length, 0 on failure.
+    @inlinable @inline(__always)
     public func protect(
         _ packet: UnsafeMutablePointer<UInt8>,
         headerLength: Int,

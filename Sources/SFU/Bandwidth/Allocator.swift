@@ -16,6 +16,8 @@ struct TrackLayer: Equatable {
     var height: UInt16 = 0
     var picturesPerSecond = 30
     var isLive = true
+    /// It does not come, and would if it were asked for: nobody needed it so far.
+    var mayCome = false
 
     var area: Int { Int(width) * Int(height) }
 }
@@ -62,6 +64,8 @@ struct Allocator {
         var reserve = 0
         /// So much was shown to pass: up to it a layer is raised without a margin.
         var proven = 0
+        /// So much may soon be shown to pass, where it is more than the target: what takes no more than this is asked for.
+        var prospect = 0
     }
 
     enum Reason: Equatable {
@@ -72,6 +76,8 @@ struct Allocator {
         case viewport
         /// The publisher sends no more now.
         case publisher
+        /// There is room, and what was not needed so far is on its way.
+        case awaited
         case hidden
     }
 
@@ -80,6 +86,9 @@ struct Allocator {
         /// Place in `layers`; nil: paused.
         var layer: Int?
         var reason = Reason.none
+        /// The best that there is room for, or soon may be, by its place in `layers`, whether it comes now or not; nil: for
+        /// nothing.
+        var prospect: Int?
     }
 
     struct Allocation: Equatable {
@@ -146,7 +155,9 @@ struct Allocator {
         let kept = keep(choices, room)
         let chosen = raise(choices, from: kept, budget, at: now)
         note(choices, chosen, at: now)
-        return describe(tracks, choices, chosen, budget, at: now)
+        var result = describe(tracks, choices, chosen, budget, at: now)
+        lookAhead(choices, chosen, max(budget.target, budget.prospect) - budget.reserve, &result)
+        return result
     }
 
     // MARK: Deciding
@@ -206,6 +217,28 @@ struct Allocator {
 
     private static func isFar(_ cost: Int, above failed: Int) -> Bool { cost * 4 > failed * 5 }
 
+    /// What would be chosen with as much as may soon be there, if everything came.
+    private func lookAhead(
+        _ choices: [TrackChoices],
+        _ chosen: [Int],
+        _ room: Int,
+        _ result: inout Allocation
+    ) {
+        for index in choices.indices {
+            result.decisions[index].prospect = choices[index].options[chosen[index]].layer
+        }
+        guard choices.indices.contains(where: { !choices[$0].better(than: chosen[$0]).isEmpty }) else {
+            return
+        }
+        let hoped = choices.map(\.hoped)
+        let filled = WaterFilling(hoped, ceiling: hoped.map(\.top), oversend: 0).fill(max(0, room))
+        for index in hoped.indices {
+            let option = hoped[index].options[filled[index]]
+            guard option.utility > choices[index].options[chosen[index]].utility else { continue }
+            result.decisions[index].prospect = option.layer
+        }
+    }
+
     // MARK: Remembering
 
     private mutating func remember(_ tracks: [Track]) {
@@ -253,7 +286,7 @@ struct Allocator {
         var bestGain = 0.0
         for index in choices.indices {
             let choice = choices[index]
-            result.desired += choice.options[choice.top].cost
+            result.desired += choice.prospects.last(where: \.mayCome)?.cost ?? 0
             result.decisions.append(
                 Decision(
                     id: tracks[index].id,
@@ -268,10 +301,11 @@ struct Allocator {
                     )
                 )
             )
-            guard let step = nextStep(memories[index], choice, chosen[index], at: now), step.gain > bestGain
-            else { continue }
-            bestGain = step.gain
-            let more = choice.options[step.to].cost - choice.options[chosen[index]].cost
+            guard let step = nextStep(memories[index], choice, chosen[index], at: now) else { continue }
+            let gain = choice.gain(from: chosen[index], to: step)
+            guard gain > bestGain else { continue }
+            bestGain = gain
+            let more = step.cost - choice.options[chosen[index]].cost
             result.nextStep = (result.used + more) * Allocator.margin / 100
         }
         return result
@@ -283,16 +317,14 @@ struct Allocator {
         _ choice: TrackChoices,
         _ chosen: Int,
         at now: Instant
-    ) -> (to: Int, gain: Double)? {
+    ) -> TrackChoices.Option? {
+        let better = choice.better(than: chosen).filter(\.mayCome)
         if memory.failedCost == 0 || memory.changedAt + memory.interval <= now + .seconds(1) {
-            return choice.bestStep(from: chosen)
+            return better.max { choice.gain(from: chosen, to: $0) < choice.gain(from: chosen, to: $1) }
         }
-        let first = choice.options.indices.first {
-            $0 > chosen
-                && (Allocator.isFar(choice.options[$0].cost, above: memory.failedCost)
-                    || memory.isBelowFailure(choice.options[$0]))
+        return better.first {
+            Allocator.isFar($0.cost, above: memory.failedCost) || memory.isBelowFailure($0)
         }
-        return first.flatMap { choice.step(from: chosen, to: $0) }
     }
 
     private func reason(
@@ -311,6 +343,11 @@ struct Allocator {
             let hasRoom = needed * Allocator.margin <= budget.target * 100
             return hasRoom && memory.failedCost == 0
                 ? .none : .bandwidth(needed: needed, available: budget.target)
+        }
+        if let next = choice.better(than: chosen).first(where: \.mayCome) {
+            let needed = others - choice.options[chosen].cost + next.cost + budget.reserve
+            let hasRoom = needed * Allocator.margin <= budget.target * 100
+            return hasRoom ? .awaited : .bandwidth(needed: needed, available: budget.target)
         }
         if choice.lacksLayers { return .publisher }
         return choice.isBoundedByTile ? .viewport : .none

@@ -157,40 +157,47 @@ struct BandwidthEstimator: ~Copyable {
     }
 
     var situation: ProbeController.Situation {
-        ProbeController.Situation(
-            estimate: estimate,
-            goal: goal,
-            desired: desired,
-            maximum: settings.maximum,
-            isCongested: cliff.isDraining || shared.isShared || trend.use == .overuse
-                || watchdog.cuts > 0 || loss.isTrying,
-            isLossLimited: loss.limit != nil,
-            idleSince: application.since
-        )
+        mutating get {
+            ProbeController.Situation(
+                estimate: estimate,
+                goal: goal,
+                desired: desired,
+                maximum: settings.maximum,
+                isCongested: cliff.isDraining || shared.isShared || trend.use == .overuse
+                    || watchdog.cuts > 0 || loss.isTrying,
+                isLossLimited: loss.limit != nil,
+                idleSince: application.since
+            )
+        }
     }
 
-    private var mayProbe: Bool { settings.hasFeedback && !settings.isStream }
+    private var mayProbe: Bool {
+        mutating get { settings.hasFeedback && !settings.isStream }
+    }
 
     /// What of a probe is to go out now. To be asked again after it went, until there is nothing; who has nothing to
     /// send says so with `skipProbe(at:)`.
-    func probe(at now: Instant) -> ProbeController.Order? { mayProbe ? probes.order(at: now) : nil }
+    mutating func probe(at now: Instant) -> ProbeController.Order? { mayProbe ? probes.order(at: now) : nil }
 
     mutating func skipProbe(at now: Instant) { probes.skip(at: now) }
 
     // MARK: Time
 
     /// When `advance(to:)` has something to do, or `probe(at:)` something to send.
+    // `mutating` although it changes nothing: so large a struct is copied where it is only borrowed.
     var nextDeadline: Instant {
-        var next = min(nextUpkeep, watchdog.deadline)
-        if mayProbe && history.highest >= 0 { next = min(next, probes.nextDeadline(situation)) }
-        return next
+        mutating get {
+            var next = min(nextUpkeep, watchdog.deadline)
+            if mayProbe && history.highest >= 0 { next = min(next, probes.nextDeadline(situation)) }
+            return next
+        }
     }
 
     private static let upkeepInterval = Interval.milliseconds(500)
 
     mutating func advance(to now: Instant) -> OnEstimate {
         if now >= nextUpkeep {
-            nextUpkeep = now + BandwidthEstimator.upkeepInterval
+            nextUpkeep = (now + BandwidthEstimator.upkeepInterval).onBeat
             history.advance(to: now)
             _ = application.update(estimate: estimate, at: now)
         }

@@ -1,5 +1,6 @@
 // What one session was sent, by transport-wide sequence number: when, how much, and what became of it. Must not know
 // what feedback looks like, nor what anybody concludes from it.
+import PeerTransport
 import RTP
 
 /// What a packet carries, as far as bandwidth is concerned.
@@ -52,11 +53,11 @@ struct SentHistory: ~Copyable {
         var size = 16
         while size < min(capacity, Limits.Bandwidth.historyPacketsMost) { size *= 2 }
         mask = size - 1
-        packets = .allocate(capacity: size)
+        packets = RoadMemory.allocate(Packet.self, count: size)
         packets.initialize(repeating: Packet(), count: size)
     }
 
-    deinit { packets.deallocate() }
+    deinit { RoadMemory.free(packets, count: capacity) }
 
     var capacity: Int { mask + 1 }
     var byteCount: Int { capacity * MemoryLayout<Packet>.stride }
@@ -149,13 +150,13 @@ struct SentHistory: ~Copyable {
         guard isShort else { return }
         isShort = false
         guard capacity < Limits.Bandwidth.historyPacketsMost else { return }
-        let larger = UnsafeMutablePointer<Packet>.allocate(capacity: capacity * 2)
+        let larger = RoadMemory.allocate(Packet.self, count: capacity * 2)
         larger.initialize(repeating: Packet(), count: capacity * 2)
         let largerMask = capacity * 2 - 1
         for sequence in max(0, highest - Int64(mask))...max(highest, 0) where highest >= 0 {
             larger[Int(truncatingIfNeeded: sequence) & largerMask] = self[sequence]
         }
-        packets.deallocate()
+        RoadMemory.free(packets, count: capacity)
         packets = larger
         mask = largerMask
     }

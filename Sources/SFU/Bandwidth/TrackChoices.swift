@@ -15,10 +15,14 @@ struct TrackChoices {
         var cost = 0
         var utility = 0.0
         var place = Place()
+        /// It comes now, or would come if it were asked for.
+        var mayCome = true
     }
 
     /// By cost, each worth more than the one before; the first is nothing.
     let options: [Option]
+    /// The same with what does not come now.
+    let prospects: [Option]
     /// What is sent now, by its place in `options`.
     let current: Int
     let rank: Allocator.Rank
@@ -38,6 +42,7 @@ struct TrackChoices {
         rank = track.rank
         guard track.rank != .hidden else {
             options = [Option()]
+            prospects = options
             current = 0
             isBoundedByTile = false
             lacksLayers = false
@@ -47,15 +52,30 @@ struct TrackChoices {
         let wanted = track.layers.indices.filter { track.layers[$0].area <= bound }
         let largest = track.layers.map(\.area).max() ?? 0
         isBoundedByTile = wanted.allSatisfy { track.layers[$0].area < largest }
-        let alive = wanted.filter { track.layers[$0].isLive }
+        let live = wanted.filter { track.layers[$0].isLive }
+        // Where nothing comes, what will come first is not known: anything may be aimed at.
+        let alive = live.isEmpty ? wanted : live
         let best = wanted.map { track.layers[$0].area }.max() ?? 0
         lacksLayers = !alive.contains { track.layers[$0].area == best }
         options = TrackChoices.frontier(track, alive)
+        prospects = alive.count == wanted.count ? options : TrackChoices.frontier(track, wanted)
         let present = options.lastIndex { option in
             option.layer == track.current && track.current != nil
         }
         current = present ?? TrackChoices.nearest(track, options)
     }
+
+    private init(_ options: [Option], like other: TrackChoices) {
+        self.options = options
+        prospects = options
+        current = 0
+        rank = other.rank
+        isBoundedByTile = other.isBoundedByTile
+        lacksLayers = other.lacksLayers
+    }
+
+    /// As if everything came.
+    var hoped: TrackChoices { TrackChoices(prospects, like: self) }
 
     /// The smallest size that fills the tile, else all.
     private static func largestArea(_ track: Allocator.Track, of layers: [TrackLayer]) -> Int {
@@ -63,7 +83,8 @@ struct TrackChoices {
         let filling = layers.filter {
             $0.width > 0 && ($0.height >= track.tileHeight || $0.width >= track.tileWidth)
         }
-        return filling.map(\.area).min() ?? .max
+        let live = filling.filter(\.isLive)
+        return (live.isEmpty ? filling : live).map(\.area).min() ?? .max
     }
 
     private static func frontier(_ track: Allocator.Track, _ alive: [Int]) -> [Option] {
@@ -77,7 +98,8 @@ struct TrackChoices {
                 layer: index,
                 cost: max(1, cost),
                 utility: utility(layer, track),
-                place: Place(encoding: layer.encoding, spatial: layer.spatial)
+                place: Place(encoding: layer.encoding, spatial: layer.spatial),
+                mayCome: layer.isLive || layer.mayCome
             )
         }
         .sorted { ($0.cost, -$0.utility) < ($1.cost, -$1.utility) }
@@ -125,6 +147,18 @@ struct TrackChoices {
             if step.gain > best?.gain ?? 0 { best = step }
         }
         return best
+    }
+
+    /// Better choices than one of `options`, those that do not come now among them; cheapest first.
+    func better(than chosen: Int) -> ArraySlice<Option> {
+        let utility = options[chosen].utility * 1.001
+        let first = prospects.firstIndex { $0.cost > options[chosen].cost && $0.utility > utility }
+        return prospects[(first ?? prospects.count)...]
+    }
+
+    /// What a step from one of `options` to another choice is worth per bit.
+    func gain(from: Int, to option: Option) -> Double {
+        (option.utility - options[from].utility) / Double(max(1, option.cost - options[from].cost))
     }
 
     /// What a step upwards is worth per bit.

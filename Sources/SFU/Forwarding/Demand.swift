@@ -1,5 +1,5 @@
-// Which encodings of one publication anybody wants, and how large: more is asked for at once, less after a while, so
-// that a tile that changes often does not switch a camera on and off. Knows no subscriber.
+// Which encodings of one publication anybody wants and can be sent, and how large: more is asked for at once, less after a
+// while, so that neither a tile nor a path that changes often switches a camera on and off. Knows no subscriber.
 import RTP
 import Seam
 
@@ -7,6 +7,8 @@ struct Demand {
     /// How large an encoding is wanted, over all slots that were counted.
     struct Wish: Equatable, Sendable {
         var isWanted = false
+        /// A tile is for it, and nobody who has one has room for it, now or soon.
+        var lacksRoom = false
         /// Pixels and pictures per second, 0: no bound.
         var width: UInt16 = 0
         var height: UInt16 = 0
@@ -17,7 +19,10 @@ struct Demand {
         private static func isMore<T: BinaryInteger>(_ a: T, _ b: T) -> Bool { b != 0 && (a == 0 || a > b) }
 
         mutating func widen(to other: Wish) {
-            guard other.isWanted else { return }
+            guard other.isWanted else {
+                if other.lacksRoom && !isWanted { lacksRoom = true }
+                return
+            }
             guard isWanted else { return self = other }
             width = Wish.widest(width, other.width)
             height = Wish.widest(height, other.height)
@@ -50,6 +55,10 @@ struct Demand {
     /// When the publisher was told last to switch an encoding off, and how often.
     private var offSince = InlineArray<4, Instant>(repeating: .distantFuture)
     private var offTold = InlineArray<4, Int>(repeating: 0)
+    /// Since when somebody wants an encoding; what is asked for anew needs some time to come.
+    private var wantedSince = InlineArray<4, Instant>(repeating: .distantFuture)
+    /// How often in a row an encoding was needed again soon after it was switched off for lack of room.
+    private var relapses = InlineArray<4, Int>(repeating: 0)
     private let count: Int
     /// The publisher was told something, so that it must be told again where that may be lost.
     private var wasTold = false
@@ -63,8 +72,10 @@ struct Demand {
     }
 
     /// A slot wants this encoding for a tile of this size; nil: as good as it can be.
-    mutating func want(_ encoding: Int, for tile: Wishes.Tile?) {
+    /// - Parameter hasRoom: it can be sent, or soon may.
+    mutating func want(_ encoding: Int, for tile: Wishes.Tile?, hasRoom: Bool = true) {
         guard encoding >= 0, encoding < count else { return }
+        guard hasRoom else { return wanted[encoding].widen(to: Wish(lacksRoom: true)) }
         wanted[encoding].widen(
             to: Wish(
                 isWanted: true,
@@ -86,6 +97,9 @@ struct Demand {
     /// Everybody was counted.
     mutating func settle(at now: Instant) {
         for i in 0..<count {
+            let isOld = wantedSince[i] < now - Limits.Media.roomMemory
+            wantedSince[i] = wanted[i].isWanted ? min(wantedSince[i], now) : .distantFuture
+            if isOld { relapses[i] = 0 }
             idleSince[i] = wanted[i].isWanted || !told[i].isWanted ? .distantFuture : min(idleSince[i], now)
             smallSince[i] = wanted[i].isMuchLess(than: told[i]) ? min(smallSince[i], now) : .distantFuture
         }
@@ -110,9 +124,10 @@ struct Demand {
         mustRepeat = false
         for i in 0..<count {
             if wanted[i].isMore(than: told[i]) {
+                if !told[i].isWanted { noteReturn(of: i, at: now) }
                 if told[i].isWanted { told[i].widen(to: wanted[i]) } else { told[i] = wanted[i] }
                 isNews = true
-            } else if now - min(idleSince[i], smallSince[i]) >= Limits.Media.demandDelay {
+            } else if now - min(idleSince[i], smallSince[i]) >= delay(of: i) {
                 idleSince[i] = .distantFuture
                 smallSince[i] = .distantFuture
                 told[i] = wanted[i]
@@ -127,11 +142,30 @@ struct Demand {
         return isNews
     }
 
+    private func delay(of index: Int) -> Interval {
+        guard wanted[index].lacksRoom else { return Limits.Media.demandDelay }
+        return Limits.Media.roomDelay * Int64(1 << relapses[index])
+    }
+
+    /// A path that comes and goes: the encoding stays on for longer next time.
+    private mutating func noteReturn(of index: Int, at now: Instant) {
+        let isSoon = told[index].lacksRoom && now - offSince[index] < Limits.Media.roomMemory
+        relapses[index] = isSoon ? min(relapses[index] + 1, Demand.relapsesMost) : 0
+    }
+
+    private static let relapsesMost = 3
+
     /// What was told may be lost: it is news again.
     mutating func forgetReports() { mustRepeat = wasTold }
 
     /// Whether the publisher is to send it, as it was told.
     func isAsked(_ index: Int) -> Bool { index >= 0 && index < count && told[index].isWanted }
+
+    /// Whether what does not come may yet: nobody here asked for it, or somebody only just did.
+    func mayCome(_ index: Int, at now: Instant) -> Bool {
+        guard index >= 0, index < count else { return false }
+        return wantedSince[index] == .distantFuture || now - wantedSince[index] < Limits.Media.encodingStart
+    }
 
     /// As the publisher is told.
     func encoding(_ index: Int, rid: String?) -> PublicationDemand.Encoding {

@@ -30,19 +30,19 @@ struct Downlink: ~Copyable {
     var equalisingPadding = Limits.Media.equalisingPadding
 
     init() {
-        slots = .allocate(capacity: capacity)
-        shown = .allocate(capacity: capacity)
+        slots = RoadMemory.allocate(UnsafeMutablePointer<SendStream>.self, count: capacity)
+        shown = RoadMemory.allocate(UnsafeMutablePointer<SendStream>.self, count: capacity)
     }
 
     deinit {
         control?.deinitialize(count: 1)
-        control?.deallocate()
+        RoadMemory.free(control)
         for i in 0..<slotCount {
             slots[i].deinitialize(count: 1)
-            slots[i].deallocate()
+            RoadMemory.free(slots[i])
         }
-        slots.deallocate()
-        shown.deallocate()
+        RoadMemory.free(slots, count: capacity)
+        RoadMemory.free(shown, count: capacity)
     }
 
     // MARK: Control path
@@ -56,7 +56,7 @@ struct Downlink: ~Copyable {
             control.initialize(to: new)
             return
         }
-        let place = UnsafeMutablePointer<DownlinkControl>.allocate(capacity: 1)
+        let place = RoadMemory.allocate(DownlinkControl.self)
         place.initialize(to: new)
         control = place
     }
@@ -65,26 +65,25 @@ struct Downlink: ~Copyable {
     mutating func addSlot(_ stream: consuming SendStream) {
         guard slotCount < Limits.Media.sectionsPerSession else { return }
         if slotCount == capacity { grow() }
-        let place = UnsafeMutablePointer<SendStream>.allocate(capacity: 1)
+        let place = RoadMemory.allocate(SendStream.self)
         place.initialize(to: stream)
         slots[slotCount] = place
         slotCount += 1
     }
 
     private mutating func grow() {
+        slots = moved(slots, count: slotCount)
+        shown = moved(shown, count: shownCount)
         capacity *= 2
-        slots = Downlink.moved(slots, count: slotCount, to: capacity)
-        shown = Downlink.moved(shown, count: shownCount, to: capacity)
     }
 
-    private static func moved(
+    private func moved(
         _ list: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>,
-        count: Int,
-        to capacity: Int
+        count: Int
     ) -> UnsafeMutablePointer<UnsafeMutablePointer<SendStream>> {
-        let larger = UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>.allocate(capacity: capacity)
+        let larger = RoadMemory.allocate(UnsafeMutablePointer<SendStream>.self, count: capacity * 2)
         larger.moveInitialize(from: list, count: count)
-        list.deallocate()
+        RoadMemory.free(list, count: capacity)
         return larger
     }
 
@@ -92,7 +91,7 @@ struct Downlink: ~Copyable {
         slots[index].pointee.unbind()
         control?.pointee.waiting.remove(slots[index])
         slots[index].deinitialize(count: 1)
-        slots[index].deallocate()
+        RoadMemory.free(slots[index])
         slotCount -= 1
         slots[index] = slots[slotCount]
         settle()
@@ -111,6 +110,11 @@ struct Downlink: ~Copyable {
             shown[shownCount] = slots[i]
             shownCount += 1
         }
+    }
+
+    /// A slot shows video, or waits for some.
+    var showsVideo: Bool {
+        mutating get { shownCount > shownAudio }
     }
 
     /// Whether a slot has one of these SSRCs already.
@@ -151,6 +155,13 @@ struct Downlink: ~Copyable {
         let first = share == .video ? shownAudio : 0
         if first < shownCount { Prefetch.memory(shown[first], bytes: SendStream.roadBytes) }
         sender?.prefetchCipher()
+    }
+
+    /// Last, where the packet will be remembered.
+    @inline(__always)
+    mutating func prefetchRing(_ share: Share) {
+        let first = share == .video ? shownAudio : 0
+        if first < shownCount { shown[first].pointee.prefetchRing() }
     }
 
     /// Sends this subscriber its share of what goes out of its publications.

@@ -10,6 +10,10 @@ struct LayerTarget: Equatable {
     var temporal: UInt8 = LayerTarget.allTemporal
 
     static let none = LayerTarget()
+
+    /// The same, whatever the temporal layers.
+    func isPlace(of other: LayerTarget) -> Bool { encoding == other.encoding && spatial == other.spatial }
+
     /// More than any codec has.
     static let allTemporal: UInt8 = 7
 }

@@ -152,6 +152,18 @@ final class Publication {
         return isNews
     }
 
+    /// Whether an encoding is this one or a smaller one.
+    func isUp(to most: Int, _ encoding: Int) -> Bool {
+        guard most >= 0, most < layerCount else { return false }
+        let (a, b) = (layers[encoding].layers.area, layers[most].layers.area)
+        return a > 0 && b > 0 ? (a, encoding) <= (b, most) : encoding <= most
+    }
+
+    /// The smallest of its encodings.
+    var leastEncoding: Int { (0..<layerCount).first { isLeast($0) } ?? 0 }
+
+    private func isLeast(_ encoding: Int) -> Bool { (0..<layerCount).allSatisfy { isUp(to: $0, encoding) } }
+
     /// The layer for a tile; nil: no wish.
     func layer(for tile: Wishes.Tile?, present: LayerTarget, at now: Instant) -> LayerChoice {
         guard kind == .video else {

@@ -53,7 +53,7 @@ extension Room {
     func countDemand(at now: Instant) {
         for publication in ranking.video { publication.demand.begin() }
         for member in members { countDemand(of: member) }
-        for publication in ranking.video where publication.isLocal { settleDemand(of: publication, at: now) }
+        for publication in ranking.video { settleDemand(of: publication, at: now) }
         tellDemand(of: ranking.video)
     }
 
@@ -61,7 +61,7 @@ extension Room {
     func addDemand(of member: Session, at now: Instant) -> [Publication] {
         countDemand(of: member)
         let shown = member.slots(of: .video).compactMap { $0.pointee.publication }
-        for publication in shown where publication.isLocal { settleDemand(of: publication, at: now) }
+        for publication in shown { settleDemand(of: publication, at: now) }
         tellDemand(of: shown)
         return shown
     }
@@ -84,8 +84,26 @@ extension Room {
                 tile?.width = 0
                 tile?.height = 0
             }
-            publication.demand.want(Int(slot.pointee.ideal.encoding), for: tile)
+            guard member.isLimited else {
+                publication.demand.want(Int(slot.pointee.ideal.encoding), for: tile)
+                continue
+            }
+            for encoding in 0..<publication.layerCount
+            where publication.isUp(to: Int(slot.pointee.ideal.encoding), encoding) {
+                // The smaller ones are for the moment when the path carries less; the least is always asked for.
+                let hasRoom =
+                    publication.isUp(to: Int(slot.pointee.reach), encoding)
+                    || encoding == publication.leastEncoding
+                publication.demand.want(encoding, for: tile, hasRoom: hasRoom)
+            }
         }
+    }
+
+    /// A member may soon be sent more or less than was counted.
+    func reachChanged(of member: Session, isMore: Bool, at now: Instant) {
+        // As with what it wants (Room+Dealing).
+        wantsLess = true
+        if isMore { _ = addDemand(of: member, at: now) }
     }
 
     /// Tells publishers which of their encodings somebody wants, where that changed.

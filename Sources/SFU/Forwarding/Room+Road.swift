@@ -92,6 +92,7 @@ extension Room {
             if i + 6 < count { Downlink.prefetch(list[i + 6]) }
             if i + 4 < count { list[i + 4].pointee.prefetchStreams() }
             if i + 2 < count { list[i + 2].pointee.prefetchRoad(share) }
+            if i + 1 < count { list[i + 1].pointee.prefetchRing(share) }
             list[i].pointee.forward(
                 share,
                 departures,

@@ -198,7 +198,7 @@ final class Room {
         // Between switches and dealings nothing changes for who only listens.
         let isNews = hasNews
         hasNews = false
-        for member in members where isNews || member.hasVideoSlots {
+        for member in members where isNews || member.downlink.pointee.showsVideo {
             report(member, at: now, events: &events)
         }
     }

@@ -73,6 +73,9 @@ extension SendStream {
     }
 
     @inline(__always)
+    mutating func prefetchRing() { ring?.prefetch(rewriter.highestSequence + 1) }
+
+    @inline(__always)
     private mutating func take(
         _ source: UnsafeMutablePointer<ReceiveStream>,
         _ departures: inout Departures,

@@ -55,6 +55,8 @@ struct SendStream: ~Copyable {
     var tile: Wishes.Tile?
     /// What fills the tile, whether there is room for it or not.
     var choice = LayerChoice(target: .none, ideal: .none)
+    /// The best encoding that there is room for, or soon may be; −1: the least.
+    var reach: Int8 = -1
     /// What the next better layer needs in all and what there is, bits per second; 0: room is not what is missing.
     private(set) var needed = 0
     private(set) var available = 0

@@ -9,6 +9,7 @@ struct DownlinkControl: ~Copyable {
     var pacer: Pacer
     var waiting = WaitingPackets()
     var allocator = Allocator()
+    var prospect = Prospect()
     /// Beside what SRTP writes: IP and UDP.
     var headerBytes = 28
     /// Something is left out for lack of room, so that nothing is sent that is not needed.
@@ -93,14 +94,16 @@ struct DownlinkControl: ~Copyable {
     /// What was shared out: the estimator probes for what is missing.
     mutating func note(_ allocation: Allocator.Allocation, at now: Instant) {
         used = allocation.used
-        isTight = allocation.nextStep != nil || allocation.used > estimator.target || !waiting.isEmpty
+        isTight =
+            allocation.nextStep != nil || allocation.used > estimator.target || !waiting.isEmpty
+            || estimator.bound == .draining
         estimator.want(desired: allocation.desired, nextStep: allocation.nextStep, at: now)
         aimPacer(at: now)
         waiting.trim()
     }
 
     /// Whether it is time to share out anew, after this word about the rate.
-    func isDue(_ change: BandwidthEstimator.OnEstimate, at now: Instant) -> Bool {
+    mutating func isDue(_ change: BandwidthEstimator.OnEstimate, at now: Instant) -> Bool {
         switch change {
         case .unchanged: now >= nextAllocation
         case .raised: now - allocatedAt >= Limits.Bandwidth.allocationLeast
@@ -110,7 +113,7 @@ struct DownlinkControl: ~Copyable {
 
     // MARK: Time
 
-    func nextDeadline(at now: Instant) -> Instant {
+    mutating func nextDeadline(at now: Instant) -> Instant {
         var next = estimator.nextDeadline
         if !waiting.isEmpty { next = min(next, pacer.nextDeadline(at: now)) }
         return min(next, nextAllocation)

@@ -7,7 +7,7 @@ extension Session {
     /// Sets the layer of each video slot by the bits that there are.
     func shareOut(at now: Instant) {
         guard let control = downlink.pointee.control else { return }
-        control.pointee.nextAllocation = now + Limits.Bandwidth.allocationInterval
+        control.pointee.nextAllocation = (now + Limits.Bandwidth.allocationInterval).onBeat
         control.pointee.allocatedAt = now
         var slots: [UnsafeMutablePointer<SendStream>] = []
         var tracks: [Allocator.Track] = []
@@ -17,6 +17,7 @@ extension Session {
             else { return }
             guard let track = track(slot, publication, at: now) else {
                 // Nothing of it comes, so that nothing is known of what it takes.
+                slot.pointee.reach = slot.pointee.choice.ideal.encoding
                 return slot.pointee.aim(at: slot.pointee.choice)
             }
             slots.append(slot)
@@ -26,12 +27,14 @@ extension Session {
         let budget = Allocator.Budget(
             target: control.pointee.estimator.target,
             reserve: reserve,
-            proven: control.pointee.estimator.proven(at: now)
+            proven: control.pointee.estimator.proven(at: now),
+            prospect: control.pointee.prospect.look(control.pointee.estimator.estimate, at: now)
         )
         let allocation = control.pointee.allocator.allocate(tracks, budget, at: now)
         let spare = max(0, budget.target - allocation.used)
         for (index, decision) in allocation.decisions.enumerated() {
             apply(decision, of: tracks[index], to: slots[index], spare: spare, at: now)
+            reach(decision, of: tracks[index], by: slots[index], at: now)
         }
         control.pointee.note(allocation, at: now)
         downlink.pointee.settleTightness()
@@ -46,7 +49,11 @@ extension Session {
     ) -> Allocator.Track? {
         let choice = slot.pointee.choice.target
         guard choice.encoding >= 0, publication.codec != nil else { return nil }
-        let layers = publication.trackLayers(upTo: choice, at: now)
+        let layers = publication.trackLayers(
+            for: slot.pointee.choice,
+            isShown: slot.pointee.currentLayer >= 0,
+            at: now
+        )
         guard !layers.isEmpty else { return nil }
         let target = slot.pointee.target
         let current = layers.lastIndex {
@@ -106,6 +113,7 @@ extension Session {
             temporal: isHighest ? choice.target.temporal : layer.temporal
         )
         if needed > 0 { aim.reason = .bandwidth }
+        if decision.reason == .awaited { aim.reason = .none }
         slot.pointee.aim(at: aim, needed: needed, available: available)
         leaveWhatIsTooMuch(slot, room: layer.measured + spare, at: now)
         guard before.0 != slot.pointee.target || before.1 != slot.pointee.pause else { return }
@@ -113,6 +121,25 @@ extension Session {
         if slot.pointee.awaitsKeyFrame && canReceive && !slot.pointee.canStartFromHistory(at: now) {
             slot.pointee.publication?.requestKeyFrame(layer: Int(slot.pointee.target.encoding))
         }
+    }
+
+    /// Publishers are asked for what there may be room for, more of it at once (Room+Layers).
+    private func reach(
+        _ decision: Allocator.Decision,
+        of track: Allocator.Track,
+        by slot: UnsafeMutablePointer<SendStream>,
+        at now: Instant
+    ) {
+        let before = slot.pointee.reach
+        slot.pointee.reach = decision.prospect.map { track.layers[$0].encoding } ?? -1
+        // Before anything is known of the path, the first that comes may be any of them.
+        if let control = downlink.pointee.control, control.pointee.estimator.bound == .start,
+            slot.pointee.publication?.liveLayers == 0
+        {
+            slot.pointee.reach = slot.pointee.choice.ideal.encoding
+        }
+        guard slot.pointee.reach != before else { return }
+        room.reachChanged(of: self, isMore: slot.pointee.reach > before, at: now)
     }
 
     /// A lower layer waits for its key frame: what is shown meanwhile goes on with its lowest pictures where these fit, and
@@ -153,24 +180,30 @@ extension Downlink {
 }
 
 extension Publication {
-    /// What its layers up to one take, those that come.
-    func trackLayers(upTo most: LayerTarget, at now: Instant) -> [TrackLayer] {
-        guard most.encoding >= 0, Int(most.encoding) < layerCount else { return [] }
-        let area = self.area(of: Int(most.encoding), spatial: Int(most.spatial))
+    /// What its layers take, up to the one that a tile is to have: those that come, and other encodings that may.
+    /// - Parameter isShown: a picture of it is on the screen.
+    func trackLayers(for choice: LayerChoice, isShown: Bool, at now: Instant) -> [TrackLayer] {
+        guard choice.target.encoding >= 0, Int(choice.target.encoding) < layerCount else { return [] }
         var found: [TrackLayer] = []
         for encoding in 0..<layerCount {
             for spatial in 0...Int(layers[encoding].layers.top) {
-                let isMost = encoding == most.encoding && spatial == most.spatial
-                let size = self.area(of: encoding, spatial: spatial)
-                let isBelow =
-                    area > 0 && size > 0
-                    ? size < area : (encoding, spatial) < (Int(most.encoding), Int(most.spatial))
-                guard isMost || isBelow && hasLive(encoding, spatial: spatial) else { continue }
+                let place = LayerTarget(encoding: Int8(encoding), spatial: UInt8(spatial))
+                let same = [choice.target, choice.ideal].first { $0.isPlace(of: place) }
+                guard same != nil || isBelow(place, choice.target) || isBelow(place, choice.ideal) else {
+                    continue
+                }
+                // Where nothing is alive, what is shown stays.
+                let isLive =
+                    hasLive(encoding, spatial: spatial)
+                    || isShown && liveLayers == 0 && place.isPlace(of: choice.target)
+                // A spatial layer comes and goes with the others of its stream.
+                guard isLive || liveLayers >> UInt32(4 * encoding) & 0xf == 0 else { continue }
                 append(
                     encoding,
                     spatial,
-                    temporal: isMost ? most.temporal : LayerTarget.allTemporal,
+                    temporal: same?.temporal ?? LayerTarget.allTemporal,
                     to: &found,
+                    isLive: isLive,
                     now
                 )
             }
@@ -178,11 +211,27 @@ extension Publication {
         return found
     }
 
+    /// Whether it does not come because nobody needed it so far.
+    func mayCome(_ encoding: Int, at now: Instant) -> Bool {
+        liveLayers >> UInt32(4 * encoding) & 0xf == 0 && demand.mayCome(encoding, at: now)
+    }
+
+    private func isBelow(_ place: LayerTarget, _ other: LayerTarget) -> Bool {
+        guard other.encoding >= 0, Int(other.encoding) < layerCount else { return false }
+        let sizes = (
+            area(of: Int(place.encoding), spatial: Int(place.spatial)),
+            area(of: Int(other.encoding), spatial: Int(other.spatial))
+        )
+        return sizes.0 > 0 && sizes.1 > 0
+            ? sizes.0 < sizes.1 : (place.encoding, place.spatial) < (other.encoding, other.spatial)
+    }
+
     private func append(
         _ encoding: Int,
         _ spatial: Int,
         temporal most: UInt8,
         to found: inout [TrackLayer],
+        isLive: Bool,
         _ time: Instant
     ) {
         let top = min(most, layers[encoding].layers.topTemporal)
@@ -190,9 +239,15 @@ extension Publication {
         let usual = layers[encoding].layers.usualRate(upTo: spatial)
         // A second holds one picture more or less: what it shows is not more exact than that.
         let isUsual = abs(whole - usual) * 10 < usual
+        let isRemembered = layers[encoding].layers.isRemembered
+        let isStarting = isRemembered && usual > whole && layers[encoding].layers.isStarting(at: time)
+        let isKnown = whole > 0 && !isStarting
         for temporal in 0...top {
             let now = rate(of: encoding, spatial: spatial, temporal: Int(temporal), at: time)
-            let smoothed = whole > 0 ? Int(Int64(now) * Int64(usual) / Int64(whole)) : usual
+            let smoothed =
+                isKnown
+                ? Int(Int64(now) * Int64(usual) / Int64(whole))
+                : layers[encoding].layers.usualRate(upTo: spatial, temporal: Int(temporal))
             // For what is sent anyway the lower of both counts, for what may be sent the higher one.
             let measured = isUsual ? smoothed : min(now, smoothed)
             var planned = isUsual ? smoothed : max(now, smoothed)
@@ -206,9 +261,11 @@ extension Publication {
                     planned: max(planned, measured),
                     width: layers[encoding].layers.widths[spatial],
                     height: layers[encoding].layers.heights[spatial],
-                    picturesPerSecond: Int(
-                        layers[encoding].layers.picturesPerSecond(upTo: Int(temporal), at: time)
-                    )
+                    picturesPerSecond: isKnown
+                        ? Int(layers[encoding].layers.picturesPerSecond(upTo: Int(temporal), at: time))
+                        : isRemembered ? layers[encoding].layers.usualPictures(upTo: Int(temporal)) : 30,
+                    isLive: isLive,
+                    mayCome: mayCome(encoding, at: time)
                 )
             )
         }

@@ -88,7 +88,7 @@ struct DownlinkGauge {
         video.lost = lost
         video.repair = slot.pointee.rtxPayloadType == 0 ? nil : roundTrip ?? .milliseconds(100)
         if slot.pointee.limit == .bandwidth {
-            video.area = DownlinkGauge.area(of: slot)
+            video.area = DownlinkGauge.area(of: slot, now)
             video.pictures = DownlinkGauge.pictures(of: slot, now)
         }
         return video.costs
@@ -109,8 +109,15 @@ struct DownlinkGauge {
     }
 
     /// Of the best that the tile could show, as far as the publisher sends it.
-    private static func area(of slot: UnsafeMutablePointer<SendStream>) -> Double {
-        let best = slot.pointee.choice.target
+    private static func area(of slot: UnsafeMutablePointer<SendStream>, _ now: Instant) -> Double {
+        var best = slot.pointee.choice.target
+        let ideal = slot.pointee.choice.ideal
+        // What its sender was told to leave out for lack of room is missing, too.
+        if ideal.encoding > best.encoding, let publication = slot.pointee.publication,
+            publication.mayCome(Int(ideal.encoding), at: now)
+        {
+            best = ideal
+        }
         guard let layers = slot.pointee.layers, best.encoding >= 0 else { return 1 }
         let activity = layers + Int(best.encoding)
         let spatial = Int(min(best.spatial, activity.pointee.layers.top))

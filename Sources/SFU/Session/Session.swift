@@ -78,7 +78,7 @@ final class Session {
         self.timers = timers
         self.reportSSRC = reportSSRC
         self.limitsBandwidth = limitsBandwidth
-        downlink = .allocate(capacity: 1)
+        downlink = RoadMemory.allocate(Downlink.self)
         downlink.initialize(to: Downlink())
         uplink = Uplink(open: open, room: room)
         uplink.session = self
@@ -86,7 +86,7 @@ final class Session {
 
     deinit {
         downlink.deinitialize(count: 1)
-        downlink.deallocate()
+        RoadMemory.free(downlink)
     }
 
     // MARK: Negotiated media

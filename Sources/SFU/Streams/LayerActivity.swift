@@ -14,12 +14,18 @@ struct LayerActivity {
     private(set) var widths = InlineArray<4, UInt16>(repeating: 0)
     private(set) var heights = InlineArray<4, UInt16>(repeating: 0)
     private var seenAt = InlineArray<4, Instant>(repeating: .distantPast)
+    /// When it came after a silence.
+    private var startedAt = Instant.distantPast
     /// Payload by spatial and temporal layer, four of the latter for each of the former.
     private var bytes = InlineArray<16, RateMeter>(repeating: RateMeter())
     private var packets = InlineArray<4, RateMeter>(repeating: RateMeter())
     /// The rate that a spatial layer with those below it had lately, bits per second on the wire: it falls slowly, so that
     /// a moment of little motion is not taken for what the layer needs.
     private var usual = InlineArray<4, Int>(repeating: 0)
+    /// The part of it that temporal layers up to one had, four of them for each spatial layer, 0…1; and pictures per second by
+    /// temporal layer. While nothing comes, what was stays.
+    private var usualShares = InlineArray<16, Float>(repeating: 0)
+    private var usualPictures = InlineArray<4, Float>(repeating: 0)
     /// Pictures by temporal layer.
     private var pictures = InlineArray<4, RateMeter>(repeating: RateMeter())
     private var pictureTimestamp: UInt32 = 0
@@ -35,6 +41,7 @@ struct LayerActivity {
     mutating func note(_ record: PacketRecord, isScreen: Bool, at now: Instant) -> Bool {
         let layer = Int(min(record.frame.spatialLayer, 3))
         let wasSilent = now - seenAt[layer] >= patience(isScreen: isScreen)
+        if wasSilent { startedAt = now }
         seenAt[layer] = now
         if layer > top { top = UInt8(layer) }
         bytes[layer * 4 + Int(min(record.frame.temporalLayer, 3))].add(Int(record.length), at: now)
@@ -63,6 +70,9 @@ struct LayerActivity {
         heights[layer] = height
         if layer > top { top = UInt8(layer) }
     }
+
+    /// Of the largest spatial layer, pixels; 0: unknown.
+    var area: Int { Int(widths[Int(top)]) * Int(heights[Int(top)]) }
 
     /// The stream has this many spatial layers from now on.
     mutating func restructure(top: UInt8) {
@@ -156,6 +166,8 @@ struct LayerActivity {
     mutating func settle(header: Int, at now: Instant) {
         for layer in 0...Int(top) {
             let rate = bitsPerSecond(upTo: layer, temporal: 3, header: header, at: now)
+            guard rate > 0 else { continue }
+            settleShares(of: layer, at: now)
             let before = usual[layer]
             if before == 0 {
                 usual[layer] = rate
@@ -168,6 +180,31 @@ struct LayerActivity {
         }
     }
 
+    /// What each temporal layer needs, for the time when nothing of it comes.
+    private mutating func settleShares(of layer: Int, at now: Instant) {
+        // The last second of a layer that stops says less and less.
+        guard now - seenAt[layer] < .milliseconds(150), !isStarting(at: now) else { return }
+        var sums = InlineArray<4, UInt64>(repeating: 0)
+        var all: UInt64 = 0
+        for t in 0..<LayerActivity.temporalLayers {
+            for s in 0...layer { all += UInt64(bytes[s * 4 + t].perSecond(at: now)) }
+            sums[t] = all
+        }
+        guard all > 0 else { return }
+        for t in 0..<LayerActivity.temporalLayers {
+            let part = Float(sums[t]) / Float(all)
+            usualShares[layer * 4 + t] = LayerActivity.smoothed(usualShares[layer * 4 + t], part)
+        }
+        guard layer == 0 else { return }
+        for t in 0..<LayerActivity.temporalLayers {
+            usualPictures[t] = LayerActivity.smoothed(usualPictures[t], Float(pictures[t].perSecond(at: now)))
+        }
+    }
+
+    private static func smoothed(_ before: Float, _ new: Float) -> Float {
+        before == 0 ? new : before + (new - before) / Float(smoothing)
+    }
+
     /// Per 100 ms.
     private static let smoothing = 16
     /// Half is forgotten after 9 s.
@@ -175,6 +212,26 @@ struct LayerActivity {
 
     /// What a spatial layer with those below it had lately, bits per second on the wire.
     func usualRate(upTo layer: Int) -> Int { usual[min(max(layer, 0), 3)] }
+
+    /// It came a moment ago, so that what came of it says little of what it needs.
+    func isStarting(at now: Instant) -> Bool { now - startedAt < LayerActivity.window }
+    /// What it usually needs is known.
+    var isRemembered: Bool { usualPictures[0] > 0 }
+    private static let window = Interval.seconds(1)
+
+    /// The same with temporal layers up to one.
+    func usualRate(upTo layer: Int, temporal: Int) -> Int {
+        let place = min(max(layer, 0), 3)
+        let share = usualShares[place * 4 + min(max(temporal, 0), 3)]
+        return share > 0 ? Int(Float(usual[place]) * share) : usual[place]
+    }
+
+    /// What there usually was of pictures per second with temporal layers up to one.
+    func usualPictures(upTo temporal: Int) -> Int {
+        var sum: Float = 0
+        for i in 0...min(max(temporal, 0), 3) { sum += usualPictures[i] }
+        return Int(sum + 0.5)
+    }
 
     /// Pictures per second with temporal layers up to this one.
     mutating func picturesPerSecond(upTo temporal: Int, at now: Instant) -> UInt32 {

@@ -1,5 +1,6 @@
 // What one subscriber was sent, by outgoing number: enough to make the same packet again from the shared history,
 // and the proof that no number is used twice.
+import PeerTransport
 import RTP
 
 struct SentPacket {
@@ -44,11 +45,11 @@ struct ResendRing: ~Copyable {
         var size = 16
         while size < capacity { size *= 2 }
         mask = size - 1
-        entries = .allocate(capacity: size)
+        entries = RoadMemory.allocate(SentPacket.self, count: size)
         entries.initialize(repeating: SentPacket(), count: size)
     }
 
-    deinit { entries.deallocate() }
+    deinit { RoadMemory.free(entries, count: mask + 1) }
 
     var byteCount: Int { (mask + 1) * MemoryLayout<SentPacket>.stride }
 
@@ -58,6 +59,14 @@ struct ResendRing: ~Copyable {
     func isFree(_ sequence: Int64, highest: Int64) -> Bool {
         sequence > highest - Int64(mask + 1)
             && entries[Int(truncatingIfNeeded: sequence) & mask].sequence != sequence
+    }
+
+    @inline(__always)
+    func prefetch(_ sequence: Int64) {
+        Prefetch.memory(
+            entries + (Int(truncatingIfNeeded: sequence) & mask),
+            bytes: MemoryLayout<SentPacket>.size
+        )
     }
 
     @inline(__always)

@@ -38,6 +38,65 @@ import Testing
         return Track(id: id, rank: .screen, isScreen: true, layers: layers)
     }
 
+    /// A camera whose largest layer its sender was told to leave out, or leaves out itself.
+    private func withoutTop(mayCome: Bool) -> Track {
+        var track = camera(1)
+        for index in 6..<9 {
+            track.layers[index].isLive = false
+            track.layers[index].mayCome = mayCome
+        }
+        return track
+    }
+
+    @Test func aLayerThatIsOffForLackOfRoomIsStillTheNextStep() throws {
+        let everything = settle([camera(1)], target: 700_000)
+        let off = settle([withoutTop(mayCome: true)], target: 700_000)
+        #expect(off.nextStep == everything.nextStep && off.desired == everything.desired)
+        #expect(off.decisions[0].reason == everything.decisions[0].reason)
+        guard case .bandwidth(let needed, 700_000) = off.decisions[0].reason else {
+            Issue.record("\(off.decisions[0].reason)")
+            return
+        }
+        #expect(needed > 700_000)
+        let gone = settle([withoutTop(mayCome: false)], target: 700_000)
+        #expect(gone.nextStep == nil && gone.decisions[0].reason == .publisher)
+    }
+
+    @Test func whatThereMayBeRoomForIsSaid() throws {
+        var allocator = Allocator()
+        for mayCome in [true, false] {
+            let track = withoutTop(mayCome: mayCome)
+            let narrow = settle([track], .init(target: 700_000, prospect: 800_000), allocator: &allocator)
+            #expect(narrow.allocation.decisions[0].prospect.map { $0 < 6 } == true)
+            let soon = settle([track], .init(target: 700_000, prospect: 4_000_000), allocator: &allocator)
+            #expect(soon.allocation.decisions[0].prospect.map { $0 >= 6 } == true)
+            #expect(soon.allocation.decisions[0].layer.map { $0 < 6 } == true)
+        }
+        // Room for it, and it is on its way.
+        let awaited = settle([withoutTop(mayCome: true)], target: 5_000_000)
+        #expect(awaited.decisions[0].reason == .awaited)
+    }
+
+    /// There is not room for both of two: one is asked for.
+    @Test func whatThereMayBeRoomForIsSharedOut() throws {
+        var tracks = [withoutTop(mayCome: true), withoutTop(mayCome: true)]
+        tracks[1].id = 2
+        var allocator = Allocator()
+        let found = settle(tracks, .init(target: 1_500_000, prospect: 2_200_000), allocator: &allocator)
+        let prospects = found.allocation.decisions.compactMap(\.prospect)
+        #expect(prospects.count == 2 && prospects.filter { $0 >= 6 }.count == 1, "\(prospects)")
+    }
+
+    @Test func whereNothingComesAnythingMayBeAimedAt() throws {
+        var track = camera(1)
+        for index in track.layers.indices {
+            track.layers[index].isLive = false
+            track.layers[index].mayCome = true
+        }
+        let found = settle([track], target: 300_000)
+        #expect(found.decisions[0].layer != nil && found.used <= 300_000)
+    }
+
     /// Allocates until nothing changes, a second apart.
     private func settle(
         _ tracks: [Track],
@@ -72,7 +131,7 @@ import Testing
     @Test func aSmallTileShowsMotionBeforeDetail() {
         // 640 × 360: nothing above it, and all its pictures.
         let allocation = settle([camera(1, tile: (640, 360))], target: 5_000_000)
-        #expect(allocation.decisions == [.init(id: 1, layer: 5, reason: .viewport)])
+        #expect(allocation.decisions == [.init(id: 1, layer: 5, reason: .viewport, prospect: 5)])
         #expect(allocation.nextStep == nil)
         #expect(allocation.desired == 500_000)
     }
@@ -288,6 +347,6 @@ import Testing
         _ = allocator.allocate([track], .init(target: 5_000_000), at: start)
         for index in 6..<9 { track.layers[index].isLive = false }
         let after = allocator.allocate([track], .init(target: 5_000_000), at: start + .milliseconds(300))
-        #expect(after.decisions[0] == .init(id: 1, layer: 5, reason: .publisher))
+        #expect(after.decisions[0] == .init(id: 1, layer: 5, reason: .publisher, prospect: 8))
     }
 }

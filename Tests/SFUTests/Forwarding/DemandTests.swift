@@ -68,6 +68,76 @@ import Testing
         #expect(isNews && !demand.encoding(0, rid: "q").active && !demand.encoding(1, rid: "h").active)
     }
 
+    // MARK: Room
+
+    /// Encoding 2 is what a tile is for; whether there is room for it varies.
+    private func count(_ demand: inout Demand, hasRoom: Bool, at now: Instant) -> Bool {
+        demand.begin()
+        for encoding in 0..<3 { demand.want(encoding, for: nil, hasRoom: encoding < 2 || hasRoom) }
+        demand.settle(at: now)
+        return demand.isNews(at: now)
+    }
+
+    @Test func whatNobodyHasRoomForIsSwitchedOffLater() {
+        var demand = Demand(encodings: 3)
+        _ = count(&demand, hasRoom: false, at: start)
+        let early = count(&demand, hasRoom: false, at: start + Limits.Media.roomDelay - .milliseconds(1))
+        #expect(!early)
+        let due = count(&demand, hasRoom: false, at: start + Limits.Media.roomDelay)
+        #expect(due && active(demand) == [true, true, false])
+        let back = count(&demand, hasRoom: true, at: start + .seconds(20))
+        #expect(back && active(demand) == [true, true, true])
+    }
+
+    /// One who has room is enough.
+    @Test func roomOfOneViewerCounts() {
+        for order in [[true, false], [false, true]] {
+            var demand = Demand(encodings: 3)
+            for second in Int64(0)..<20 {
+                demand.begin()
+                for hasRoom in order { demand.want(2, for: nil, hasRoom: hasRoom) }
+                demand.settle(at: start + .seconds(second))
+                _ = demand.isNews(at: start + .seconds(second))
+            }
+            #expect(active(demand)[2])
+        }
+    }
+
+    /// Each time that it was needed again soon, it stays twice as long; a quiet minute forgives.
+    @Test func whatIsNeededAgainSoonStaysLonger() {
+        var demand = Demand(encodings: 3)
+        var now = start
+        func timeUntilOff() -> Int64 {
+            let since = now
+            while active(demand)[2] && now - since < .seconds(100) {
+                _ = count(&demand, hasRoom: false, at: now)
+                now = now + .milliseconds(500)
+            }
+            return (now - since).milliseconds / 1000
+        }
+        var times: [Int64] = []
+        for _ in 0..<5 {
+            times.append(timeUntilOff())
+            now = now + .seconds(10)
+            _ = count(&demand, hasRoom: true, at: now)
+        }
+        #expect(times == [5, 10, 20, 40, 40])
+        now = now + Limits.Media.roomMemory + .seconds(1)
+        _ = count(&demand, hasRoom: true, at: now)
+        #expect(timeUntilOff() == 5)
+    }
+
+    @Test func whatIsAskedForMayComeForAWhile() {
+        var demand = Demand(encodings: 3)
+        #expect(demand.mayCome(2, at: start))
+        _ = count(&demand, hasRoom: true, at: start)
+        #expect(demand.mayCome(2, at: start + Limits.Media.encodingStart - .milliseconds(1)))
+        #expect(!demand.mayCome(2, at: start + Limits.Media.encodingStart))
+        _ = count(&demand, hasRoom: false, at: start + .seconds(10))
+        #expect(demand.mayCome(2, at: start + .seconds(60)))
+        #expect(!demand.mayCome(3, at: start) && !demand.mayCome(-1, at: start))
+    }
+
     // MARK: Bounds
 
     /// These tiles show encoding 0 for as long as it takes until the publisher hears of it.

@@ -333,8 +333,8 @@ extension AcceptanceScenario {
             let scene = try BandwidthScene(seed: seed)
             try scene.join(BandwidthScene.link(5_000_000))
             scene.run(seconds: 20) { second in
-                if second == 8 { scene.camera.source.activeLayers = [0, 1] }
-                if second == 13 { scene.camera.source.activeLayers = [0, 1, 2] }
+                if second == 8 { scene.stopped = [2] }
+                if second == 13 { scene.stopped = [] }
             }
             return (
                 [scene.shown(after: 8) { $0.layer == 1 }, scene.shown(after: 13) { $0.layer == 2 }], scene

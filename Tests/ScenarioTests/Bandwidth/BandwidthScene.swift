@@ -50,6 +50,20 @@ final class BandwidthScene {
     private var open: [Slice] = []
     private var transfer: SharedTransfer?
     var camera: SimulatedPublisher { publisher.publishers[0] }
+    /// Whether the publisher sends only what it is asked for.
+    var obeys = true
+    /// Encodings that it does not send, whatever it is asked for.
+    var stopped: Set<Int> = [] { didSet { settleEncodings() } }
+    /// What it was told of its first camera, in order.
+    private(set) var demands: [(at: Instant, active: [Bool])] = []
+    private var heardEvents = 0
+    /// What it will send, from when on.
+    private var orders: [(at: Instant, publication: PublicationID, active: Set<Int>)] = []
+    private var asked: [PublicationID: Set<Int>] = [:]
+
+    /// The word's way to the publisher, and what its encoder takes to begin.
+    static let wordDelay = Interval.milliseconds(20)
+    static let startDelay = Interval.milliseconds(300)
 
     init(seed: UInt64, cameras: [MediaSource.Format] = [BandwidthScene.camera], screens: Int = 0) throws {
         call = try Call(seed: seed, shards: 1, limitsBandwidth: true)
@@ -127,16 +141,60 @@ final class BandwidthScene {
         let steps = Int((seconds * 10).rounded())
         for _ in 0..<steps {
             each(Double(slices.first?.count ?? 0) / 10)
-            if transfer == nil { call.run(for: BandwidthScene.slice) } else { runBesideTransfer() }
+            for _ in 0..<BandwidthScene.steps {
+                run(BandwidthScene.slice.milliseconds / Int64(BandwidthScene.steps))
+                hearDemands()
+            }
             close()
         }
     }
 
-    private func runBesideTransfer() {
-        for _ in 0..<BandwidthScene.slice.milliseconds {
+    private func run(_ milliseconds: Int64) {
+        guard transfer != nil else { return call.run(for: .milliseconds(milliseconds)) }
+        for _ in 0..<milliseconds {
             call.run(for: .milliseconds(1))
             let bytes = transfer?.step(at: call.now) ?? 0
             for viewer in open.indices { open[viewer].transferred += bytes }
+        }
+    }
+
+    private static let steps = 10
+
+    /// The publisher stops soon what nobody wants; an encoder that is to begin again takes a while.
+    private func hearDemands() {
+        let all = call.events
+        for (at, event) in all[heardEvents...] {
+            guard case .demand(let demand) = event else { continue }
+            let active = demand.encodings.map(\.active)
+            if demand.publication == camera.id { demands.append((at, active)) }
+            let wanted = Set(active.indices.filter { active[$0] })
+            var due = at + BandwidthScene.wordDelay
+            if let present = asked[demand.publication], !wanted.isSubset(of: present) {
+                // What is starting already is not delayed by another word.
+                let pending = orders.last {
+                    $0.publication == demand.publication && wanted.isSubset(of: $0.active)
+                }
+                due = max(due, pending?.at ?? due + BandwidthScene.startDelay)
+            }
+            orders.removeAll { $0.publication == demand.publication }
+            orders.append((due, demand.publication, wanted))
+        }
+        heardEvents = all.count
+        let due = orders.filter { $0.at <= call.now }
+        guard obeys, !due.isEmpty else { return }
+        for order in due { asked[order.publication] = order.active }
+        orders.removeAll { $0.at <= call.now }
+        settleEncodings()
+    }
+
+    private func settleEncodings() {
+        for place in publisher.publishers.indices where publisher.publishers[place].kind == .video {
+            let count = publisher.publishers[place].source.layerCount
+            var active = asked[publisher.publishers[place].id] ?? Set(0..<count)
+            if place == 0 { active.subtract(stopped) }
+            if publisher.publishers[place].source.activeLayers != active {
+                publisher.publishers[place].source.activeLayers = active
+            }
         }
     }
 
@@ -227,6 +285,15 @@ final class BandwidthScene {
     /// When the scene's seconds began to be counted.
     func instant(_ seconds: Double) -> Instant {
         call.now - .milliseconds(Int64(slices[0].count) * 100) + .microseconds(Int64(seconds * 1_000_000))
+    }
+
+    /// Which encodings of the first camera are asked for.
+    var told: [Bool] { demands.last?.active ?? Array(repeating: true, count: camera.source.layerCount) }
+
+    /// What a viewer's first video slot says now.
+    func state(_ viewer: Int = 0) -> SlotState? {
+        call.home(of: viewers[viewer]).session(viewers[viewer].session)?.slots(of: .video).first?.pointee
+            .state
     }
 
     /// What a viewer sees.
