@@ -63,7 +63,7 @@ extension BandwidthEstimator {
             goal: goal
         )
         let wasShared = shared.isShared
-        shared.update(report, estimate: control.estimate, at: now)
+        if shared.update(report, estimate: control.estimate, at: now) == .longer { path.forgetLeast() }
         guard shared.isShared else { return false }
         if !wasShared {
             cliff.reset()

@@ -43,6 +43,8 @@ struct PathDelay {
     private(set) var queue = Interval.zero
     /// From the departure of the newest packet of a report to the report, smoothed; nil before the first.
     private(set) var roundTrip: Interval?
+    /// The least is not forgotten by now.
+    private var keepsLeast = false
 
     enum OnReport: Equatable {
         case settled
@@ -56,7 +58,7 @@ struct PathDelay {
     /// A report begins; this is the newest packet that it has.
     mutating func begin(newestSent sent: Instant, arrival: Int64, at now: Instant) -> OnReport {
         let elapsed = max(0, (now - sent).microseconds)
-        report.note(elapsed, at: now)
+        report.note(keepsLeast ? min(elapsed, report.value) : elapsed, at: now)
         roundTrip = .microseconds(roundTrip.map { ($0.microseconds * 7 + elapsed) / 8 } ?? elapsed)
         let known = transit.value
         guard known != .max else { return .settled }
@@ -79,6 +81,7 @@ struct PathDelay {
     /// All packets of the report were noted.
     /// - Parameter keepsLeast: the least delay is not forgotten by now.
     mutating func settle(keepsLeast: Bool = false, at now: Instant) {
+        self.keepsLeast = keepsLeast
         guard least != .max else { return }
         transit.note(keepsLeast ? min(least, transit.value) : least, at: now)
         queue = .microseconds(max(0, least &- transit.value))
@@ -87,6 +90,9 @@ struct PathDelay {
 
     /// The least time from a departure to the report about it: one round trip without queues.
     var leastRoundTrip: Interval? { report.value == .max ? nil : .microseconds(report.value) }
+
+    /// The way became longer: what is seen from now on is its least.
+    mutating func forgetLeast() { transit.reset() }
 
     mutating func reset() { self = PathDelay() }
 }

@@ -1,6 +1,6 @@
 // Sees that others fill the queue: it stands although so little is sent that it would be empty, were it ours alone. Then
-// delay says nothing of what may be sent, and the rate follows losses, as that of the others does. Knows rates and
-// delays, no packet.
+// delay says nothing of what may be sent, and the rate follows losses up to half of what there was, as that of the others
+// does. Knows rates and delays, no packet.
 import RTP
 
 struct SharedQueue {
@@ -11,20 +11,44 @@ struct SharedQueue {
     /// What arrives must be this share of what is sent, percent; else the path carries less, and the queue is ours.
     private static let through = 85
     private static let margin: Int64 = 200_000
-    /// Half as much passes as is sent: the path fell, whoever shares it.
-    private static let fell = 50
+    /// Those that follow the delay, as we do, let the queue fall below this share of its height, percent; those that
+    /// wait for a loss do not.
+    private static let shallow: Int64 = 50
+    /// Two of ours may hold a queue for a second or two. Microseconds.
+    private static let persistence: Int64 = 3_000_000
+    /// Where so little is left to us that what arrives tells nothing of the path. Microseconds.
+    private static let longPersistence: Int64 = 6_000_000
+    private static let starved = 50
+    /// So many bits wait in it at least; a packet or two of ours on a slow path are no queue.
+    private static let waiting: Int64 = 5 * 1200 * 8
+    /// While it stands we send less than this on average, percent of what came before; or nothing can be said.
+    private static let yielded: Int64 = 80
+    /// A queue that varies less in so long, microseconds and as a part of its height, is none: the way became longer.
+    private static let flat: Int64 = 15_000
+    private static let flatPart: Int64 = 8
+    private static let flatTime = Interval.seconds(8)
+    /// Less than this passes of what is sent, percent, for so long, microseconds: the path ends there, whoever shares it.
+    private static let passing = 70
+    private static let passingTime: Int64 = 600_000
+    /// For so long it is not thought to be shared again, and twice as long the next time.
+    private static let doubt = Interval.seconds(10)
+    private static let longestDoubt = Interval.seconds(160)
     /// What one loss leaves of the rate, percent.
-    private static let decrease = 80
+    private static let decrease = 75
     private static let between = Interval.milliseconds(1000)
     /// One packet more per round trip, as TCP does without CUBIC.
     private static let segmentBits: Int64 = 1200 * 8
-    /// What is ours of the path, percent: up to there so much loss is borne, 0–1, and beyond it none.
-    private static let ours = 60
+    /// What is ours of what was before, percent.
+    private static let ours = 50
+    /// Below this share of what was before, percent, so much loss is borne, 0–1; beyond it none.
+    private static let least = 30
     private static let tolerated = 0.05
     /// How far beyond the next useful step the rate may grow, percent: it is taken with some headroom.
     private static let beyond = 120
+    /// What was before is not forgotten for so long.
+    private static let recollection = Interval.seconds(10)
     /// The least delay is not forgotten for so long: nobody sees the queue empty meanwhile.
-    private static let memory = Interval.seconds(120)
+    private static let memory = Interval.seconds(600)
 
     struct Report {
         var queue = Interval.zero
@@ -45,41 +69,113 @@ struct SharedQueue {
     private var since = Instant.distantPast
     /// The estimate before the queue stood, bits per second.
     private var before = 0
-    /// Most that arrived since, bits per second.
+    private var endedAt = Instant.distantPast
+    /// Most that arrived since it stands, bits per second.
     private var most = 0
     /// Microseconds by which the queue would be shorter, had it been ours alone.
     private var drained: Int64 = 0
+    /// For how long it stands, microseconds.
+    private var stood: Int64 = 0
+    /// Bits that were sent meanwhile.
+    private var offered: Int64 = 0
+    /// Of the queue while it stands, microseconds.
     private var deepest: Int64 = 0
+    /// Of the queue since it last varied, microseconds.
+    private var lowest = Int64.max
+    private var highest: Int64 = 0
+    private var variedAt = Instant.distantPast
+    /// For how long too little passes, microseconds.
+    private var short: Int64 = 0
+    private var doubt = Interval.seconds(5)
+    private var doubtedUntil = Instant.distantPast
     private var last: Instant?
     /// Between the last two reports, microseconds.
     private var elapsed: Int64 = 0
     private var lastDecrease = Instant.distantPast
 
+    enum OnReport {
+        case noted
+        /// What was taken for a queue is a longer way.
+        case longer
+    }
+
     /// - Parameter estimate: bits per second, before this report.
-    mutating func update(_ report: Report, estimate: Int, at now: Instant) {
+    mutating func update(_ report: Report, estimate: Int, at now: Instant) -> OnReport {
         elapsed = last.map { min((now - $0).microseconds, 500_000) } ?? 0
         last = now
         guard report.queue >= SharedQueue.empty else {
-            before = estimate
-            return clear()
+            before = now - endedAt < SharedQueue.recollection ? max(before, estimate) : estimate
+            clear(at: now)
+            return .noted
         }
-        guard let sent = report.sent, let arrived = report.arrived, sent > 0 else { return }
-        if isShared {
-            if arrived * 100 < sent * SharedQueue.fell { clear() }
-            return
+        guard let sent = report.sent, let arrived = report.arrived, sent > 0 else { return .noted }
+        let queue = report.queue.microseconds
+        deepest = max(deepest, queue)
+        guard queue * 100 >= deepest * SharedQueue.shallow else {
+            clear(at: now)
+            return .noted
         }
-        guard report.queue >= SharedQueue.standing, arrived * 100 >= sent * SharedQueue.through else {
-            clear()
+        noteRange(queue, at: now)
+        let isPassing = arrived * 100 >= sent * (isShared ? SharedQueue.passing : SharedQueue.through)
+        short = isPassing ? 0 : short + elapsed
+        guard !isShared else { return remain(at: now) }
+        guard report.queue >= SharedQueue.standing, short <= SharedQueue.passingTime else {
+            clear(at: now)
+            return .noted
+        }
+        stood += elapsed
+        offered += Int64(sent) * elapsed / 1_000_000
+        if isPassing {
+            most = max(most, arrived)
+            drained += elapsed * Int64(max(0, most - sent)) / Int64(most)
+        } else {
             most = arrived
-            return
+            drained = 0
         }
-        most = max(most, arrived)
-        deepest = max(deepest, report.queue.microseconds)
-        drained += elapsed * Int64(max(0, most - sent)) / Int64(most)
-        isShared = drained > deepest + SharedQueue.margin
-        guard isShared else { return }
+        let isVarying = (now - variedAt).microseconds < stood
+        guard now >= doubtedUntil, isVarying, isOthers(queue) || isStarved(estimate) else { return .noted }
+        isShared = true
+        short = 0
         since = now
         lastDecrease = now
+        return .noted
+    }
+
+    private mutating func remain(at now: Instant) -> OnReport {
+        if now - variedAt > SharedQueue.flatTime {
+            clear(at: now)
+            return .longer
+        }
+        guard short > SharedQueue.passingTime else { return .noted }
+        doubt =
+            now - since > SharedQueue.recollection
+            ? SharedQueue.doubt : min(doubt + doubt, SharedQueue.longestDoubt)
+        doubtedUntil = now + doubt
+        clear(at: now)
+        return .noted
+    }
+
+    /// The queue would be empty, were it ours alone.
+    private func isOthers(_ queue: Int64) -> Bool {
+        stood >= SharedQueue.persistence && drained > deepest + SharedQueue.margin
+            && drained * 100 > stood * (100 - SharedQueue.yielded)
+            && queue * Int64(most) / 1_000_000 >= SharedQueue.waiting
+    }
+
+    /// It stands although next to nothing was sent for long.
+    private func isStarved(_ estimate: Int) -> Bool {
+        let little = Int64(before * SharedQueue.starved / 100)
+        return stood >= SharedQueue.longPersistence && Int64(estimate) < little
+            && offered < little * stood / 1_000_000
+    }
+
+    private mutating func noteRange(_ queue: Int64, at now: Instant) {
+        lowest = min(lowest, queue)
+        highest = max(highest, queue)
+        guard highest - lowest > max(SharedQueue.flat, deepest / SharedQueue.flatPart) else { return }
+        lowest = queue
+        highest = queue
+        variedAt = now
     }
 
     func keepsLeastDelay(at now: Instant) -> Bool { isShared && now - since < SharedQueue.memory }
@@ -88,11 +184,11 @@ struct SharedQueue {
     mutating func rate(_ report: Report, estimate: Int, at now: Instant) -> Int {
         let ours = before * SharedQueue.ours / 100
         let arrived = report.arrived ?? estimate
-        let isTooMuch = report.lost > 0 && (arrived > ours || report.loss > SharedQueue.tolerated)
-        if isTooMuch {
+        let isLittle = arrived * 100 < before * SharedQueue.least && report.loss <= SharedQueue.tolerated
+        if report.lost > 0 && !isLittle {
             guard now - lastDecrease > max(SharedQueue.between, report.roundTrip) else { return estimate }
             lastDecrease = now
-            return estimate * SharedQueue.decrease / 100
+            return min(estimate, ours) * SharedQueue.decrease / 100
         }
         let roundTrip = max(20_000, report.roundTrip.microseconds)
         var more = SharedQueue.segmentBits * 1_000_000 / roundTrip * elapsed / roundTrip
@@ -100,14 +196,20 @@ struct SharedQueue {
         if estimate < ours { more = max(more, Int64(estimate) * elapsed / 2_000_000) }
         // What the next step needs is tried by growing towards it.
         let most = max(arrived * 110 / 100 + 10_000, report.goal * SharedQueue.beyond / 100)
-        return max(estimate, min(estimate + Int(more), most))
+        return min(ours, max(estimate, min(estimate + Int(more), most)))
     }
 
-    private mutating func clear() {
+    private mutating func clear(at now: Instant) {
+        if isShared { endedAt = now }
         isShared = false
         most = 0
         drained = 0
+        stood = 0
+        offered = 0
+        short = 0
         deepest = 0
+        lowest = .max
+        highest = 0
     }
 
     mutating func reset() { self = SharedQueue() }

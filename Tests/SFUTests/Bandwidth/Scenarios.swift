@@ -31,7 +31,7 @@ enum Scenarios {
     static let all: [Scenario] = [
         coldJoin, joinSlow, drop(.milliseconds(100)), drop(.milliseconds(50)), drop(.milliseconds(250)),
         drop(.milliseconds(100), delay: .milliseconds(100)), steady,
-        twoSubscribers, twoFollowers, withTCP, randomLoss(0.02), randomLoss(0.05), randomLoss(0.10), jitter,
+        twoSubscribers, twoFollowers, withTransfer, twoWithTransfer, withShortTransfer, withTransfers, randomLoss(0.02), randomLoss(0.05), randomLoss(0.10), jitter,
         lostFeedback, silentFeedback, alternating, burstAfterIdle, probing, narrow, wide, wideWithLoss,
         narrower, burstsOfLoss, policed(.following(most: 6_000_000), "following the estimate"),
         policed(.camera, "a camera"), latencyJump,
@@ -180,44 +180,6 @@ enum Scenarios {
             max(first.dropPercent(from: 3, to: 63), second.dropPercent(from: 3, to: 63)),
         ]
     }
-
-    static let withTCP = Scenario(
-        name: "C7 with one bulk transfer behind 2 Mbit/s",
-        figures: {
-            [
-                Figure("share, least %", .atLeast, must: 20, goal: 35),
-                Figure("share, most %", .atMost, must: 75, goal: 65),
-                Figure("least in any second, kbit/s", .atLeast, must: 100, goal: 200),
-            ]
-        },
-        run: { seed in
-            let downlink = SimulatedDownlink(.following(most: 3_000_000), seed: seed)
-            var transfer = BulkTransfer(start: .zero + .seconds(10) + .milliseconds(Int64(seed) * 37))
-            simulate(
-                PathConditions(rates: [(.zero, 2_000_000)]),
-                [downlink],
-                seconds: 70,
-                seed: seed,
-                other: { packet, at in transfer.arrived(packet.number, at: at) },
-                each: { now, path in
-                    transfer.step(at: now) { number in
-                        let size = BulkTransfer.segment
-                        let packet = SimulatedPath.Packet(
-                            flow: 1,
-                            number: number,
-                            size: size,
-                            kind: .video,
-                            sentAt: now
-                        )
-                        _ = path.send(packet, at: now)
-                    }
-                }
-            )
-            let share = downlink.goodput(from: 20, to: 70) / 20_000
-            let least = (20..<70).map { downlink.goodput(from: Double($0), to: Double($0 + 1)) }.min() ?? 0
-            return [share, share, least / 1000]
-        }
-    )
 
     static func randomLoss(_ loss: Double) -> Scenario {
         let isHeavy = loss > 0.06

@@ -15,7 +15,7 @@ import Testing
         var now = start
         for step in 0..<Int(seconds * 10) {
             now = now + .milliseconds(100)
-            shared.update(report(Double(step) / 10), estimate: estimate, at: now)
+            _ = shared.update(report(Double(step) / 10), estimate: estimate, at: now)
         }
         return now
     }
@@ -79,7 +79,7 @@ import Testing
             now = now + .milliseconds(100)
             var report = report(250, sent: 300_000, arrived: 300_000)
             report.goal = 500_000
-            shared.update(report, estimate: rate, at: now)
+            _ = shared.update(report, estimate: rate, at: now)
             let next = shared.rate(report, estimate: rate, at: now)
             #expect(next >= rate && next - rate <= rate / 10)
             rate = next
