@@ -67,6 +67,8 @@ extension BandwidthEstimator {
         guard shared.isShared else { return false }
         if !wasShared {
             cliff.reset()
+            // What the full queue dropped before is answered.
+            loss.reset()
             probes.abort(at: now, wait: .seconds(1))
         }
         loss.update(delayBased: control.estimate, acknowledged: arriving, at: now)

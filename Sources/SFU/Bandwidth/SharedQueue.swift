@@ -3,6 +3,35 @@
 // does. Knows rates and delays, no packet.
 import RTP
 
+/// Who waits for a loss lets the queue grow for seconds and then fall at once; who follows the delay, as we do, fills it at
+/// once and then lets it fall for seconds.
+struct QueueShape {
+    /// A change below this is noise, microseconds.
+    private static let noise: Int64 = 2_000
+    /// What was so long ago counts a third, microseconds.
+    private static let memory: Int64 = 8_000_000
+
+    /// Microseconds in which it grew and in which it fell.
+    private var grew: Int64 = 0
+    private var fell: Int64 = 0
+    private var last: Int64?
+
+    /// Both in microseconds.
+    mutating func note(_ queue: Int64, elapsed: Int64) {
+        let change = queue - (last ?? queue)
+        last = queue
+        grew -= grew * elapsed / QueueShape.memory
+        fell -= fell * elapsed / QueueShape.memory
+        if change > QueueShape.noise { grew += elapsed }
+        if change < -QueueShape.noise { fell += elapsed }
+    }
+
+    /// So long was it seen to change, microseconds.
+    var seen: Int64 { grew + fell }
+    /// Percent of that.
+    var growing: Int64 { seen > 0 ? grew * 100 / seen : 0 }
+}
+
 struct SharedQueue {
     /// A queue above this stands.
     private static let standing = Interval.milliseconds(60)
@@ -16,9 +45,11 @@ struct SharedQueue {
     private static let shallow: Int64 = 50
     /// Two of ours may hold a queue for a second or two. Microseconds.
     private static let persistence: Int64 = 3_000_000
-    /// Where so little is left to us that what arrives tells nothing of the path. Microseconds.
-    private static let longPersistence: Int64 = 6_000_000
+    /// Where less than this is left to us of what was before, percent, what arrives tells nothing of the path. So it has to
+    /// stand for longer, microseconds, and falls even less.
     private static let starved = 50
+    private static let longPersistence: Int64 = 4_500_000
+    private static let hardlyShallow: Int64 = 60
     /// So many bits wait in it at least; a packet or two of ours on a slow path are no queue.
     private static let waiting: Int64 = 5 * 1200 * 8
     /// While it stands we send less than this on average, percent of what came before; or nothing can be said.
@@ -28,8 +59,13 @@ struct SharedQueue {
     private static let flatPart: Int64 = 8
     private static let flatTime = Interval.seconds(8)
     /// Less than this passes of what is sent, percent, for so long, microseconds: the path ends there, whoever shares it.
-    private static let passing = 70
-    private static let passingTime: Int64 = 600_000
+    private static let passing = 60
+    private static let passingTime: Int64 = 1_200_000
+    /// The queue grows in this share of the time in which it changes, percent, and was seen to change for so long,
+    /// microseconds. Measured: 54 to 80 % beside CUBIC, 30 to 53 % where two of ours share a path.
+    private static let growing: Int64 = 50
+    private static let hardlyGrowing: Int64 = 44
+    private static let shapeTime: Int64 = 1_500_000
     /// For so long it is not thought to be shared again, and twice as long the next time.
     private static let doubt = Interval.seconds(10)
     private static let longestDoubt = Interval.seconds(160)
@@ -42,7 +78,7 @@ struct SharedQueue {
     private static let ours = 50
     /// Below this share of what was before, percent, so much loss is borne, 0–1; beyond it none.
     private static let least = 30
-    private static let tolerated = 0.05
+    private static let tolerated = 0.08
     /// How far beyond the next useful step the rate may grow, percent: it is taken with some headroom.
     private static let beyond = 120
     /// What was before is not forgotten for so long.
@@ -66,6 +102,7 @@ struct SharedQueue {
 
     /// Others fill the queue.
     private(set) var isShared = false
+    private var shape = QueueShape()
     private var since = Instant.distantPast
     /// The estimate before the queue stood, bits per second.
     private var before = 0
@@ -80,6 +117,7 @@ struct SharedQueue {
     private var offered: Int64 = 0
     /// Of the queue while it stands, microseconds.
     private var deepest: Int64 = 0
+    private var shallowest = Int64.max
     /// Of the queue since it last varied, microseconds.
     private var lowest = Int64.max
     private var highest: Int64 = 0
@@ -106,11 +144,13 @@ struct SharedQueue {
         guard report.queue >= SharedQueue.empty else {
             before = now - endedAt < SharedQueue.recollection ? max(before, estimate) : estimate
             clear(at: now)
+            shape = QueueShape()
             return .noted
         }
         guard let sent = report.sent, let arrived = report.arrived, sent > 0 else { return .noted }
         let queue = report.queue.microseconds
         deepest = max(deepest, queue)
+        shape.note(queue, elapsed: elapsed)
         guard queue * 100 >= deepest * SharedQueue.shallow else {
             clear(at: now)
             return .noted
@@ -119,11 +159,13 @@ struct SharedQueue {
         let isPassing = arrived * 100 >= sent * (isShared ? SharedQueue.passing : SharedQueue.through)
         short = isPassing ? 0 : short + elapsed
         guard !isShared else { return remain(at: now) }
-        guard report.queue >= SharedQueue.standing, short <= SharedQueue.passingTime else {
+        guard report.queue >= SharedQueue.standing, short <= SharedQueue.passingTime
+        else {
             clear(at: now)
             return .noted
         }
         stood += elapsed
+        shallowest = min(shallowest, queue)
         offered += Int64(sent) * elapsed / 1_000_000
         if isPassing {
             most = max(most, arrived)
@@ -131,6 +173,9 @@ struct SharedQueue {
         } else {
             most = arrived
             drained = 0
+        }
+        guard shape.seen >= SharedQueue.shapeTime && shape.growing >= SharedQueue.growing else {
+            return .noted
         }
         let isVarying = (now - variedAt).microseconds < stood
         guard now >= doubtedUntil, isVarying, isOthers(queue) || isStarved(estimate) else { return .noted }
@@ -146,7 +191,9 @@ struct SharedQueue {
             clear(at: now)
             return .longer
         }
-        guard short > SharedQueue.passingTime else { return .noted }
+        guard short > SharedQueue.passingTime || shape.growing < SharedQueue.hardlyGrowing else {
+            return .noted
+        }
         doubt =
             now - since > SharedQueue.recollection
             ? SharedQueue.doubt : min(doubt + doubt, SharedQueue.longestDoubt)
@@ -165,7 +212,8 @@ struct SharedQueue {
     /// It stands although next to nothing was sent for long.
     private func isStarved(_ estimate: Int) -> Bool {
         let little = Int64(before * SharedQueue.starved / 100)
-        return stood >= SharedQueue.longPersistence && Int64(estimate) < little
+        return stood >= SharedQueue.longPersistence
+            && shallowest * 100 >= deepest * SharedQueue.hardlyShallow && Int64(estimate) < little
             && offered < little * stood / 1_000_000
     }
 
@@ -193,7 +241,7 @@ struct SharedQueue {
         let roundTrip = max(20_000, report.roundTrip.microseconds)
         var more = SharedQueue.segmentBits * 1_000_000 / roundTrip * elapsed / roundTrip
         // Faster back to what is ours.
-        if estimate < ours { more = max(more, Int64(estimate) * elapsed / 2_000_000) }
+        if estimate < ours { more = max(more, Int64(estimate) * elapsed / 1_500_000) }
         // What the next step needs is tried by growing towards it.
         let most = max(arrived * 110 / 100 + 10_000, report.goal * SharedQueue.beyond / 100)
         return min(ours, max(estimate, min(estimate + Int(more), most)))
@@ -208,6 +256,7 @@ struct SharedQueue {
         offered = 0
         short = 0
         deepest = 0
+        shallowest = .max
         lowest = .max
         highest = 0
     }
