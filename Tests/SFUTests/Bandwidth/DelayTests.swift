@@ -11,6 +11,7 @@ import Testing
         _ path: inout PathDelay,
         at now: Instant,
         clock: Int64 = 7_000_000_000,
+        keepsLeast: Bool = false,
         waits: [Int64]
     ) -> PathDelay.OnReport {
         var packets: [(sent: Instant, arrival: Int64)] = []
@@ -22,7 +23,7 @@ import Testing
         guard let newest = packets.last else { return .settled }
         let result = path.begin(newestSent: newest.sent, arrival: newest.arrival, at: now)
         for packet in packets { path.note(sent: packet.sent, arrival: packet.arrival) }
-        path.settle(at: now)
+        path.settle(keepsLeast: keepsLeast, at: now)
         return result
     }
 
@@ -53,6 +54,26 @@ import Testing
         )
         #expect(later == .settled)
         #expect(path.queue < .milliseconds(30))
+    }
+
+    /// Reports are late by the queue, too: neither least is forgotten, or the queue would look like a clock that jumps.
+    @Test(arguments: [true, false])
+    func theLeastIsKeptWhileOthersFillTheQueue(keepsLeast: Bool) {
+        var path = PathDelay()
+        _ = report(&path, at: start, waits: [0, 0])
+        for index in 1..<600 {
+            _ = report(
+                &path,
+                at: start + .milliseconds(Int64(index) * 100),
+                keepsLeast: keepsLeast,
+                waits: [200_000, 200_000]
+            )
+        }
+        #expect(path.queue == (keepsLeast ? .milliseconds(200) : .zero))
+        path.forgetLeast()
+        let after = report(&path, at: start + .seconds(60), keepsLeast: keepsLeast, waits: [200_000])
+        #expect(after == .settled)
+        #expect(path.queue == .zero)
     }
 
     @Test func aRealQueueIsNoJump() {

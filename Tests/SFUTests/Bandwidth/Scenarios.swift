@@ -28,14 +28,16 @@ extension SimulatedDownlink.Slice {
 }
 
 enum Scenarios {
-    static let all: [Scenario] = [
-        coldJoin, joinSlow, drop(.milliseconds(100)), drop(.milliseconds(50)), drop(.milliseconds(250)),
-        drop(.milliseconds(100), delay: .milliseconds(100)), steady,
-        twoSubscribers, twoFollowers, withTransfer, twoWithTransfer, withShortTransfer, withTransfers, randomLoss(0.02), randomLoss(0.05), randomLoss(0.10), jitter,
-        lostFeedback, silentFeedback, alternating, burstAfterIdle, probing, narrow, wide, wideWithLoss,
-        narrower, burstsOfLoss, policed(.following(most: 6_000_000), "following the estimate"),
-        policed(.camera, "a camera"), latencyJump,
-    ]
+    static let all: [Scenario] =
+        [
+            coldJoin, joinSlow, drop(.milliseconds(100)), drop(.milliseconds(50)), drop(.milliseconds(250)),
+            drop(.milliseconds(100), delay: .milliseconds(100)), steady,
+            twoSubscribers, twoFollowers, withTransfer, twoWithTransfer, withShortTransfer, withTransfers,
+            randomLoss(0.02), randomLoss(0.05), randomLoss(0.10), jitter,
+            lostFeedback, silentFeedback, alternating, burstAfterIdle, probing, narrow, wide, wideWithLoss,
+            narrower, burstsOfLoss, policed(.following(most: 6_000_000), "following the estimate"),
+            policed(.camera, "a camera"), latencyJump,
+        ] + transfersOnOtherPaths
 
     static let coldJoin = Scenario(
         name: "C1 cold join on 5 Mbit/s",
