@@ -113,10 +113,13 @@ struct Allocator {
         /// What its layer was.
         var failedPlace = TrackChoices.Place()
 
-        mutating func fail(_ option: TrackChoices.Option, at now: Instant) {
-            failedCost = option.place == failedPlace ? max(failedCost, option.cost) : option.cost
+        /// - Parameter most: how long it may be until the next try.
+        mutating func fail(_ option: TrackChoices.Option, most: Interval, at now: Instant) {
+            let isAgain = option.place == failedPlace && failedCost > 0
+            failedCost = isAgain ? max(failedCost, option.cost) : option.cost
             failedPlace = option.place
             failedAt = now
+            interval = min((isAgain ? interval : Limits.Bandwidth.raiseInterval) * 2, most)
         }
 
         /// What costs this much has proven itself. That of a cheaper one says nothing of what failed, but time does.
@@ -260,12 +263,11 @@ struct Allocator {
                 memories[index].raisedAt = now
             } else if memories[index].raisedAt != nil {
                 memories[index].raisedAt = nil
-                memories[index].fail(choices[index].options[before], at: now)
                 // Fewer pictures are a smaller loss than a key frame in vain.
                 let most =
                     choices[index].areAlike(before, chosen[index])
                     ? Limits.Bandwidth.raiseInterval * 2 : Limits.Bandwidth.raiseIntervalLongest
-                memories[index].interval = min(memories[index].interval * 2, most)
+                memories[index].fail(choices[index].options[before], most: most, at: now)
             }
         }
     }

@@ -19,11 +19,13 @@ extension BandwidthEstimator {
         }
         var parser = feedback
         var isNews = false
+        var isOurs = false
         while let status = parser.next() {
             guard let sequence = history.find(status.sequence) else {
                 result.unsent += 1
                 continue
             }
+            isOurs = true
             nextReport = max(nextReport, sequence + 1)
             if status.isReceived {
                 isNews = arrive(sequence, clock.unwrap(status.arrival), &result, now) || isNews
@@ -31,6 +33,7 @@ extension BandwidthEstimator {
                 lose(sequence, &result)
             }
         }
+        if !isOurs && order != .old { clock.refuse() }
         guard isNews || result.lost > 0 else { return result }
         wasReported = true
         path.settle(keepsLeast: shared.keepsLeastDelay(at: now), at: now)

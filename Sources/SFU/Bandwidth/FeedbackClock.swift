@@ -6,6 +6,8 @@ struct FeedbackClock {
     private var lastRaw: Int64?
     private var last: Int64 = 0
     private var lastCount: UInt8?
+    /// Messages since then that told nothing.
+    private var refused = 0
 
     /// The time of an arrival without the wrap of the reference time, microseconds.
     mutating func unwrap(_ raw: Int64) -> Int64 {
@@ -41,6 +43,11 @@ struct FeedbackClock {
         let ahead = count &- before
         guard ahead > 0, ahead < 128 else { return .old }
         lastCount = count
-        return ahead == 1 ? .next : .after(missed: Int(ahead) - 1)
+        defer { refused = 0 }
+        let missed = Int(ahead) - 1 + refused
+        return missed == 0 ? .next : .after(missed: missed)
     }
+
+    /// The message that was just received knows none of our packets, so that nobody has told of those it stands for.
+    mutating func refuse() { refused = min(refused + 1, Int(UInt8.max)) }
 }

@@ -315,6 +315,31 @@ import Testing
         #expect(raises.count >= 4, "but it is tried")
     }
 
+    /// How often the large picture was taken back says nothing of the middle one.
+    @Test func patienceIsForWhatFailed() {
+        var allocator = Allocator()
+        var track = camera(1)
+        var second: Int64 = 0
+        func run(_ seconds: Int64, target: Int) {
+            for _ in 0..<seconds {
+                second += 1
+                let result = allocator.allocate([track], .init(target: target), at: start + .seconds(second))
+                track.current = result.decisions[0].layer
+            }
+        }
+        for _ in 0..<20 {
+            run(3, target: 4_000_000)
+            run(3, target: 900_000)
+        }
+        run(1, target: 150_000)
+        run(4, target: 640_000)
+        #expect((track.current ?? 0) >= 3)
+        run(1, target: 150_000)
+        #expect((track.current ?? 9) < 3)
+        run(4, target: 640_000)
+        #expect((track.current ?? 0) >= 3, "it failed once")
+    }
+
     /// A target that trembles by 8 % changes nothing.
     @Test func noiseChangesNothing() {
         for seed in UInt64(0)..<20 {

@@ -40,6 +40,22 @@ import Testing
         #expect(result6 == 2000)
     }
 
+    /// Nobody has told what became of the packets that a refused message stands for.
+    @Test func whatWasRefusedIsMissing() {
+        var clock = FeedbackClock()
+        _ = clock.receive(7)
+        _ = clock.receive(8)
+        clock.refuse()
+        _ = clock.receive(8)
+        let after = clock.receive(9)
+        #expect(after == .after(missed: 1))
+        let next = clock.receive(10)
+        #expect(next == .next)
+        clock.refuse()
+        let more = clock.receive(13)
+        #expect(more == .after(missed: 3))
+    }
+
     @Test func messagesAreCounted() {
         var clock = FeedbackClock()
         let result7 = clock.receive(254)
