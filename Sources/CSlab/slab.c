@@ -29,12 +29,11 @@ static __thread uint64_t takes;
 
 static size_t rounded(size_t bytes) { return (bytes + cslab_line - 1) / cslab_line * cslab_line; }
 
-static int is_plain(size_t bytes) {
+bool cslab_is_plain(void) {
 #ifdef CSLAB_PLAIN
-    (void)bytes;
-    return 1;
+    return true;
 #else
-    return bytes > cslab_largest;
+    return false;
 #endif
 }
 
@@ -75,7 +74,8 @@ static void *cut(size_t bytes) {
 
 void *cslab_take(size_t bytes) {
     bytes = rounded(bytes ? bytes : 1);
-    if (is_plain(bytes)) return bytes < cslab_chunk / 2 ? aligned(cslab_line, bytes) : large(bytes);
+    if (cslab_is_plain()) return aligned(cslab_line, bytes);
+    if (bytes > cslab_largest) return bytes < cslab_chunk / 2 ? aligned(cslab_line, bytes) : large(bytes);
     pthread_mutex_lock(&lock);
     place *one = unused[bytes / cslab_line];
     void *memory = one;
@@ -93,7 +93,7 @@ void *cslab_take(size_t bytes) {
 void cslab_give(void *memory, size_t bytes) {
     if (!memory) return;
     bytes = rounded(bytes ? bytes : 1);
-    if (is_plain(bytes)) return free(memory);
+    if (cslab_is_plain() || bytes > cslab_largest) return free(memory);
     pthread_mutex_lock(&lock);
     keep(memory, bytes);
     taken -= bytes;

@@ -1,3 +1,4 @@
+import CSlab
 import PeerTransport
 import Testing
 
@@ -50,8 +51,8 @@ import Testing
         var seen = life()
         let first = seen.count
         for _ in 0..<20 { seen.formUnion(life()) }
-        // Other suites take and give at the same time.
-        #expect(seen.count < 10 * first)
+        // Other suites take and give at the same time; a sanitizer itself sees that all is given back.
+        #expect(cslab_is_plain() || seen.count < 10 * first)
     }
 
     @Test func manyThreadsTakeAndGive() async {

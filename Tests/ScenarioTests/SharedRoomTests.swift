@@ -188,7 +188,9 @@ import Testing
         call.run(for: .seconds(1))
         silent.mic.source.audioLevel = 110
         for other in people[3...5] { other.mic.source.audioLevel = 0x80 | 30 }
-        call.run(for: .seconds(700))
+        silent.mic.source.framesPerSecond = 1000
+        call.run(for: .seconds(35))
+        silent.mic.source.framesPerSecond = 50
         for other in people[3...5] { other.mic.source.audioLevel = 110 }
         call.run(for: .seconds(1))
         let began = call.now

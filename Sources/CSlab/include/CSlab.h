@@ -3,6 +3,7 @@
 #ifndef CSLAB_H
 #define CSLAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ void *cslab_take(size_t bytes);
 
 /// Gives back what `cslab_take` gave for as many bytes; it is kept for those who take as many next. NULL is no place.
 void cslab_give(void *place, size_t bytes);
+
+/// Whether every place is malloc's, so that a sanitizer sees its bounds and its life.
+bool cslab_is_plain(void);
 
 /// Bytes that are taken at present, without those that are malloc's.
 size_t cslab_taken(void);
