@@ -35,6 +35,8 @@ struct QueueShape {
 struct SharedQueue {
     /// A queue above this stands.
     private static let standing = Interval.milliseconds(60)
+    /// Whatever a peer says, no queue is longer, microseconds.
+    private static let longest: Int64 = 10_000_000
     /// Below this it is empty: others fill it no more.
     private static let empty = Interval.milliseconds(30)
     /// What arrives must be this share of what is sent, percent; else the path carries less, and the queue is ours.
@@ -148,7 +150,7 @@ struct SharedQueue {
             return .noted
         }
         guard let sent = report.sent, let arrived = report.arrived, sent > 0 else { return .noted }
-        let queue = report.queue.microseconds
+        let queue = min(report.queue.microseconds, SharedQueue.longest)
         deepest = max(deepest, queue)
         shape.note(queue, elapsed: elapsed)
         guard queue * 100 >= deepest * SharedQueue.shallow else {
