@@ -129,10 +129,13 @@ public struct DTLSCertificate: Sendable {
     private static func withReader(_ text: String, _ read: (OpaquePointer) -> OpaquePointer?)
         -> OpaquePointer?
     {
-        let bytes = Array(text.utf8)
-        guard bytes.count <= 1 << 20, let bio = BIO_new_mem_buf(bytes, Int32(bytes.count)) else { return nil }
-        defer { BIO_free(bio) }
-        return read(bio)
+        // OpenSSL reads from these bytes as long as there is the reader.
+        Array(text.utf8).withUnsafeBytes { bytes in
+            guard bytes.count <= 1 << 20, let bio = BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count))
+            else { return nil }
+            defer { BIO_free(bio) }
+            return read(bio)
+        }
     }
 
     private static func written(_ write: (OpaquePointer) -> Int32?) throws -> String {
