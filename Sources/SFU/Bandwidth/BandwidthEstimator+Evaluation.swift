@@ -53,10 +53,12 @@ extension BandwidthEstimator {
 
     /// Returns whether others fill the queue, so that it says nothing.
     private mutating func share(_ lost: Int, at now: Instant) -> Bool {
+        // Where there is no queue, nobody asks for the rates.
+        let stands = path.queue >= SharedQueue.empty
         let report = SharedQueue.Report(
             queue: path.queue,
-            sent: departed.rate(over: BandwidthEstimator.sustained),
-            arrived: arrived.rate(over: BandwidthEstimator.sustained),
+            sent: stands ? departed.rate(over: BandwidthEstimator.sustained) : nil,
+            arrived: stands ? arrived.rate(over: BandwidthEstimator.sustained) : nil,
             lost: lost,
             loss: loss.loss,
             roundTrip: roundTrip,

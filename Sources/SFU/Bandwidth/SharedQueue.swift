@@ -38,7 +38,7 @@ struct SharedQueue {
     /// Whatever a peer says, no queue is longer, microseconds.
     private static let longest: Int64 = 10_000_000
     /// Below this it is empty: others fill it no more.
-    private static let empty = Interval.milliseconds(30)
+    static let empty = Interval.milliseconds(30)
     /// What arrives must be this share of what is sent, percent; else the path carries less, and the queue is ours.
     private static let through = 85
     private static let margin: Int64 = 200_000
