@@ -36,7 +36,8 @@ extension BandwidthEstimator {
         if !isOurs && order != .old { clock.refuse() }
         guard isNews || result.lost > 0 else { return result }
         wasReported = true
-        path.settle(keepsLeast: shared.keepsLeastDelay(at: now), at: now)
+        path.keepsLeast = shared.keepsLeastDelay(at: now)
+        path.settle(at: now)
         var missing = 0
         if case .after(let count) = order { missing = count }
         result.change = evaluate(missing: missing, lost: result.lost, at: now)

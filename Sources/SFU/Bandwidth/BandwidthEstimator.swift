@@ -299,7 +299,7 @@ struct BandwidthEstimator: ~Copyable {
         if rate >= settings.maximum { bound = .maximum }
         estimate = max(settings.minimum, min(rate, settings.maximum))
         target = estimate
-        if cliff.isDraining && !shared.isShared && !settings.isStream {
+        if cliff.isDraining && !settings.isStream {
             bound = .draining
             target = max(settings.minimum, min(estimate, cliff.rate * 75 / 100))
         }

@@ -38,8 +38,6 @@ struct LossController {
     private static let trialInterval = Interval.seconds(60)
     private static let boundFirst = Interval.seconds(5)
     private static let boundShare = 0.97
-    /// Ends that differ by no more than this share are the same.
-    private static let boundSpread = 0.3
 
     private var observations = InlineArray<15, Observation>(repeating: Observation())
     private var weights = InlineArray<15, Double>(repeating: 0)
@@ -213,13 +211,8 @@ struct LossController {
             boundTime = LossController.boundFirst
             return
         }
-        let found = trial.arriving * LossController.boundShare
-        // Another end is another path, or one that still falls: what was seen before says nothing of it.
-        if let bound, abs(found - bound) > bound * LossController.boundSpread {
-            boundTime = LossController.boundFirst
-        }
-        bound = found
-        end = Int(found * 1000)
+        bound = trial.arriving * LossController.boundShare
+        end = Int(trial.arriving * LossController.boundShare * 1000)
         boundUntil = now + boundTime
         boundTime = min(boundTime * 2, LossController.trialInterval)
         nextTrial = now

@@ -44,7 +44,7 @@ struct PathDelay {
     /// From the departure of the newest packet of a report to the report, smoothed; nil before the first.
     private(set) var roundTrip: Interval?
     /// The least is not forgotten by now.
-    private var keepsLeast = false
+    var keepsLeast = false
 
     enum OnReport: Equatable {
         case settled
@@ -79,9 +79,7 @@ struct PathDelay {
     }
 
     /// All packets of the report were noted.
-    /// - Parameter keepsLeast: the least delay is not forgotten by now.
-    mutating func settle(keepsLeast: Bool = false, at now: Instant) {
-        self.keepsLeast = keepsLeast
+    mutating func settle(at now: Instant) {
         guard least != .max else { return }
         transit.note(keepsLeast ? min(least, transit.value) : least, at: now)
         queue = .microseconds(max(0, least &- transit.value))

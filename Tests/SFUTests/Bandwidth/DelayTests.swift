@@ -23,7 +23,8 @@ import Testing
         guard let newest = packets.last else { return .settled }
         let result = path.begin(newestSent: newest.sent, arrival: newest.arrival, at: now)
         for packet in packets { path.note(sent: packet.sent, arrival: packet.arrival) }
-        path.settle(keepsLeast: keepsLeast, at: now)
+        path.keepsLeast = keepsLeast
+        path.settle(at: now)
         return result
     }
 
