@@ -45,6 +45,8 @@ public struct VideoFormat: Sendable, Equatable {
     public var separatesParameterSets = false
     /// A key frame is as large as this many others.
     public var keyFrameShare = 4
+    /// Pictures are up to this much larger or smaller than the mean, percent.
+    public var variation = 0
     /// The most bytes of one packet's payload, about.
     public var packetBytes = 1100
 
@@ -191,6 +193,15 @@ struct VideoEncoder: Sendable {
         }
     }
 
+    /// Percent, from the source and the picture alone.
+    private func variation(of picture: UInt32) -> Int {
+        guard format.variation > 0 else { return 0 }
+        var mixed = UInt64(source) << 32 | UInt64(picture)
+        mixed = (mixed ^ mixed >> 31) &* 0x9e37_79b9_7f4a_7c15
+        mixed = (mixed ^ mixed >> 29) &* 0xbf58_476d_1ce4_e5b9
+        return Int(mixed >> 33) % (2 * format.variation + 1) - format.variation
+    }
+
     /// The frames of the next picture, lowest spatial layer first.
     mutating func encode(picture: UInt32, at time: Interval, framesPerSecond: Int) -> [EncodedFrame] {
         let isKey = wantsKey
@@ -261,8 +272,9 @@ struct VideoEncoder: Sendable {
         if isInterLayer { differences.append(1) }
         let dependencies = format.hasDescriptor ? describe(number, differences.sorted(), isKey, now, s) : nil
         let share = now.temporal == 0 && format.temporalLayers > 1 ? 3 : 2
-        let bytes =
+        let mean =
             layer.bitsPerSecond / 8 / max(framesPerSecond, 1) * share / 2 * (isKey ? format.keyFrameShare : 1)
+        let bytes = mean * (100 + variation(of: picture)) / 100
         let held = Held(picture: picture, count: pictures, number: number, spatial: UInt8(s))
         if now.updatesLast || isKey { last[s] = held }
         if now.updatesGolden || isKey { golden[s] = held }

@@ -142,6 +142,9 @@ struct Allocator {
     private static let margin = 105
     /// A change that is worth less is not made.
     private static let worth = 1.01
+    /// What is sent stays up to this share of the room, percent: the estimate is a little below what the path carries, and
+    /// a key frame makes a layer look larger than it is for a second.
+    private static let keepMargin = 104
     /// The only one that is looked at may be sent so much above the target, rather than nothing.
     private static let oversend = 150_000
 
@@ -168,7 +171,7 @@ struct Allocator {
     /// What can stay as it is; lower where it does not fit, and at once.
     private func keep(_ choices: [TrackChoices], _ room: Int) -> [Int] {
         let ceiling = choices.map(\.current)
-        guard TrackChoices.cost(choices, ceiling) > room else { return ceiling }
+        guard TrackChoices.cost(choices, ceiling) * 100 > room * Allocator.keepMargin else { return ceiling }
         return WaterFilling(choices, ceiling: ceiling, oversend: Allocator.oversend).fill(room)
     }
 

@@ -91,7 +91,9 @@ extension BandwidthEstimator {
     private mutating func follow(at now: Instant) {
         var use = trend.use
         let recent = arrived.rate(over: BandwidthEstimator.recent)
-        if use == .overuse && (path.queue < noise(recent) || isOwnProbe(at: now)) { use = .underuse }
+        if use == .overuse && (path.queue < noise(recent) || isOwnQueue || isOwnProbe(at: now)) {
+            use = .underuse
+        }
         let isIdle = arriving.map { $0 * 100 < control.estimate * BandwidthEstimator.usage } ?? true
         var through = arriving
         // The smoothed rate lags behind one that was raised.
@@ -111,6 +113,16 @@ extension BandwidthEstimator {
         probes.abort(at: now, wait: .seconds(1))
         provenRate = 0
     }
+
+    /// Whether the queue is what so much makes on the path as it was found to be: a key frame after a raise. It goes by
+    /// itself; were the rate cut, the raise would be taken back for no reason but its own beginning.
+    private var isOwnQueue: Bool {
+        path.queue < BandwidthEstimator.ownQueue
+            && path.queue <= own.queue + BandwidthEstimator.ownQueueNoise
+    }
+
+    private static let ownQueue = Interval.milliseconds(100)
+    private static let ownQueueNoise = Interval.milliseconds(10)
 
     /// Whether the queue is what a probe of ours has just put there.
     private func isOwnProbe(at now: Instant) -> Bool {

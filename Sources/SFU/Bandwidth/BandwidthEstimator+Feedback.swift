@@ -38,6 +38,7 @@ extension BandwidthEstimator {
         wasReported = true
         path.keepsLeast = shared.keepsLeastDelay(at: now)
         path.settle(at: now)
+        own.settle()
         var missing = 0
         if case .after(let count) = order { missing = count }
         result.change = evaluate(missing: missing, lost: result.lost, at: now)
@@ -90,6 +91,7 @@ extension BandwidthEstimator {
         cliff.reset()
         shared.reset()
         dispersion.reset()
+        own.reset()
     }
 
     /// Returns whether that was not known.
@@ -117,6 +119,7 @@ extension BandwidthEstimator {
         arrived.add(packet.size, at: arrival)
         acknowledged.receive(packet.size, arrival: arrival)
         path.note(sent: sent, arrival: arrival)
+        own.note(packet.size, sent: sent.microseconds, capacity: control.capacity.value)
         if let deltas = groups.receive(sent: sent.microseconds, arrival: arrival) {
             trend.update(deltas, arrival: arrival)
         }

@@ -68,6 +68,7 @@ struct BandwidthEstimator: ~Copyable {
     var history = SentHistory()
     var clock = FeedbackClock()
     var path = PathDelay()
+    var own = OwnQueue()
     var groups = InterArrival()
     var trend = Trendline()
     var acknowledged = AcknowledgedBitrate()
@@ -255,6 +256,7 @@ struct BandwidthEstimator: ~Copyable {
     mutating func routeChanged(at now: Instant) -> OnEstimate {
         let half = max(settings.minimum, estimate / 2)
         path.reset()
+        own.reset()
         groups.reset()
         trend.reset()
         acknowledged.reset()

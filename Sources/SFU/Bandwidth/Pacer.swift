@@ -7,7 +7,8 @@ struct Pacer {
     private static let share: Int64 = 110
     /// The same where too much waits.
     private static let shareMost: Int64 = 125
-    private static let start: Int64 = 250
+    /// The same where everything that is wanted has room, or nothing is known of the path: as browsers send.
+    private static let shareFree: Int64 = 250
     /// What audio may take in advance, bytes.
     private static let debtMost: Int64 = 12_000
 
@@ -32,13 +33,13 @@ struct Pacer {
 
     /// - Parameters:
     ///   - queued: bytes that wait; where they would wait too long, the rate is raised.
-    ///   - isNew: nothing is known of the path yet.
-    mutating func aim(at target: Int, queued: Int, isNew: Bool = false, at now: Instant) {
+    ///   - isFree: the path has room to spare, as far as is known.
+    mutating func aim(at target: Int, queued: Int, isFree: Bool = false, at now: Instant) {
         refill(now)
         self.target = Int64(max(1, min(target, Limits.Bandwidth.maximum)))
         let needed = Int64(queued) * Pacer.unit / Limits.Bandwidth.pacerQueue.microseconds
         percent = max(Pacer.share, min(needed * 100 / self.target, Pacer.shareMost))
-        if isNew { percent = max(percent, Pacer.start) }
+        if isFree { percent = max(percent, Pacer.shareFree) }
         saved = min(saved, burst)
     }
 

@@ -12,8 +12,8 @@ struct DownlinkControl: ~Copyable {
     var prospect = Prospect()
     /// Beside what SRTP writes: IP and UDP.
     var headerBytes = 28
-    /// Something is left out for lack of room, so that nothing is sent that is not needed.
-    var isTight = false
+    /// Something is left out for lack of room or waits, so that nothing is sent that is not needed.
+    private(set) var isTight = false
     /// Upper temporal layers are left out until less waits.
     var isThinned = false
     /// Of audio, since the last look; and what that made, bits per second.
@@ -39,7 +39,7 @@ struct DownlinkControl: ~Copyable {
         pacer = Pacer(target: estimator.pacing, at: now)
         audioSince = now
         estimator.begin(at: now)
-        pacer.aim(at: estimator.pacing, queued: 0, isNew: true, at: now)
+        pacer.aim(at: estimator.pacing, queued: 0, isFree: true, at: now)
     }
 
     /// A packet with a transport-wide number goes out.
@@ -68,7 +68,18 @@ struct DownlinkControl: ~Copyable {
     mutating func aimPacer(at now: Instant) {
         // While a queue drains elsewhere, ours may wait longer.
         let queued = estimator.pacing < estimator.target ? 0 : waiting.bytes
-        pacer.aim(at: estimator.pacing, queued: queued, isNew: estimator.bound == .start, at: now)
+        pacer.aim(at: estimator.pacing, queued: queued, isFree: isFree, at: now)
+    }
+
+    /// Whether the path has room to spare, as far as is known: key frames need not wait.
+    private var isFree: Bool {
+        mutating get {
+            switch estimator.bound {
+            case .start: true
+            case .delay, .maximum: !isTight
+            default: false
+            }
+        }
     }
 
     // MARK: Sharing out

@@ -68,7 +68,7 @@ import Testing
         #expect(pacer.rate == 1_000_000)
         pacer.aim(at: 800_000, queued: 0, at: start)
         #expect(pacer.rate == 880_000)
-        pacer.aim(at: 800_000, queued: 0, isNew: true, at: start)
+        pacer.aim(at: 800_000, queued: 0, isFree: true, at: start)
         #expect(pacer.rate == 2_000_000)
     }
 

@@ -82,13 +82,15 @@ final class BandwidthScene {
 
     static let camera: MediaSource.Format = camera(layers)
 
-    static func camera(_ rates: [Int]) -> MediaSource.Format {
+    static func camera(_ rates: [Int], keyFrameShare: Int = 4, variation: Int = 0) -> MediaSource.Format {
         let sizes: [(UInt16, UInt16)] = [(320, 180), (640, 360), (1280, 720)]
         var format = VideoFormat(
             .vp8,
             zip(sizes, rates).map { VideoFormat.Layer(width: $0.0, height: $0.1, bitsPerSecond: $1) }
         )
         format.temporalLayers = 3
+        format.keyFrameShare = keyFrameShare
+        format.variation = variation
         return .video(format)
     }
 

@@ -1,0 +1,38 @@
+// How long our packets would wait on a path that is as it was found to be: where they wait no longer than that, it still is,
+// and the queue is of our own making. Knows no arrival.
+import RTP
+
+struct OwnQueue {
+    /// Microseconds that what was sent last would wait.
+    private var wait = 0.0
+    private var sentAt = Int64.min
+    private var least = Double.infinity
+    /// Of the packet of the last report that would have waited least, as `PathDelay.queue` is.
+    private(set) var queue = Interval.zero
+
+    /// What fills a path is noted a little lower than it is.
+    private static let capacityShare = 1.05
+
+    /// A packet was reported that came; in the order of their departures.
+    /// - Parameters:
+    ///   - sent: microseconds.
+    ///   - capacity: where the path was found to end, bits per second; nil: nowhere yet.
+    @inline(__always)
+    mutating func note(_ size: Int, sent: Int64, capacity: Int?) {
+        guard let capacity, capacity > 0 else { return }
+        if sent > sentAt {
+            wait = sentAt == .min ? 0 : max(0, wait - Double(sent - sentAt))
+            sentAt = sent
+        }
+        least = min(least, wait)
+        wait += Double(size) * 8_000_000 / (Double(capacity) * OwnQueue.capacityShare)
+    }
+
+    /// All packets of the report were noted.
+    mutating func settle() {
+        queue = .microseconds(least == .infinity ? 0 : Int64(least))
+        least = .infinity
+    }
+
+    mutating func reset() { self = OwnQueue() }
+}
