@@ -13,12 +13,9 @@ of this machine. SFU names a server that is built already."""
 
 import argparse
 import datetime
-import importlib.machinery
-import importlib.util
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,20 +24,13 @@ sys.path[:0] = [str(ROOT / one) for one in ("bench", "bench/bandwidth", "Tests/B
 
 import documents  # noqa: E402
 import figures  # noqa: E402
+import host  # noqa: E402
 import measured  # noqa: E402
 import report  # noqa: E402
 import runs  # noqa: E402
 from scenarios import SCENARIOS  # noqa: E402
 
 ROOM, CAMERA = "bandwidth", "camera"
-
-
-def compare():
-    """bench/compare: the machine's description, the namespace, and how Janus is installed."""
-    loader = importlib.machinery.SourceFileLoader("compare", str(ROOT / "bench/compare"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("compare", loader))
-    loader.exec_module(module)
-    return module
 
 
 def arguments():
@@ -71,12 +61,7 @@ def say(text):
 
 def build(given):
     runs.build_link()
-    if given.sfu or not given.own:
-        return Path(given.sfu).resolve() if given.sfu else None
-    command = ["swift", "build", "-c", "release", "--package-path", ROOT, "--product", "sfu"]
-    subprocess.run(command, check=True, stdout=sys.stderr)
-    done = subprocess.run([*command, "--show-bin-path"], check=True, capture_output=True, text=True)
-    return Path(done.stdout.strip()) / "sfu"
+    return host.server(given.sfu) if given.own else None
 
 
 def servers(given, sfu, address):
@@ -116,13 +101,13 @@ def measure(name, url, address, seed, viewers, kept):
     return [row.measure(run) for row in scenario.rows], figures.timeline(run), found.get("browser")
 
 
-def run(given, script, address):
+def run(given, address):
     """Measures; after each run all that is known so far is written, where somebody wants it."""
     sfu = build(given)
     if given.keep:
         given.keep.mkdir(parents=True, exist_ok=True)
     chosen = given.scenario or list(SCENARIOS)
-    results = {"about": about(given, script, sfu), "scenarios": {name: {} for name in chosen}, "timelines": {name: {} for name in chosen}}
+    results = {"about": about(given, sfu), "scenarios": {name: {} for name in chosen}, "timelines": {name: {} for name in chosen}}
     for server, start, watchers in servers(given, sfu, address):
         with start() as program, runs.Publisher(f"{program.url}/whip/{ROOM}/{CAMERA}") as publisher:
             for index, name, (subject, viewers, url) in plan(given, watchers):
@@ -139,12 +124,12 @@ def run(given, script, address):
     return results
 
 
-def about(given, script, sfu):
-    machine = script.machine()
+def about(given, sfu):
+    machine = host.machine()
     command = re.sub(r"--sfu \S+", "--sfu SFU", " ".join(["bench/bandwidth", *sys.argv[1:]]))
     command = re.sub(r" --(json|keep|charts) \S+| --write-docs", "", command)
     return {
-        "date": datetime.date.today().isoformat(), "commit": script.commit()["commit"],
+        "date": datetime.date.today().isoformat(), "commit": host.commit()["commit"],
         "machine": f"{machine['cores']} × {machine['processor']}, Linux {machine['kernel']}", "load": os.getloadavg()[0],
         "build": sfu and ("debug" if "debug" in sfu.parts else "release"), "command": command,
         "layers": {}, "chromium": None, "janus": measured.janus.version() if "janus" in given.peer else None,
@@ -177,15 +162,14 @@ def main():
     if given.earlier:
         results = merged(given.earlier)
     else:
-        script = compare()
         try:
             if "janus" in given.peer:
-                script.install_janus()
+                host.install_janus()
             address = os.environ.get("BENCH_ADDRESS")
-            if not address and script.may_unshare():
-                script.enter_namespace()
+            if not address and host.may_unshare():
+                host.enter_namespace()
             address = address or measured.own_address() or "127.0.0.1"
-            results = run(given, script, address)
+            results = run(given, address)
         except (measured.Failure, measured.janus.JanusError, runs.Failure) as failure:
             raise SystemExit(f"bandwidth: {failure}") from failure
     if given.json:

@@ -66,6 +66,8 @@ struct Allocator {
         var proven = 0
         /// So much may soon be shown to pass, where it is more than the target: what takes no more than this is asked for.
         var prospect = 0
+        /// Nothing is heard of the path: what has to be lowered now did not fail, and comes back with the next word.
+        var isGuess = false
     }
 
     enum Reason: Equatable {
@@ -160,7 +162,7 @@ struct Allocator {
         let room = max(0, budget.target - budget.reserve)
         let kept = keep(choices, room)
         let chosen = raise(choices, from: kept, budget, at: now)
-        note(choices, chosen, at: now)
+        note(choices, chosen, isGuess: budget.isGuess, at: now)
         var result = describe(tracks, choices, chosen, budget, at: now)
         lookAhead(choices, chosen, max(budget.target, budget.prospect) - budget.reserve, &result)
         return result
@@ -253,7 +255,12 @@ struct Allocator {
         }
     }
 
-    private mutating func note(_ choices: [TrackChoices], _ chosen: [Int], at now: Instant) {
+    private mutating func note(
+        _ choices: [TrackChoices],
+        _ chosen: [Int],
+        isGuess: Bool,
+        at now: Instant
+    ) {
         for index in choices.indices {
             let before = choices[index].current
             if let raised = memories[index].raisedAt, now - raised >= Limits.Bandwidth.raiseProof {
@@ -261,6 +268,10 @@ struct Allocator {
                 memories[index].settle(choices[index].options[before].cost, at: now)
             }
             guard chosen[index] != before else { continue }
+            guard !isGuess || chosen[index] > before else {
+                memories[index].raisedAt = nil
+                continue
+            }
             memories[index].changedAt = now
             if chosen[index] > before {
                 memories[index].raisedAt = now

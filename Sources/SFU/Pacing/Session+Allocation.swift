@@ -28,7 +28,8 @@ extension Session {
             target: control.pointee.estimator.target,
             reserve: reserve,
             proven: control.pointee.estimator.proven(at: now),
-            prospect: control.pointee.prospect.look(control.pointee.estimator.estimate, at: now)
+            prospect: control.pointee.prospect.look(control.pointee.estimator.estimate, at: now),
+            isGuess: control.pointee.estimator.bound == .silence
         )
         let allocation = control.pointee.allocator.allocate(tracks, budget, at: now)
         let spare = max(0, budget.target - allocation.used)

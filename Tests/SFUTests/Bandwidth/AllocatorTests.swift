@@ -128,6 +128,31 @@ import Testing
         #expect(settle([camera(1)], target: target).decisions[0].layer == layer)
     }
 
+    /// The same cut with and without a word of the path: the next word brings back what was shown, or it has failed.
+    @Test(arguments: [(true, 8), (false, 5)])
+    func whatSilenceTakesComesBackWithTheNextWord(isGuess: Bool, layer: Int) {
+        var allocator = Allocator()
+        var (tracks, _) = settle([camera(1)], .init(target: 3_000_000), allocator: &allocator)
+        #expect(tracks[0].current == 8)
+        var budget = Allocator.Budget(target: 1_400_000)
+        budget.isGuess = isGuess
+        let silence = Instant.zero + .seconds(60)
+        tracks[0].current = allocator.allocate(tracks, budget, at: silence).decisions[0].layer
+        #expect(tracks[0].current == 5)
+        let word = silence + .milliseconds(300)
+        let after = allocator.allocate(tracks, .init(target: 3_000_000), at: word)
+        #expect(after.decisions[0].layer == layer)
+    }
+
+    /// A key frame makes a layer look larger for a second.
+    @Test(arguments: [(541_000, 5), (537_000, 4)])
+    func whatIsSentStaysThoughItTakesALittleMore(target: Int, layer: Int) {
+        var allocator = Allocator()
+        let tracks = [camera(1, current: 5)]
+        let allocation = allocator.allocate(tracks, .init(target: target, reserve: 60_000), at: start)
+        #expect(allocation.decisions[0].layer == layer, "500 kbit/s of it, and 60 of audio")
+    }
+
     @Test func aSmallTileShowsMotionBeforeDetail() {
         // 640 × 360: nothing above it, and all its pictures.
         let allocation = settle([camera(1, tile: (640, 360))], target: 5_000_000)

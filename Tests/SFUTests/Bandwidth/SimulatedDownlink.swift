@@ -13,6 +13,8 @@ final class SimulatedDownlink {
         case following(most: Int)
         /// Nothing but audio, until it fills a rate from a time on.
         case burst(at: Instant, rate: Int)
+        /// A small layer, and from a time on a larger one, which begins with a key frame of so many bytes.
+        case raise(at: Instant, from: Int, to: Int, keyFrame: Int)
     }
 
     /// Sums over 100 ms.
@@ -40,6 +42,7 @@ final class SimulatedDownlink {
     }
 
     static let audioSize = 143
+    private static let nextStep = 1_900_000
     let content: Content
     let flow: Int
     var estimator: BandwidthEstimator
@@ -57,6 +60,7 @@ final class SimulatedDownlink {
     private var nextAudio: Instant
     private var nextAllocation = Instant.zero
     private var allocated: Int?
+    private var isRaised = false
     private var slice = Slice()
     private var fate: [Int: (slice: Int, kind: SentKind)] = [:]
     private let start: Instant
@@ -117,6 +121,9 @@ final class SimulatedDownlink {
             estimator.want(desired: most, nextStep: most > estimator.estimate ? most : nil, at: now)
         case .burst(_, let rate):
             estimator.want(desired: rate, nextStep: rate > estimator.estimate ? rate : nil, at: now)
+        case .raise:
+            let more = SimulatedDownlink.nextStep
+            estimator.want(desired: more, nextStep: more, at: now)
         case .camera: allocateCamera(at: now)
         }
         pacer.aim(at: estimator.pacing, queued: estimator.pacing < estimator.target ? 0 : queued, at: now)
@@ -150,6 +157,8 @@ final class SimulatedDownlink {
             packets = follower.packets(target: min(estimator.target, most) - 57_000, at: now)
         case .burst(let begin, let rate):
             packets = now >= begin ? follower.packets(target: rate, at: now) : []
+        case .raise(let time, let before, let after, let keyFrame):
+            packets = raise(time, before, after, keyFrame, now)
         }
         guard !packets.isEmpty else { return }
         // Whole pictures that may be left out are, before the queue grows too long.
@@ -160,6 +169,17 @@ final class SimulatedDownlink {
         }
         pacer.aim(at: estimator.pacing, queued: estimator.pacing < estimator.target ? 0 : queued, at: now)
     }
+
+    private func raise(_ time: Instant, _ before: Int, _ after: Int, _ keyFrame: Int, _ now: Instant) -> [(
+        size: Int, temporal: Int
+    )] {
+        let usual = follower.packets(target: now >= time ? after : before, at: now)
+        guard now >= time, !isRaised else { return usual }
+        isRaised = true
+        return (0..<(keyFrame / SimulatedDownlink.packetSize)).map { _ in (SimulatedDownlink.packetSize, 0) }
+    }
+
+    private static let packetSize = 1100
 
     private func send(_ path: inout SimulatedPath, at now: Instant) {
         while let order = estimator.probe(at: now) {

@@ -16,7 +16,8 @@ struct AcceptanceScenario: CustomStringConvertible, Sendable {
 
 extension AcceptanceScenario {
     static let all: [AcceptanceScenario] = [
-        coldJoin, joinSlow, joinSlowUneven, drop(feedback: 100), drop(feedback: 50), steady, sharing, withTransfer, loss(2),
+        coldJoin, joinSlow, joinSlowUneven, drop(feedback: 100), drop(feedback: 50), steady, sharing,
+        withTransfer, loss(2),
         loss(5),
         loss(10), jitter,
         fourTracks, lostFeedback, silentFeedback, alternating, burst, publisherStops, probing,
@@ -157,6 +158,7 @@ extension AcceptanceScenario {
                 Figure("Jain's index", .atLeast, must: 0.85, goal: 0.95),
                 Figure("used together, %", .atLeast, must: 55, goal: 85),
                 Figure("packets dropped, %", .atMost, must: 2, goal: 0.5),
+                Figure("longest gap of either, s", .atMost, must: 2, goal: 0.6),
             ]
         },
         run: { seed in
@@ -173,6 +175,7 @@ extension AcceptanceScenario {
                 [
                     (a + b) * (a + b) / (2 * (a * a + b * b)), (a + b) / 20_000,
                     max(scene.dropped(0, from: 3, to: 63), scene.dropped(1, from: 0, to: 60)),
+                    max(scene.longestGap(0, from: 4, to: 63), scene.longestGap(1, from: 4, to: 63)),
                 ], scene
             )
         }
