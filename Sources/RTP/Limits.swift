@@ -210,7 +210,7 @@ public enum Limits {
         /// Packets of one session that wait in the pacer; a picture that finds no room is left out.
         public static let waitingPackets = 512
         /// Waits above this and the layer is broken off: what is sent would come too late to be of use.
-        public static let waitingLongest = Interval.milliseconds(400)
+        public static let waitingLongest = Interval.milliseconds(600)
         /// Recent packets that a probe sends again, before it sends padding.
         public static let probeRepeats = 63
         /// The bits of a session are shared out among its tracks at least this often …
