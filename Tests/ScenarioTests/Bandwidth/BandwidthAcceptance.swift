@@ -67,7 +67,7 @@ extension AcceptanceScenario {
 
     static let joinSlow = joinSlow("join on 600 kbit/s, queue of 22.5 kB", BandwidthScene.camera)
 
-    /// Key frames are as large as those of libvpx, and no picture is like the one before.
+    /// Large key frames, and no picture is like the one before.
     static let joinSlowUneven = joinSlow(
         "join on 600 kbit/s, uneven pictures",
         BandwidthScene.camera([115_000, 397_000, 1_500_000], keyFrameShare: 8, variation: 40)
