@@ -88,7 +88,8 @@ extension Downlink {
                 break
             }
         }
-        guard !control.pointee.waiting.isEmpty else { return }
+        // A probe may have taken all that waited.
+        guard !control.pointee.waiting.isEmpty || control.pointee.isThinned else { return }
         let room = control.pointee.pacer.available(at: now)
         if room > 0 { _ = drain(room, departures, sender, counters, absoluteSendTime, now, outbox) }
         settlePacing(control, at: now)
