@@ -22,6 +22,15 @@ struct LinkCapacity {
     var upper: Int? { mean.map { Int(($0 + 3 * deviation) * 1000) } }
     var lower: Int? { mean.map { Int(max(0, $0 - 3 * deviation) * 1000) } }
 
+    /// Whether a probe that found this rate, bits per second, beyond the known end may have misread it: the clock of the
+    /// peer's arrivals is late now and then, and a probe has few packets.
+    func isNear(_ rate: Int) -> Bool {
+        guard let value else { return false }
+        return rate > value && rate < value * LinkCapacity.near / 100
+    }
+
+    private static let near = 150
+
     /// The path was full, and this much arrived, bits per second.
     mutating func noteOveruse(acknowledged: Int) { update(acknowledged, LinkCapacity.weight) }
     mutating func noteProbe(_ rate: Int) { update(rate, LinkCapacity.probeWeight) }

@@ -1,4 +1,4 @@
-// How long our packets would wait on a path that is as it was found to be: where they wait no longer than that, it still is,
+// How long our packets would take on a path that is as it was found to be: where they take no longer than that, it still is,
 // and the queue is of our own making. Knows no arrival.
 import RTP
 
@@ -7,7 +7,7 @@ struct OwnQueue {
     private var wait = 0.0
     private var sentAt = Int64.min
     private var least = Double.infinity
-    /// Of the packet of the last report that would have waited least, as `PathDelay.queue` is.
+    /// Of the packet of the last report that would have taken least, as `PathDelay.queue` is.
     private(set) var queue = Interval.zero
 
     /// What fills a path is noted a little lower than it is.
@@ -24,8 +24,9 @@ struct OwnQueue {
             wait = sentAt == .min ? 0 : max(0, wait - Double(sent - sentAt))
             sentAt = sent
         }
-        least = min(least, wait)
+        // Its own time on the path is part of its delay.
         wait += Double(size) * 8_000_000 / (Double(capacity) * OwnQueue.capacityShare)
+        least = min(least, wait)
     }
 
     /// All packets of the report were noted.

@@ -123,7 +123,7 @@ struct RateControl {
 
     /// A probe came through at this rate; where it was faster, the path ends there.
     mutating func noteProbe(_ rate: Int, isFull: Bool) {
-        if isFull {
+        if isFull || capacity.isNear(rate) {
             capacity.noteProbe(rate)
         } else if let upper = capacity.upper, rate > upper {
             capacity.reset()
