@@ -158,8 +158,8 @@ public enum Limits {
         public static let redundancyReach = 8
         /// Largest RED payload with redundancy that we send, bytes.
         public static let redundantPayloadBytes = 1200
-        /// Reported loss from which on a subscriber with RED gets each packet twice, in 1/256: 3 %.
-        public static let redundancyLoss = 8
+        /// Reported loss from which on a subscriber with RED gets each packet twice, in 1/256: 1.2 %.
+        public static let redundancyLoss = 3
         /// And from which on three times, in 1/256: 10 %.
         public static let redundancyHeavyLoss = 26
         /// How long it goes on after the last such report.
