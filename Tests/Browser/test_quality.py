@@ -61,11 +61,12 @@ def test_loss_is_told_to_whom_it_belongs(lossy, namespace):
     ruby.expect_sees(GREEN)
     olive.expect_sees(RED)
     eventually(lambda: own(olive) and own(ruby), 30, what="both are judged")
-    namespace.lose(30)
+    # At 30 % redundancy hides so much that a call may go on being excellent.
+    namespace.lose(50)
     bad = eventually(lambda: (one := own(olive)) and one["down"] and one["down"]["score"] < 4.3 and one["down"], 60,
                      what="the one behind it reads of its bad downlink")
-    # Redundancy hides much of it, and the estimator may give way.
-    assert bad["reason"] in ("loss", "bandwidth", "frozen") and 50 <= bad["detail"]["lossPermille"] <= 450, bad
+    # The estimator may give way. What is said is a mean of the last seconds.
+    assert bad["reason"] in ("loss", "bandwidth", "frozen") and 50 <= bad["detail"]["lossPermille"] <= 650, bad
     assert "downlink" in bad["detail"]["text"] or "pictures" in bad["detail"]["text"], bad
     told = eventually(lambda: (one := other(ruby)) and one["down"] and one["down"]["bars"] < 4 and one, 20, what="the other one is told")
     assert told["down"]["detail"] is None
