@@ -66,7 +66,7 @@ def test_loss_is_told_to_whom_it_belongs(lossy, namespace):
     bad = eventually(lambda: (one := own(olive)) and one["down"] and one["down"]["score"] < 4.3 and one["down"], 60,
                      what="the one behind it reads of its bad downlink")
     # The estimator may give way. What is said is a mean of the last seconds.
-    assert bad["reason"] in ("loss", "bandwidth", "frozen") and 50 <= bad["detail"]["lossPermille"] <= 650, bad
+    assert bad["reason"] in ("loss", "bandwidth", "frozen") and 50 <= bad["detail"]["lossPermille"] <= 450, bad
     assert "downlink" in bad["detail"]["text"] or "pictures" in bad["detail"]["text"], bad
     told = eventually(lambda: (one := other(ruby)) and one["down"] and one["down"]["bars"] < 4 and one, 20, what="the other one is told")
     assert told["down"]["detail"] is None

@@ -163,12 +163,9 @@ extension BandwidthEstimator {
             if probed.isLossy(cluster) { probes.lose(at: now) } else { probes.tellNothing(at: now) }
             return
         }
-        var rate = found.rate
         let result = probes.result(found, of: cluster.id, estimate: estimate, at: now)
         guard result != .none, !cliff.isDraining else { return }
-        let isNear = control.capacity.isNear(rate)
-        control.noteProbe(rate, isFull: result == .exceeded)
-        if result == .exceeded && isNear, let end = control.capacity.value { rate = min(rate, end) }
+        let rate = control.noteProbe(found.rate, isFull: result == .exceeded)
         provenRate = rate
         provenAt = now
         if rate > control.estimate {

@@ -122,13 +122,18 @@ struct RateControl {
     }
 
     /// A probe came through at this rate; where it was faster, the path ends there.
-    mutating func noteProbe(_ rate: Int, isFull: Bool) {
-        if isFull || capacity.isNear(rate) {
+    /// - Returns: the rate as far as it is believed, bits per second.
+    mutating func noteProbe(_ rate: Int, isFull: Bool) -> Int {
+        let isNear = capacity.isNear(rate)
+        if isFull || isNear {
             capacity.noteProbe(rate)
         } else if let upper = capacity.upper, rate > upper {
             capacity.reset()
         }
+        guard isFull, isNear, let end = capacity.value else { return rate }
+        return min(rate, end)
     }
+
     /// The path was full and this much came through.
     mutating func noteFull(_ rate: Int) {
         capacity.reset()

@@ -8,16 +8,16 @@ import Testing
     @Test func oneThatGoesALittleBeyondTheKnownEndIsBelievedByHalf() throws {
         var control = RateControl(start: 300_000)
         control.noteFull(600_000)
-        control.noteProbe(780_000, isFull: true)
+        #expect(control.noteProbe(780_000, isFull: true) == 690_000)
         #expect(try #require(control.capacity.value) == 690_000)
-        control.noteProbe(790_000, isFull: false)
+        #expect(control.noteProbe(790_000, isFull: false) == 790_000, "it came through")
         #expect(try #require(control.capacity.value) == 740_000)
     }
 
     @Test func oneThatGoesFarBeyondItShowsAnotherPath() {
         var control = RateControl(start: 300_000)
         control.noteFull(600_000)
-        control.noteProbe(900_000, isFull: false)
+        #expect(control.noteProbe(900_000, isFull: false) == 900_000)
         #expect(control.capacity.value == nil)
     }
 
