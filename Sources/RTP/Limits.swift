@@ -36,9 +36,11 @@ public enum Limits {
         /// Resends of one packet to one subscriber.
         public static let resendsPerPacket = 5
         /// What is done for each session now and then is done at multiples of this.
-        public static let beat = Interval.milliseconds(10)
+        public static let beat = Interval.milliseconds(20)
         /// Between sender and receiver reports.
         public static let reportInterval = Interval.seconds(1)
+        /// The same where somebody only listens: nothing is kept in step with the sound. As libwebrtc does.
+        public static let listenerReportInterval = Interval.seconds(5)
         /// Share of the sent bytes that may be resends, percent, plus a burst.
         public static let resendShare = 15
         /// What that share may save up, bytes.

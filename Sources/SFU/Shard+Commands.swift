@@ -90,6 +90,7 @@ extension Shard {
         for publication in session.uplink.publications { forget(publication) }
         session.configure(media, random: &random)
         for publication in session.uplink.publications { publications[publication.id] = publication }
+        session.hastenReport(at: session.room.now)
         events.append(.configured(id, generation: media.generation))
     }
 

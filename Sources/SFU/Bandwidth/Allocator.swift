@@ -158,6 +158,7 @@ struct Allocator {
     mutating func allocate(_ tracks: [Track], _ budget: Budget, at now: Instant) -> Allocation {
         let tracks = Array(tracks.prefix(Limits.Bandwidth.tracks))
         remember(tracks)
+        guard !tracks.isEmpty else { return Allocation(used: budget.reserve, desired: budget.reserve) }
         let choices = tracks.map { TrackChoices($0) }
         let room = max(0, budget.target - budget.reserve)
         let kept = keep(choices, room)
@@ -193,6 +194,7 @@ struct Allocator {
             let ceiling = choices.indices.map { index in
                 highest(memories[index], choices[index], kept[index], isProven, room - budget.reserve, now)
             }
+            guard ceiling != kept else { continue }
             let filled = WaterFilling(choices, ceiling: ceiling, oversend: isProven ? 0 : Allocator.oversend)
                 .fill(room - budget.reserve)
             let possible = TrackChoices.utility(choices, filled)

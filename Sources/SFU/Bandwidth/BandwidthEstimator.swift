@@ -54,7 +54,12 @@ struct BandwidthEstimator: ~Copyable {
         case maximum
     }
 
+    // What the road writes of each packet comes first.
     let settings: Settings
+    var history = SentHistory()
+    var application = ApplicationLimit()
+    var watchdog = FeedbackWatchdog()
+    var probes = ProbeController()
     /// Bits per second that the path carries, as far as is known.
     private(set) var estimate: Int
     /// Bits per second to send now, of everything: media, resends, probes beside. Less than the estimate while a queue
@@ -65,7 +70,6 @@ struct BandwidthEstimator: ~Copyable {
     private(set) var pacing: Int
     private(set) var bound = Bound.start
 
-    var history = SentHistory()
     var clock = FeedbackClock()
     var path = PathDelay()
     var own = OwnQueue()
@@ -79,10 +83,7 @@ struct BandwidthEstimator: ~Copyable {
     var loss = LossController()
     var cliff = CliffDetector()
     var shared = SharedQueue()
-    var watchdog = FeedbackWatchdog()
-    var application = ApplicationLimit()
     var dispersion = BurstDispersion()
-    var probes = ProbeController()
     var probed = ProbeEstimator()
     var reported: ReportedRate
     var backlog: BacklogControl

@@ -85,6 +85,12 @@ struct SentHistory: ~Copyable {
         lastSentAt = now
     }
 
+    /// Asks for the place of the next packet.
+    @inline(__always)
+    func prefetch() {
+        Prefetch.memory(packets + (Int(truncatingIfNeeded: highest + 1) & mask), bytes: 1)
+    }
+
     /// The first packet, or one after a hole.
     @inline(never)
     private mutating func prepare(_ number: UInt16, _ ahead: Int16) -> Bool {

@@ -146,6 +146,7 @@ struct Downlink: ~Copyable {
     @inline(__always)
     mutating func prefetchStreams() {
         Prefetch.memory(shown, bytes: Prefetch.line)
+        if let control { DownlinkControl.prefetch(control) }
         sender?.prefetch()
     }
 
@@ -153,7 +154,7 @@ struct Downlink: ~Copyable {
     @inline(__always)
     mutating func prefetchRoad(_ share: Share) {
         let first = share == .video ? shownAudio : 0
-        if first < shownCount { Prefetch.memory(shown[first], bytes: SendStream.roadBytes) }
+        if first < shownCount { SendStream.prefetch(shown[first]) }
         sender?.prefetchCipher()
     }
 
@@ -162,6 +163,7 @@ struct Downlink: ~Copyable {
     mutating func prefetchRing(_ share: Share) {
         let first = share == .video ? shownAudio : 0
         if first < shownCount { shown[first].pointee.prefetchRing() }
+        control?.pointee.prefetchHistory()
     }
 
     /// Sends this subscriber its share of what goes out of its publications.

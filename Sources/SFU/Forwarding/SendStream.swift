@@ -1,11 +1,23 @@
 // A slot: one outgoing stream of a subscriber, whoever it shows at the moment. What it is bound to and aims at is
 // decided here and in the room; SendStream+Road forwards, SendStream+Write writes. Lives in raw memory. What the road calls
 // is `mutating` even where it changes nothing: a large struct that is only borrowed is copied to the stack.
+import PeerTransport
 import RTP
 import Seam
 
 struct SendStream: ~Copyable {
-    // What the road needs of each packet comes first: a subscriber's memory is cold when its turn comes.
+    /// Seldom read, but for its last field: what the road needs of each packet begins there, a line into the slot.
+    var sources = SourceTable()
+
+    // What the road needs of each packet stands together: a subscriber's memory is cold when its turn comes.
+    let kind: MediaKind
+    private(set) var numbering = PictureNumbering.none
+    /// The publisher's payload type that is forwarded under ours.
+    private(set) var sourcePayloadType = SendStream.noPayloadType
+    private(set) var payloadType: UInt8 = 0
+    private(set) var rtxPayloadType: UInt8 = 0
+    /// 0: this peer takes no RED.
+    private(set) var redPayloadType: UInt8 = 0
     /// The publication's encodings, for the road.
     var layers: UnsafeMutablePointer<ReceiveStream>?
     /// −1: none yet.
@@ -17,14 +29,6 @@ struct SendStream: ~Copyable {
     private(set) var target = LayerTarget.none
     /// Muted, hidden or undecodable: nothing is forwarded, and this says why.
     var pause: SlotState.Reason = .none
-    let kind: MediaKind
-    private(set) var numbering = PictureNumbering.none
-    /// The publisher's payload type that is forwarded under ours.
-    private(set) var sourcePayloadType = SendStream.noPayloadType
-    private(set) var payloadType: UInt8 = 0
-    private(set) var rtxPayloadType: UInt8 = 0
-    /// 0: this peer takes no RED.
-    private(set) var redPayloadType: UInt8 = 0
     let ssrc: UInt32
     /// The highest number that went out, or of which the peer was told that nothing is under it.
     var highestSent = Int64.min
@@ -36,7 +40,6 @@ struct SendStream: ~Copyable {
     var lastSentAt: Instant?
     var template: HeaderTemplate
     var rewriter: Rewriter
-    var sources = SourceTable()
     var filter = LayerFilter()
 
     // What it shows.
@@ -86,8 +89,11 @@ struct SendStream: ~Copyable {
     /// What was last told to the gateway; nil: it may know something else.
     var reported: SlotDigest? = SlotDigest()
 
-    /// From the first field to what the road needs of an audio packet.
-    static let roadBytes = 320
+    /// Asks for what the road needs of an audio packet.
+    @inline(__always)
+    static func prefetch(_ stream: UnsafeMutablePointer<SendStream>) {
+        Prefetch.memory(UnsafeRawPointer(stream) + Prefetch.line, bytes: 5 * Prefetch.line)
+    }
 
     private static let noPayloadType: UInt8 = 0xff
 

@@ -4,20 +4,22 @@ import PeerTransport
 import RTP
 
 struct DownlinkControl: ~Copyable {
+    // What the road writes of each packet comes first, as in the estimator.
     unowned let session: Session
-    var estimator: BandwidthEstimator
-    var pacer: Pacer
-    var waiting = WaitingPackets()
-    var allocator = Allocator()
-    var prospect = Prospect()
     /// Beside what SRTP writes: IP and UDP.
     var headerBytes = 28
+    /// Of audio, since the last look.
+    var audioBytes = 0
+    var pacer: Pacer
+    var waiting = WaitingPackets()
+    var estimator: BandwidthEstimator
+    var allocator = Allocator()
+    var prospect = Prospect()
     /// Something is left out for lack of room or waits, so that nothing is sent that is not needed.
     private(set) var isTight = false
     /// Upper temporal layers are left out until less waits.
     var isThinned = false
-    /// Of audio, since the last look; and what that made, bits per second.
-    var audioBytes = 0
+    /// What `audioBytes` made, bits per second.
     private(set) var audioRate = 0
     private var audioSince: Instant
     /// When everything is shared out anew at the latest.
@@ -41,6 +43,16 @@ struct DownlinkControl: ~Copyable {
         estimator.begin(at: now)
         pacer.aim(at: estimator.pacing, queued: 0, isFree: true, at: now)
     }
+
+    /// Asks for what the road writes.
+    @inline(__always)
+    static func prefetch(_ control: UnsafeMutablePointer<DownlinkControl>) {
+        Prefetch.memory(control, bytes: 5 * Prefetch.line)
+    }
+
+    /// Then for where the next packet will be noted.
+    @inline(__always)
+    mutating func prefetchHistory() { estimator.history.prefetch() }
 
     /// A packet with a transport-wide number goes out.
     /// - Parameter size: bytes after SRTP.

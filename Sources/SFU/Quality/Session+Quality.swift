@@ -101,7 +101,7 @@ extension Session {
         var sample = DirectionSample(roundTrip: knownRoundTrip, downlink: figures)
         var audio = MeanCosts()
         var video = MeanCosts()
-        var gauges: [UInt32: DownlinkGauge] = [:]
+        var bound = 0
         var lost = 0.0
         var reported = 0
         var bytes = 0
@@ -110,7 +110,8 @@ extension Session {
             guard slot.pointee.isBound else { continue }
             var gauge = meter.slots[slot.pointee.ssrc] ?? DownlinkGauge(slot)
             let look = gauge.look(at: slot, lost: figures.lost, roundTrip: sample.roundTrip, now)
-            gauges[slot.pointee.ssrc] = gauge
+            meter.slots[slot.pointee.ssrc] = gauge
+            bound += 1
             bytes += look.bytes
             lost += Double(slot.pointee.fractionLost) / 256 * Double(look.packets)
             reported += look.packets
@@ -122,12 +123,17 @@ extension Session {
                 video.add(costs, weight: look.weight)
             }
         }
-        meter.slots = gauges
+        if meter.slots.count > bound { forgetGauges() }
         sample.audio = audio.value
         sample.video = video.value
         sample.lost = figures.lost ?? (reported > 0 ? lost / Double(reported) : nil)
         sample.bitsPerSecond = UInt32(clamping: bytes * 8)
         return sample
+    }
+
+    /// Those of slots that show nothing any more.
+    private func forgetGauges() {
+        meter.slots = meter.slots.filter { downlink.pointee.slot(ssrc: $0.key)?.pointee.isBound ?? false }
     }
 }
 

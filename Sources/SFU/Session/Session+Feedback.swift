@@ -141,8 +141,19 @@ extension Session {
         if nextReport == .distantFuture { nextReport = now + .milliseconds(200) }
         if now >= nextReport {
             sendReports(at: now, ntp: ntp, scratch, counters, outbox)
-            nextReport = (now + Limits.Media.reportInterval).onBeat
+            nextReport = (now + reportInterval).onBeat
         }
+    }
+
+    private var reportInterval: Interval {
+        let onlyListens = uplink.publications.isEmpty && !downlink.pointee.showsVideo
+        return onlyListens ? Limits.Media.listenerReportInterval : Limits.Media.reportInterval
+    }
+
+    /// There may be more to report about than before.
+    func hastenReport(at now: Instant) {
+        guard nextReport < .distantFuture else { return }
+        nextReport = min(nextReport, now + reportInterval)
     }
 
     private func askForRepair(

@@ -94,8 +94,8 @@ struct ResendRing: ~Copyable {
 /// The sources that a slot was fed from lately, so that what is remembered of a packet needs no pointer that could
 /// outlive its encoding.
 struct SourceTable {
-    private var newest: UInt16 = 0
     private var sources = InlineArray<8, UnsafeMutablePointer<ReceiveStream>?>(repeating: nil)
+    private var newest: UInt16 = 0
 
     /// Numbers another source; the oldest of eight is forgotten.
     mutating func begin(_ source: UnsafeMutablePointer<ReceiveStream>) {
