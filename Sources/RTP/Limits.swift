@@ -36,7 +36,7 @@ public enum Limits {
         /// Resends of one packet to one subscriber.
         public static let resendsPerPacket = 5
         /// What is done for each session now and then is done at multiples of this.
-        public static let beat = Interval.milliseconds(20)
+        public static let beat = Interval.milliseconds(10)
         /// Between sender and receiver reports.
         public static let reportInterval = Interval.seconds(1)
         /// The same where somebody only listens: nothing is kept in step with the sound. As libwebrtc does.
