@@ -89,7 +89,7 @@ CGCM_INLINE CGCM_NARROW void add_bytes(
 }
 
 /// The hash after `length` bytes more, any number.
-CGCM_NARROW static __m128i hashed(const cgcm_key *key, const uint8_t *bytes, size_t length, __m128i hash) {
+CGCM_NARROW static __m128i cgcm_hashed(const cgcm_key *key, const uint8_t *bytes, size_t length, __m128i hash) {
     const size_t most = 16 * cgcm_powers;
     while (length > 0) {
         size_t count = length < most ? length : most;
@@ -134,7 +134,7 @@ CGCM_NARROW void cgcm_seal_aesni(
         // All of it is added up before the only reduction.
         add_bytes(&sum, key, aad, aad_length, blocks + 2, hash);
     } else {
-        hash = hashed(key, aad, aad_length, hash);
+        hash = cgcm_hashed(key, aad, aad_length, hash);
     }
     uint32_t counter = 2;
     for (; length >= group_bytes; length -= group_bytes, bytes += group_bytes, counter += group)
@@ -191,7 +191,7 @@ CGCM_NARROW int cgcm_open_aesni(
         add_bytes(&sum, key, aad, aad_length, blocks + 2, hash);
         add_bytes(&sum, key, bytes, length, 2, hash);
     } else {
-        hash = hashed(key, bytes, length, hashed(key, aad, aad_length, hash));
+        hash = cgcm_hashed(key, bytes, length, cgcm_hashed(key, aad, aad_length, hash));
     }
     cgcm_add(&sum, _mm_xor_si128(cgcm_lengths(aad_length, length), hash), power(key, 1));
     if (!cgcm_equal(_mm_xor_si128(cgcm_reversed(cgcm_reduce(sum)), mask), tag)) return 0;

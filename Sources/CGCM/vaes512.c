@@ -81,7 +81,7 @@ CGCM_INLINE CGCM_WIDE void add_bytes(
 }
 
 /// The hash after `length` bytes more, any number.
-CGCM_WIDE static __m128i hashed(const cgcm_key *key, const uint8_t *bytes, size_t length, __m128i hash) {
+CGCM_WIDE static __m128i cgcm_hashed(const cgcm_key *key, const uint8_t *bytes, size_t length, __m128i hash) {
     while (length > 0) {
         size_t count = length < group_bytes ? length : group_bytes;
         wide_product sum = nothing();
@@ -169,7 +169,7 @@ CGCM_WIDE void cgcm_seal_vaes512(
         __m512i header = reversed(_mm512_maskz_loadu_epi8(first_bytes(aad_length), aad));
         add(&sum, header, cgcm_power(key, aad_blocks + blocks + 1));
     } else {
-        hash = hashed(key, aad, aad_length, hash);
+        hash = cgcm_hashed(key, aad, aad_length, hash);
     }
     uint32_t counter = 2;
     for (; length >= group_bytes; length -= group_bytes, bytes += group_bytes, counter += cgcm_powers)
@@ -216,7 +216,7 @@ CGCM_WIDE int cgcm_open_vaes512(
         add_bytes(&sum, key, aad, aad_length, aad_blocks + blocks + 1, hash);
         add_bytes(&sum, key, bytes, length, blocks + 1, hash);
     } else {
-        hash = hashed(key, bytes, length, hashed(key, aad, aad_length, hash));
+        hash = cgcm_hashed(key, bytes, length, cgcm_hashed(key, aad, aad_length, hash));
     }
     cgcm_product all = {folded(sum.low), folded(sum.middle), folded(sum.high)};
     __m128i lengths = _mm_xor_si128(cgcm_lengths(aad_length, length), hash);

@@ -3,7 +3,16 @@ import PeerTransport
 
 /// Not thread-safe: belongs to one worker.
 final class Sender {
+    /// A socket as the road needs it, without reference counts.
+    private struct Way {
+        var bound: IPAddress
+        var isWildcard: Bool
+        var batch: UnsafeMutablePointer<SendBatch>
+    }
+
+    /// The owners of what `ways` point to.
     private let sockets: [UDPSocket]
+    private let ways: UnsafeMutableBufferPointer<Way>
     private let streams: StreamTable
     private let tally: IOTally
 
@@ -11,40 +20,47 @@ final class Sender {
         self.sockets = sockets
         self.streams = streams
         self.tally = tally
+        ways = .allocate(capacity: sockets.count)
+        for (i, socket) in sockets.enumerated() {
+            let way = Way(
+                bound: socket.bound.address,
+                isWildcard: socket.isWildcard,
+                batch: socket.outgoing
+            )
+            ways.initializeElement(at: i, to: way)
+        }
     }
+
+    deinit { ways.deallocate() }
 
     /// Sends every message of the outbox or counts why not. Never blocks.
     func send(_ outbox: Outbox) {
         let slab = UnsafePointer(outbox.slab)
+        let messages = UnsafePointer(outbox.messages)
         for i in 0..<outbox.messageCount {
-            let message = outbox.messages[i]
-            if message.path.connection >= 0 {
-                streams.enqueue(message, of: slab)
-            } else if sockets.count == 1 {
-                sockets[0].add(message, of: slab)
+            let message = messages + i
+            if !message.pointee.path.isUDP {
+                streams.enqueue(message.pointee, of: slab)
+            } else if let batch = batch(for: message) {
+                batch.pointee.add(message, of: slab)
             } else {
-                add(message, of: slab)
+                tally.socketError += message.pointee.segments
             }
         }
-        for socket in sockets { socket.flush() }
+        for way in ways { way.batch.pointee.flush() }
         streams.flushQueues()
     }
 
-    /// The socket bound to the path's local address, else the one bound to every address of that family.
-    private func add(_ message: Outbox.Message, of slab: UnsafePointer<UInt8>) {
-        var wildcard = -1
-        for i in sockets.indices {
-            let bound = sockets[i].bound.address
-            if bound == message.path.local {
-                sockets[i].add(message, of: slab)
-                return
-            }
-            if sockets[i].isWildcard && bound.isIPv6 == message.path.remote.isIPv6 { wildcard = i }
+    /// Of the socket bound to the path's local address, else of the one bound to every address of that family.
+    @inline(__always)
+    private func batch(for message: UnsafePointer<Outbox.Message>) -> UnsafeMutablePointer<SendBatch>? {
+        guard ways.count != 1 else { return ways[0].batch }
+        let (local, remote) = (message.pointee.path.local, message.pointee.path.remote)
+        var wildcard: UnsafeMutablePointer<SendBatch>?
+        for way in ways {
+            if way.bound == local { return way.batch }
+            if way.isWildcard && way.bound.isIPv6 == remote.isIPv6 { wildcard = way.batch }
         }
-        if wildcard >= 0 {
-            sockets[wildcard].add(message, of: slab)
-        } else {
-            tally.socketError += message.segments
-        }
+        return wildcard
     }
 }

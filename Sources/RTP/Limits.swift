@@ -217,7 +217,9 @@ public enum Limits {
         public static let probeRepeats = 63
         /// The bits of a session are shared out among its tracks at least this often …
         public static let allocationInterval = Interval.milliseconds(500)
-        /// … and for a higher estimate at most this often; for a lower one at once.
+        /// … and where it shows no video this often: there is nothing to share.
+        public static let idleAllocationInterval = Interval.seconds(5)
+        /// For a higher estimate they are at most this often, for a lower one at once.
         public static let allocationLeast = Interval.milliseconds(50)
         /// What resends may take at once where bits are short, as time at the present rate.
         public static let tightResends = Interval.milliseconds(50)

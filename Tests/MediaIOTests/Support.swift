@@ -78,8 +78,10 @@ func receiveAll(_ socket: UDPSocket, bytes wanted: Int) throws -> [ReceivedBuffe
 /// Puts the messages through an outbox into a socket, as a worker does.
 func send(_ messages: [(bytes: [UInt8], segmentSize: Int, path: NetworkPath)], through socket: UDPSocket) {
     let outbox = Outbox(onFull: { outbox in
-        for i in 0..<outbox.messageCount { socket.add(outbox.messages[i], of: outbox.slab) }
-        socket.flush()
+        for i in 0..<outbox.messageCount {
+            socket.outgoing.pointee.add(outbox.messages + i, of: outbox.slab)
+        }
+        socket.outgoing.pointee.flush()
     })
     for (bytes, segmentSize, path) in messages {
         let place = outbox.reserve(bytes.count)
@@ -297,4 +299,8 @@ final class StreamClient {
         }
         return false
     }
+}
+
+extension UDPSocket {
+    var segmentsNow: Bool { outgoing.pointee.segmentsNow }
 }

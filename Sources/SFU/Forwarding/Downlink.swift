@@ -10,24 +10,26 @@ struct Downlink: ~Copyable {
     /// What a packet may grow by while it is written: template copy, SRTP tag.
     static let writeSlack = 128
 
+    // What the road reads of each packet comes first: two lines of the cache.
+
     /// Set while keys are installed and consent is fresh.
     var sender: SRTPSender?
     var path = NetworkPath(remote: .unspecified, remotePort: 0)
     /// nil: nothing limits what is sent.
     private(set) var control: UnsafeMutablePointer<DownlinkControl>?
-    private(set) var slots: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
-    private(set) var slotCount = 0
     /// Those that show something, audio first: what the road looks at.
     private(set) var shown: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
     private(set) var shownCount = 0
     private var shownAudio = 0
-    /// Slots that there is room for.
-    private var capacity = 8
-    var transportSequence: UInt16 = 0
     /// Bytes that resends may still take.
     var resendBudget = Limits.Media.resendBurstBytes
-    /// Most padding that makes packets equal.
-    var equalisingPadding = Limits.Media.equalisingPadding
+    var transportSequence: UInt16 = 0
+    /// Packets of nearly the same size are padded to be equal: a luxury where bits are short.
+    var equalises = true
+    private(set) var slots: UnsafeMutablePointer<UnsafeMutablePointer<SendStream>>
+    private(set) var slotCount = 0
+    /// Slots that there is room for.
+    private var capacity = 8
 
     init() {
         slots = RoadMemory.allocate(UnsafeMutablePointer<SendStream>.self, count: capacity)
@@ -139,7 +141,7 @@ struct Downlink: ~Copyable {
     /// First of all the downlink itself.
     @inline(__always)
     static func prefetch(_ downlink: UnsafeMutablePointer<Downlink>) {
-        Prefetch.memory(downlink, bytes: MemoryLayout<Downlink>.size)
+        Prefetch.memory(downlink, bytes: 2 * Prefetch.line)
     }
 
     /// Then what it points to.
@@ -229,11 +231,13 @@ struct Downlink: ~Copyable {
             var length = 0
             var isWhole = true
             for i in first..<(first + group.count) {
+                let departure = departures + i
+                let stream = departure.pointee.stream
                 let isLast = i == first + group.count - 1
-                let padding = isLast ? 0 : group.size - departures[i].size
+                let padding = isLast ? 0 : group.size - departure.pointee.size
                 let packet = start + length
-                let plain = departures[i].stream.pointee.write(
-                    departures[i],
+                let plain = stream.pointee.write(
+                    departure,
                     to: packet,
                     padding: padding,
                     transportSequence: transportSequence,
@@ -243,14 +247,14 @@ struct Downlink: ~Copyable {
                 counters.pointee.paddingBytes &+= UInt64(truncatingIfNeeded: padding)
                 let protected = sender.protect(
                     packet,
-                    headerLength: departures[i].headerLength,
+                    headerLength: departure.pointee.headerLength,
                     length: plain,
-                    ssrc: departures[i].stream.pointee.ssrc,
-                    index: UInt64(truncatingIfNeeded: departures[i].rewritten.sequence)
+                    ssrc: stream.pointee.ssrc,
+                    index: UInt64(truncatingIfNeeded: departure.pointee.rewritten.sequence)
                 )
                 isWhole = isWhole && (protected == segment || isLast && protected > 0)
                 length += protected
-                note(departures[i].stream, protected, at: now)
+                note(stream, protected, at: now)
             }
             first += group.count
             // Segments of another size than they say would reach the subscriber cut apart.
@@ -293,7 +297,8 @@ struct Downlink: ~Copyable {
         _ count: Int
     ) -> (count: Int, size: Int) {
         var size = departures[first].size
-        guard path.isUDP else { return (1, size) }
+        guard count - first > 1, path.isUDP else { return (1, size) }
+        let mostPadding = equalises ? Limits.Media.equalisingPadding : 0
         var smallest = size
         var end = first + 1
         while end < count && end - first < Limits.Media.segmentsPerSend {
@@ -303,7 +308,7 @@ struct Downlink: ~Copyable {
             guard (end - first + 1) * (wouldBe + Downlink.writeSlack) + Downlink.writeSlack < 1 << 16 else {
                 break
             }
-            guard wouldBe - smallest <= equalisingPadding else { break }
+            guard wouldBe - smallest <= mostPadding else { break }
             size = wouldBe
             smallest = min(smallest, next)
             end += 1

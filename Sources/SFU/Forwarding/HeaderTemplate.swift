@@ -176,11 +176,11 @@ struct HeaderTemplate {
             packet[0] = 0x80
             return RTPHeader.fixedLength
         }
-        while end & 3 != 0 {
-            packet[end] = 0
-            end += 1
-        }
-        ByteOrder.store16(UInt16((end - RTPHeader.fixedLength - 4) / 4), packet, RTPHeader.fixedLength + 2)
+        // The payload comes over what is too much of it.
+        ByteOrder.store32(0, packet, end)
+        end = (end + 3) & ~3
+        let words = (end - RTPHeader.fixedLength - 4) >> 2
+        ByteOrder.store16(UInt16(truncatingIfNeeded: words), packet, RTPHeader.fixedLength + 2)
         return end
     }
 

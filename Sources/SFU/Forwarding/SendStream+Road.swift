@@ -15,8 +15,8 @@ struct Departure {
     /// Bytes before SRTP, without padding.
     var size: Int
     var headerLength: Int
-    /// Which earlier packets are repeated in it, by `RedundancyWriter.Choice.used`; nil: it is no RED packet.
-    var redundancy: UInt8?
+    /// Which earlier packets are repeated in it, by `RedundancyWriter.Choice.used`; 0: it is no RED packet.
+    var redundancy: UInt8 = 0
 }
 
 /// Where departures are gathered, and what is counted on the way.
@@ -111,7 +111,7 @@ extension SendStream {
         let header = headerLength(record, mask)
         var size = header + Int(record.pointee.length)
         guard size <= SendStream.longestPacket else { return leaveOut(record, .packetTooLarge, departures) }
-        var repeated: UInt8?
+        var repeated: UInt8 = 0
         if redPayloadType != 0 && redundancy.distance > 0, let choice = chooseRedundancy(record, source) {
             repeated = choice.used
             size = header + choice.length
@@ -119,7 +119,7 @@ extension SendStream {
         let rewritten = rewriter.rewrite(record, endsPicture: endsPicture, unless: ring, at: departures.now)
         guard var rewritten else { return departures.withhold(.tooLateForMapping) }
         rewritten.mask = mask
-        if record.pointee.frame.isKeyFrameStart { keyFrameSentAt = departures.now }
+        if kind == .video && record.pointee.frame.isKeyFrameStart { keyFrameSentAt = departures.now }
         departures.append(
             Departure(
                 stream: stream,

@@ -7,37 +7,39 @@ extension SendStream {
     /// Writes one packet, not yet protected, and remembers it. Returns its length.
     @inline(__always)
     mutating func write(
-        _ departure: Departure,
+        _ departure: UnsafeMutablePointer<Departure>,
         to packet: UnsafeMutablePointer<UInt8>,
         padding: Int,
         transportSequence: UInt16,
         absoluteSendTime: UInt32,
         at now: Instant
     ) -> Int {
-        let record = departure.record
+        let record = departure.pointee.record
         let sent = SentPacket(
-            sequence: departure.rewritten.sequence,
+            sequence: departure.pointee.rewritten.sequence,
             incoming: record.pointee.sequence,
             position: record.pointee.position,
-            timestamp: departure.rewritten.timestamp,
-            pictureID: departure.rewritten.pictureID,
+            timestamp: departure.pointee.rewritten.timestamp,
+            pictureID: departure.pointee.rewritten.pictureID,
             resentAt: now,
             absoluteSendTime: absoluteSendTime,
             transportSequence: transportSequence,
-            tl0PictureIndex: departure.rewritten.tl0PictureIndex,
-            source: departure.sourceNumber,
-            keyIndex: departure.rewritten.keyIndex,
+            tl0PictureIndex: departure.pointee.rewritten.tl0PictureIndex,
+            source: departure.pointee.sourceNumber,
+            keyIndex: departure.pointee.rewritten.keyIndex,
             padding: UInt8(truncatingIfNeeded: padding),
-            payloadType: departure.redundancy == nil ? payloadType : redPayloadType,
-            flags: SentPacket.Flags(rawValue: departure.rewritten.marker ? 1 : 0),
-            redundancy: departure.redundancy ?? 0,
-            mask: departure.rewritten.mask
+            payloadType: departure.pointee.redundancy == 0 ? payloadType : redPayloadType,
+            flags: SentPacket.Flags(rawValue: departure.pointee.rewritten.marker ? 1 : 0),
+            redundancy: departure.pointee.redundancy,
+            mask: departure.pointee.rewritten.mask
         )
-        let length = compose(sent, record, departure.source, to: packet, at: 0)
+        let length = compose(sent, record, departure.pointee.source, to: packet, at: 0)
         ring?.note(sent)
-        if departure.rewritten.sequence > highestSent { highestSent = departure.rewritten.sequence }
+        if departure.pointee.rewritten.sequence > highestSent {
+            highestSent = departure.pointee.rewritten.sequence
+        }
         packetCount &+= 1
-        octetCount &+= UInt32(truncatingIfNeeded: departure.size - departure.headerLength)
+        octetCount &+= UInt32(truncatingIfNeeded: departure.pointee.size - departure.pointee.headerLength)
         lastSentAt = now
         return length
     }

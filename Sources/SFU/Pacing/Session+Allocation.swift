@@ -7,7 +7,10 @@ extension Session {
     /// Sets the layer of each video slot by the bits that there are.
     func shareOut(at now: Instant) {
         guard let control = downlink.pointee.control else { return }
-        control.pointee.nextAllocation = (now + Limits.Bandwidth.allocationInterval).onBeat
+        let interval =
+            downlink.pointee.showsVideo
+            ? Limits.Bandwidth.allocationInterval : Limits.Bandwidth.idleAllocationInterval
+        control.pointee.nextAllocation = (now + interval).onBeat
         control.pointee.allocatedAt = now
         var slots: [UnsafeMutablePointer<SendStream>] = []
         var tracks: [Allocator.Track] = []
@@ -168,7 +171,7 @@ extension Downlink {
     /// Whether everything that is wanted has room, for the road.
     mutating func settleTightness() {
         guard let control else { return }
-        equalisingPadding = control.pointee.isTight ? 0 : Limits.Media.equalisingPadding
+        equalises = !control.pointee.isTight
         if control.pointee.isThinned { eachVideo { $0.pointee.thin() } }
         guard control.pointee.isTight else { return }
         let rate = Int64(control.pointee.estimator.target)

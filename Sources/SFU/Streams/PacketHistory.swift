@@ -33,6 +33,8 @@ struct PacketRecord {
     var sequence: Int64 = .min
     /// Position in the endless byte stream of the ring.
     var position: Int = 0
+    /// The same from the ring's first byte on, where the payload lies.
+    fileprivate(set) var offset: UInt32 = 0
     var arrival: Instant = .zero
     var captureTime: UInt64 = 0
     var captureOffset: Int64 = 0
@@ -134,7 +136,7 @@ struct PacketHistory: ~Copyable {
 
     @inline(__always)
     func payload(_ record: UnsafeMutablePointer<PacketRecord>) -> UnsafePointer<UInt8> {
-        UnsafePointer(bytes + record.pointee.position % byteCapacity)
+        UnsafePointer(bytes + Int(record.pointee.offset))
     }
 
     /// The dependency descriptor of this record, `record.descriptor.length` bytes.
@@ -163,7 +165,8 @@ struct PacketHistory: ~Copyable {
         // A packet is never split: what is left of the ring's end is skipped.
         let start = end % byteCapacity
         if start + size > byteCapacity { end += byteCapacity - start }
-        let place = bytes + end % byteCapacity
+        let offset = end % byteCapacity
+        let place = bytes + offset
         place.update(from: payload, count: Int(record.length))
         if let descriptor { (place + Int(record.length)).update(from: descriptor, count: extra) }
         if let colorSpace {
@@ -175,6 +178,7 @@ struct PacketHistory: ~Copyable {
         let slot = records + (Int(truncatingIfNeeded: record.sequence) & recordMask)
         slot.pointee = record
         slot.pointee.position = end
+        slot.pointee.offset = UInt32(truncatingIfNeeded: offset)
         // No two packets have the same position.
         end += max(size, 1)
         return slot
