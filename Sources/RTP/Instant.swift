@@ -30,9 +30,15 @@ public struct Instant: Comparable, Hashable, Sendable {
 
     /// The nearest beat: what is done now and then for each of a thousand sessions is done for many of them at one waking.
     @inlinable
-    public var onBeat: Instant {
-        let beat = Limits.Media.beat.microseconds
-        return Instant(microseconds: (microseconds &+ beat / 2) / beat * beat)
+    public var onBeat: Instant { nearest(Limits.Media.beat) }
+
+    /// The nearest slow beat, for what nobody waits for.
+    @inlinable
+    public var onSlowBeat: Instant { nearest(Limits.Media.slowBeat) }
+
+    @inlinable
+    func nearest(_ step: Interval) -> Instant {
+        Instant(microseconds: (microseconds &+ step.microseconds / 2) / step.microseconds * step.microseconds)
     }
 }
 

@@ -37,6 +37,8 @@ public enum Limits {
         public static let resendsPerPacket = 5
         /// What is done for each session now and then is done at multiples of this.
         public static let beat = Interval.milliseconds(10)
+        /// The same of what nobody waits for: a look at the quality, the reports of those who only listen.
+        public static let slowBeat = Interval.milliseconds(50)
         /// Between sender and receiver reports.
         public static let reportInterval = Interval.seconds(1)
         /// The same where somebody only listens: nothing is kept in step with the sound. As libwebrtc does.
@@ -218,7 +220,7 @@ public enum Limits {
         /// The bits of a session are shared out among its tracks at least this often …
         public static let allocationInterval = Interval.milliseconds(500)
         /// … and where it shows no video this often: there is nothing to share.
-        public static let idleAllocationInterval = Interval.seconds(5)
+        public static let restInterval = Interval.seconds(5)
         /// For a higher estimate they are at most this often, for a lower one at once.
         public static let allocationLeast = Interval.milliseconds(50)
         /// What resends may take at once where bits are short, as time at the present rate.

@@ -46,20 +46,23 @@ struct VoicesReport: Codable, PrintableReport {
         var samples: Int
         var p50: Double
         var p95: Double
+        var p99: Double
         var maximum: Double
 
         init(_ samples: Samples) {
-            let values = samples.percentiles([0.5, 0.95]).map { Double($0) / 1e6 }
+            let values = samples.percentiles([0.5, 0.95, 0.99]).map { Double($0) / 1e6 }
             self.samples = samples.count
             p50 = values[0]
             p95 = values[1]
+            p99 = values[2]
             maximum = Double(samples.maximum) / 1e6
         }
 
         var text: String {
             samples == 0
                 ? "none"
-                : "p50 \(number(p50)) ms, p95 \(number(p95)) ms, max \(number(maximum)) ms (\(samples))"
+                : "p50 \(number(p50)) ms, p95 \(number(p95)) ms, p99 \(number(p99)) ms, max \(number(maximum)) ms "
+                    + "(\(samples))"
         }
     }
 

@@ -96,6 +96,7 @@ struct BandwidthEstimator: ~Copyable {
     var beforeSilence: Int?
     private var reportedRoundTrip: Interval?
     private var nextUpkeep = Instant.distantPast
+    private var isResting = false
     var provenRate = 0
     var provenAt = Instant.distantPast
     /// Probes in a row that found less than the estimate.
@@ -158,6 +159,14 @@ struct BandwidthEstimator: ~Copyable {
         goal = min(nextStep ?? 0, settings.maximum)
     }
 
+    /// No video is shown, or some is again: what is looked at now and then can wait.
+    mutating func rest(_ rests: Bool, at now: Instant) {
+        // A stream connection has no feedback that would say in between what is used.
+        let rests = rests && !settings.isStream
+        if isResting && !rests { nextUpkeep = min(nextUpkeep, now + BandwidthEstimator.upkeepInterval) }
+        isResting = rests
+    }
+
     var situation: ProbeController.Situation {
         mutating get {
             ProbeController.Situation(
@@ -199,7 +208,10 @@ struct BandwidthEstimator: ~Copyable {
 
     mutating func advance(to now: Instant) -> OnEstimate {
         if now >= nextUpkeep {
-            nextUpkeep = (now + BandwidthEstimator.upkeepInterval).onBeat
+            nextUpkeep =
+                isResting
+                ? (now + Limits.Bandwidth.restInterval).onSlowBeat
+                : (now + BandwidthEstimator.upkeepInterval).onBeat
             history.advance(to: now)
             _ = application.update(estimate: estimate, at: now)
         }

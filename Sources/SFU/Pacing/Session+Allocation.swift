@@ -7,10 +7,12 @@ extension Session {
     /// Sets the layer of each video slot by the bits that there are.
     func shareOut(at now: Instant) {
         guard let control = downlink.pointee.control else { return }
-        let interval =
-            downlink.pointee.showsVideo
-            ? Limits.Bandwidth.allocationInterval : Limits.Bandwidth.idleAllocationInterval
-        control.pointee.nextAllocation = (now + interval).onBeat
+        let rests = !downlink.pointee.showsVideo
+        control.pointee.nextAllocation =
+            rests
+            ? (now + Limits.Bandwidth.restInterval).onSlowBeat
+            : (now + Limits.Bandwidth.allocationInterval).onBeat
+        control.pointee.estimator.rest(rests, at: now)
         control.pointee.allocatedAt = now
         var slots: [UnsafeMutablePointer<SendStream>] = []
         var tracks: [Allocator.Track] = []

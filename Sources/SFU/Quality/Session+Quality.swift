@@ -33,7 +33,7 @@ extension Session {
     /// The next look at the quality is due. Nothing is told of a session that has never been connected.
     func advanceQuality(to now: Instant, events: inout [Event]) {
         guard now >= nextQuality else { return }
-        nextQuality = (now + Limits.Quality.interval).onBeat
+        nextQuality = (now + Limits.Quality.interval).onSlowBeat
         let quality: SessionQuality
         switch state {
         case .new, .connecting: return

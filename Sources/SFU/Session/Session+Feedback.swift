@@ -141,7 +141,7 @@ extension Session {
         if nextReport == .distantFuture { nextReport = now + .milliseconds(200) }
         if now >= nextReport {
             sendReports(at: now, ntp: ntp, scratch, counters, outbox)
-            nextReport = (now + reportInterval).onBeat
+            nextReport = (now + reportInterval).onSlowBeat
         }
     }
 

@@ -251,6 +251,21 @@ private func feedback(_ base: UInt16, count: UInt8 = 0, _ arrivals: [Int64?]) ->
         #expect(estimator.probe(at: start) == nil)
     }
 
+    @Test(arguments: [false, true]) func whereNoVideoIsShownItRests(isStream: Bool) {
+        var settings = BandwidthEstimator.Settings()
+        settings.isStream = isStream
+        var estimator = BandwidthEstimator(settings)
+        estimator.begin(at: start)
+        estimator.want(desired: 60_000, nextStep: nil, at: start)
+        estimator.rest(true, at: start)
+        _ = estimator.advance(to: start)
+        // Of a stream connection nothing else says what is used.
+        let next = start + (isStream ? .milliseconds(500) : Limits.Bandwidth.restInterval)
+        #expect(abs((estimator.nextDeadline - next).microseconds) <= Limits.Media.slowBeat.microseconds)
+        estimator.rest(false, at: start)
+        #expect(estimator.nextDeadline <= start + .milliseconds(505))
+    }
+
     @Test func whoHasNothingToProbeWithIsNotAskedForEver() {
         var estimator = BandwidthEstimator()
         estimator.begin(at: start)
