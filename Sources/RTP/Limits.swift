@@ -37,7 +37,7 @@ public enum Limits {
         public static let resendsPerPacket = 5
         /// What is done for each session now and then is done at multiples of this.
         public static let beat = Interval.milliseconds(10)
-        /// The same of what nobody waits for: a look at the quality, the reports of those who only listen.
+        /// The same of what nobody waits for: looks at the quality, reports.
         public static let slowBeat = Interval.milliseconds(50)
         /// Between sender and receiver reports.
         public static let reportInterval = Interval.seconds(1)
