@@ -1,5 +1,6 @@
 // Waiting, time, threads, randomness, and what the machine allows us.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,6 +149,28 @@ void clinux_thread_join(clinux_thread *thread) {
     if (!thread) return;
     pthread_join(thread->id, NULL);
     free(thread);
+}
+
+int clinux_nice(void) { return getpriority(PRIO_PROCESS, (id_t)getpid()); }
+
+int clinux_set_nice(int nice) { return setpriority(PRIO_PROCESS, 0, nice) == 0 ? 0 : -errno; }
+
+int clinux_step_back_others(int nice) {
+    pid_t own = (pid_t)syscall(SYS_gettid);
+    // Until a look finds nothing to do: who had not stepped back yet may have started another meanwhile.
+    for (int changed = 1; changed > 0;) {
+        DIR *threads = opendir("/proc/self/task");
+        if (!threads) return -errno;
+        changed = 0;
+        for (struct dirent *entry; (entry = readdir(threads));) {
+            pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
+            if (thread <= 0 || thread == own) continue;
+            // -1 is a value and an error, of a thread that has ended; then the second call fails as well.
+            if (getpriority(PRIO_PROCESS, (id_t)thread) < nice && setpriority(PRIO_PROCESS, (id_t)thread, nice) == 0) changed++;
+        }
+        closedir(threads);
+    }
+    return 0;
 }
 
 int clinux_cpu_count(void) {

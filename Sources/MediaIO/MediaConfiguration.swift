@@ -69,6 +69,9 @@ public struct MediaConfiguration: Sendable {
     public var workers: Int
     /// Ties each worker to one CPU.
     public var pinsWorkers: Bool
+    /// Where the CPU is full, media goes first: the workers get a lower nice value; without the privilege for that,
+    /// every other thread of the process gets a higher one, for good.
+    public var workersGoFirst = false
     public var acceptsTCP: Bool
     /// UDP generic segmentation offload, where the kernel has it.
     public var usesSegmentation: Bool

@@ -20,6 +20,7 @@ public final class MediaServer: MediaPlane {
     private let hub: EventHub
     private let router: SessionRouter
     private let pinsWorkers: Bool
+    private let workersGoFirst: Bool
 
     /// What is bound, as `1.2.3.4:7882`.
     public let listening: [String]
@@ -52,6 +53,7 @@ public final class MediaServer: MediaPlane {
         listening = plan.addresses.map(\.text)
         port = plan.addresses.first?.port ?? 0
         pinsWorkers = configuration.pinsWorkers
+        workersGoFirst = configuration.workersGoFirst
         // The kernel counts its own overhead: it grants twice what was asked for.
         grantedReceiveBufferBytes = parts.flatMap(\.sockets).map { $0.grantedReceiveBuffer / 2 }.min() ?? 0
 
@@ -186,6 +188,8 @@ public final class MediaServer: MediaPlane {
         try life.withLock { life in
             guard life.phase == .made else { throw MediaError.notStartable }
             life.phase = .running
+            let priority = workersGoFirst ? WorkerPriority.take() : nil
+            defer { priority?.giveBack() }
             for worker in workers {
                 let cpu = pinsWorkers ? clinux_cpu_at(Int32(worker.index)) : -1
                 do throws(MediaError) {

@@ -337,6 +337,8 @@ public enum Limits {
     public enum MediaIO {
         /// Threads of the media plane.
         public static let workers = 64
+        /// By how much the workers' nice value is below that of the other threads, which get a tenth of a full CPU.
+        public static let workersAhead = 10
         /// Sessions of one room on one worker; the next one takes the room to another worker, too.
         public static let roomSeatsPerWorker = 50
         /// Socket buffers that are asked for; the kernel may grant less, bytes.

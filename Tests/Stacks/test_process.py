@@ -1,9 +1,11 @@
 """The process of a server as its operator sees it."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
+from aiortc_peers import Publisher, Viewer
 
 from sfuserver import SFUServer
 
@@ -36,3 +38,47 @@ def test_no_descriptor_of_the_first_start_is_left(server):
     """What was open before the second start and is not meant for it would stay open for ever."""
     names = [os.readlink(link) for link in Path(f"/proc/{server.process.pid}/fd").iterdir()]
     assert not [name for name in names if name.startswith("/proc/")], names
+
+
+def nice_values(pid):
+    """By the names of threads: the nice values of those that are called so."""
+    found = {}
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        # What follows the name in brackets begins with the third field; `nice` is the nineteenth.
+        name, rest = (thread / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        found.setdefault(name, set()).add(int(rest.split()[16]))
+    return found
+
+
+CAP_SYS_NICE = 23
+
+
+def may_lower_nice_values(pid):
+    effective = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> CAP_SYS_NICE & 1)
+
+
+@pytest.mark.parametrize("is_privileged", [True, False])
+def test_where_the_cpu_is_full_the_workers_go_first(room, is_privileged):
+    """Before those threads too that were started while somebody published and watched."""
+    async def scenario(server):
+        async with Publisher(server, room, "alpha", (30, 150, 150), 500), Viewer(server, f"{room}/alpha") as viewer:
+            await viewer.expect_pitch(500)
+            return nice_values(server.process.pid)
+
+    unstarted = SFUServer()
+    if not is_privileged and may_lower_nice_values("self"):
+        unstarted.command = ["setpriv", "--bounding-set=-sys_nice", *unstarted.command]
+    with unstarted as server:
+        values = asyncio.run(scenario(server))
+        has_privilege = may_lower_nice_values(server.process.pid)
+    workers = {name: values.pop(name) for name in list(values) if name.startswith("sfu-media-")}
+    assert workers and values, (workers, values)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    if has_privilege:
+        assert all(one == {-10} for one in workers.values()), workers
+        # libdispatch gives some of its own -4.
+        assert all(min(one) >= -4 for one in values.values()), values
+    else:
+        assert all(one == {own} for one in workers.values()), workers
+        assert all(one == {min(own + 10, 19)} for one in values.values()), values

@@ -18,6 +18,7 @@ enum MediaSide {
             acceptsTCP: configuration.acceptsTCP,
             usesSegmentation: configuration.usesSegmentation
         )
+        media.workersGoFirst = true
         media.roomSeatsPerWorker = configuration.roomSeatsPerWorker
         media.audioWindow = configuration.audioWindow
         media.limitsBandwidth = configuration.limitsBandwidth

@@ -132,6 +132,14 @@ typedef struct clinux_thread clinux_thread;
 clinux_thread *clinux_thread_start(const char *name, int cpu, void (*body)(void *), void *context);
 void clinux_thread_join(clinux_thread *thread);
 
+// On Linux each thread has a nice value of its own (-20...19, higher is less urgent), and those that it starts begin with it.
+// That of the first thread: what the process was started with.
+int clinux_nice(void);
+// The calling thread's; 0 or -errno: -EACCES where a lower one needs a privilege.
+int clinux_set_nice(int nice);
+// Those of all other threads that have a lower one; needs no privilege. 0 or -errno.
+int clinux_step_back_others(int nice);
+
 // CPUs that this process may use.
 int clinux_cpu_count(void);
 // The n-th of them or -1.
