@@ -37,6 +37,7 @@ def figures(report):
         "client_us": report["client"]["perPacket"],
         "client_late_ms_p99": report["client"]["lateP99"],
         "softirq_percent": report["client"].get("machineSoftirqPercent"),
+        "stolen_percent": report["client"].get("machineStolenPercent"),
         **{f"latency_us_{key}": latency[key] for key in ("p50", "p95", "p99", "maximum")},
     }
     if server:
@@ -110,7 +111,7 @@ def cpu_table(rounds):
 
 
 def delivery_table(rounds):
-    head = ["", "Mbit/s", "bytes per packet", "lost %", "delivered %", "p50 ms", "p95", "p99", "max", "KiB per subscriber"]
+    head = ["", "Mbit/s", "bytes per packet", "lost %", "delivered %", "p50 ms", "p95", "p99", "max", "stolen %", "KiB per subscriber"]
     rows = []
     for name in subjects(rounds):
 
@@ -127,6 +128,7 @@ def delivery_table(rounds):
                 cell(of("lost_percent"), 3),
                 cell(of("delivered_percent")),
                 *(cell(None if value is None else value / 1000) for value in [*latency, worst]),
+                cell(of("stolen_percent"), 1),
                 cell(of("kib_per_session"), 0),
             ]
         )

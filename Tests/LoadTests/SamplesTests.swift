@@ -42,10 +42,10 @@ import Testing
         #expect(all.count == 100 && all.maximum == 100 && all.percentiles([0.5, 0.99]) == [50, 99])
     }
 
-    @Test func readsSoftInterrupts() throws {
+    @Test func readsSoftInterruptsAndWhatIsStolen() throws {
         let stat = "cpu  1 2 3 4 5 6 700 8 9 10\ncpu0 1 2 3 4 5 6 350 8\nintr 1"
         let usage = try #require(MachineUsage(stat: stat))
-        #expect(usage.softirq == 7_000_000_000)
+        #expect(usage.softirq == 7_000_000_000 && usage.stolen == 80_000_000)
         #expect(MachineUsage(stat: "cpu 1 2") == nil && MachineUsage(stat: "") == nil)
     }
 }

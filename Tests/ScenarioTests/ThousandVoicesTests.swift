@@ -35,6 +35,7 @@ import Testing
         let start = call.now
         let forwarded = call.counter("packets_forwarded")
         let read = call.counter("rtp_received")
+        let firstFrames = speakers.map { UInt32($0.mic.sent.count) }
         for _ in 0..<250 {
             script.step(speakers, at: call.now)
             for peer in peers { call.inject(peer.record(peer.mic, frames: 1), from: peer.path) }
@@ -58,15 +59,37 @@ import Testing
             let received = listener.received.filter { $0.at > start }
             #expect(received.count <= ThousandVoicesTests.slots * 50 * 6)
         }
+        let added = addedLatency(of: listeners, speakers, from: start, firstFrames)
+        #expect(added.count > 2000)
+        #expect(added[added.count * 99 / 100] <= .milliseconds(8))
         let sent = call.counter("packets_forwarded") - forwarded
         #expect(sent <= UInt64(ThousandVoicesTests.people * ThousandVoicesTests.slots * 250))
         print(
             "\(ThousandVoicesTests.people) people, 5 s: \(sent) packets forwarded,",
             "\(call.counter("rtp_received") - read) of \(250 * ThousandVoicesTests.people) decrypted,",
-            "longest clip \(longest.milliseconds) ms,",
+            "longest clip \(longest.milliseconds) ms, added latency at most \(added[added.count - 1].milliseconds) ms,",
             "told as speaker after \(delays.active.map(\.milliseconds)) ms,",
             "as dominant after \(delays.dominant.map(\.milliseconds)) ms"
         )
+    }
+
+    /// What the server added to each packet's way, from the least on. A frame takes 20 ms, the way to a listener the link's delay.
+    private func addedLatency(
+        of listeners: [SimulatedPeer],
+        _ speakers: [SimulatedPeer],
+        from start: Instant,
+        _ firstFrames: [UInt32]
+    ) -> [Interval] {
+        var added: [Interval] = []
+        for packet in listeners.flatMap(\.received) where packet.at > start && !packet.isRecovered {
+            guard let stamp = packet.stamp,
+                let speaker = speakers.firstIndex(where: { $0.mic.source.id == stamp.source }),
+                stamp.frame >= firstFrames[speaker]
+            else { continue }
+            let sent = start + .milliseconds(20 * Int64(stamp.frame - firstFrames[speaker]))
+            added.append(packet.at - sent - Network.Conditions().delay)
+        }
+        return added.sorted()
     }
 
     /// How long after each turn began the room was told.

@@ -177,7 +177,13 @@ struct CallMeasurement {
                 longestGap: Double(gap) / 1e6,
                 joined: edge.storm - before.storm,
                 serverResidentBytes: edge.server.map { Int($0.resident) },
-                serverMediaPercent: media.map { Double($0.cpu) / 1e9 / seconds * 100 }
+                serverMediaPercent: media.map { Double($0.cpu) / 1e9 / seconds * 100 },
+                stolenPercent: MachineUsage.percent(
+                    \.stolen,
+                    from: before.machine,
+                    to: edge.machine,
+                    in: edge.at - before.at
+                )
             )
         )
         allLatencies.merge(crowd.latencies)
@@ -292,16 +298,18 @@ struct CallMeasurement {
         let end = last?.counts ?? Counts()
         let packets = Double(end.received - start.received + end.published - start.published)
         let own = Double((last?.own ?? 0) - (first?.own ?? 0))
-        let softirq = first?.machine.flatMap { before in
-            last?.machine.map { Double($0.softirq - before.softirq) / Double(wall) * 100 }
-        }
         return CallReport.OwnUse(
             percent: own / Double(wall) * 100,
             perPacket: packets > 0 ? own / 1000 / packets : 0,
             lateP99: Double(crowd.lateness.percentiles([0.99])[0]) / 1e6,
             lateMaximum: Double(crowd.lateness.maximum) / 1e6,
             skipped: crowd.skipped,
-            machineSoftirqPercent: softirq
+            machineSoftirqPercent: machinePercent(\.softirq),
+            machineStolenPercent: machinePercent(\.stolen)
         )
+    }
+
+    private func machinePercent(_ what: KeyPath<MachineUsage, Int64>) -> Double? {
+        MachineUsage.percent(what, from: first?.machine, to: last?.machine, in: wall)
     }
 }

@@ -98,6 +98,8 @@ struct CallReport: Codable, PrintableReport {
         var skipped: Int
         /// Soft interrupts of the whole machine, of one core: on loopback they are mostly those of this load.
         var machineSoftirqPercent: Double?
+        /// What a hypervisor gave to others while this machine had something to do, of one core: packets wait meanwhile.
+        var machineStolenPercent: Double?
     }
 
     /// Sessions that came and went while the others were measured.
@@ -135,6 +137,8 @@ struct CallReport: Codable, PrintableReport {
         var serverResidentBytes: Int?
         /// Media threads, of one core.
         var serverMediaPercent: Double?
+        /// As `OwnUse.machineStolenPercent`.
+        var stolenPercent: Double?
     }
 
     var load: Load
@@ -229,7 +233,7 @@ struct CallReport: Codable, PrintableReport {
         return
             "\(number(client.percent)) % of a core, \(number(client.perPacket, 2)) us/packet; sends late by p99 "
             + "\(number(client.lateP99)) ms, max \(number(client.lateMaximum)) ms, \(client.skipped) left out"
-            + softirq
+            + softirq + Report.stolen(client.machineStolenPercent)
     }
 
     private var stormRows: [(String, String)] {
@@ -244,11 +248,12 @@ struct CallReport: Codable, PrintableReport {
         return intervals.map { one in
             let memory = one.serverResidentBytes.map { ", server \($0 >> 20) MiB" } ?? ""
             let cpu = one.serverMediaPercent.map { ", \(number($0)) % of a core" } ?? ""
+            let stolen = Report.stolen(one.stolenPercent)
             return (
                 "at \(number(one.at, 0)) s",
                 "\(number(one.packetsPerSecond, 0)) packets/s, \(one.lost) lost, p50 \(number(one.p50, 2)) ms, "
                     + "p99 \(number(one.p99, 2)) ms, max \(number(one.maximum, 2)) ms, "
-                    + "longest gap \(number(one.longestGap, 0)) ms, \(one.joined) joined\(memory)\(cpu)"
+                    + "longest gap \(number(one.longestGap, 0)) ms, \(one.joined) joined\(memory)\(cpu)\(stolen)"
             )
         }
     }

@@ -10,6 +10,12 @@ protocol PrintableReport: Encodable {
 }
 
 enum Report {
+    /// The end of a row, where there is something to say: what a hypervisor gave to others, of one core.
+    static func stolen(_ percent: Double?) -> String {
+        guard let percent, percent >= 0.05 else { return "" }
+        return "; \(number(percent)) % stolen by the hypervisor"
+    }
+
     struct Joins: Codable {
         var succeeded: Int
         var failed: Int

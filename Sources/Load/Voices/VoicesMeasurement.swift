@@ -20,6 +20,7 @@ struct VoicesMeasurement {
         var server: ProcessUsage?
         /// CPU of this process, nanoseconds.
         var own: Int64
+        var machine: MachineUsage?
         var drops: [UInt16: Int64]
     }
 
@@ -49,6 +50,7 @@ struct VoicesMeasurement {
             at: now,
             server: serverUsage,
             own: ownCPU(),
+            machine: MachineUsage.read(),
             drops: SocketDrops.read()
         )
     }
@@ -102,7 +104,13 @@ struct VoicesMeasurement {
                 messagesPerListener: end.types.reduce(into: [:]) { rates, entry in
                     let count = entry.value - (start.types[entry.key] ?? 0)
                     if count > 0 { rates[entry.key] = Double(count) / seconds / Double(listeners) }
-                }
+                },
+                machineStolenPercent: MachineUsage.percent(
+                    \.stolen,
+                    from: first?.machine,
+                    to: last?.machine,
+                    in: wall
+                )
             )
         )
     }

@@ -104,6 +104,8 @@ struct VoicesReport: Codable, PrintableReport {
         var messagesPerSecond: Double
         /// Signaling messages by type, per second and listener.
         var messagesPerListener: [String: Double]
+        /// What a hypervisor gave to others while this machine had something to do, of one core.
+        var machineStolenPercent: Double?
     }
 
     var load: Load
@@ -169,6 +171,7 @@ struct VoicesReport: Codable, PrintableReport {
                 "\(number(client.percent)) % of a core; sends late by p95 \(number(client.lateness.p95)) ms, "
                     + "max \(number(client.lateness.maximum)) ms, \(client.skipped) left out; "
                     + "\(number(client.messagesPerSecond, 0)) messages/s"
+                    + Report.stolen(client.machineStolenPercent)
             )
         )
         let types = client.messagesPerListener.sorted { $0.value > $1.value }.prefix(4)
