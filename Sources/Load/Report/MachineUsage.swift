@@ -16,7 +16,9 @@ struct MachineUsage {
             return nil
         }
         let fields = line.split(separator: " ")
-        guard fields.count > 8, let softirq = Int64(fields[7]), let stolen = Int64(fields[8]) else { return nil }
+        guard fields.count > 8, let softirq = Int64(fields[7]), let stolen = Int64(fields[8]) else {
+            return nil
+        }
         let tick = 1_000_000_000 / Int64(max(1, sysconf(Int32(_SC_CLK_TCK))))
         self.softirq = softirq * tick
         self.stolen = stolen * tick
