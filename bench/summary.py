@@ -81,12 +81,15 @@ def cell(value, digits=2):
 
 
 def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+    """Without the columns that nobody has a figure in: older results lack some."""
+    kept = [i for i in range(len(head)) if any(str(row[i]) for row in rows)]
+    lines = [[head[i] for i in kept], *([str(row[i]) for i in kept] for row in rows)]
+    made = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([made[0], "|" + "---|" * len(kept), *made[1:]])
 
 
 def cpu_table(rounds):
-    head = ["", "CPU µs per packet", "rounds", "user", "system", "softirq %", "without sends", "× floor", "× Janus", "packets/s per core"]
+    head = ["", "CPU µs per packet", "rounds", "user", "system", "softirq %", "without sends", "× floor", "× Janus", "packets/s per core", "Mbit/s per core"]
     rows = []
     for name in subjects(rounds):
         cpu, user, system = (median(rounds, name, key) for key in ("cpu_us", "media_user_us", "media_system_us"))
@@ -105,6 +108,7 @@ def cpu_table(rounds):
                 cell(ratio(rounds, name, "floor")) if name != "floor" else "",
                 cell(ratio(rounds, name, "janus")) if name != "janus" else "",
                 f"{1e6 / cpu:,.0f}".replace(",", " "),
+                f"{median(rounds, name, 'bytes_per_packet') * 8 / cpu:,.0f}".replace(",", " "),
             ]
         )
     return table(head, rows)

@@ -120,10 +120,19 @@ def test_ratios_are_of_one_round_each(results):
     assert summary.median(rounds, "sfu", "cpu_us") == 5
 
 
+def test_a_column_that_nobody_has_a_figure_in_is_left_out():
+    assert summary.table(["", "a", "b", "c"], [["x", "1", "", 2], ["y", "", "", ""]]).splitlines() == [
+        "|  | a | c |",
+        "|---|---|---|",
+        "| x | 1 | 2 |",
+        "| y |  |  |",
+    ]
+
+
 def test_tables_have_a_row_for_each_subject(results):
     text = summary.text(results)
     row = next(line for line in text.splitlines() if line.startswith("| sfu |"))
-    assert row == "| sfu | **5.00** | 3.00 to 8.00 | 1.25 | 3.75 | 1.5 | 0.60 | 1.25 | 0.25 | 200 000 |"
+    assert row == "| sfu | **5.00** | 3.00 to 8.00 | 1.25 | 3.75 | 1.5 | 0.60 | 1.25 | 0.25 | 200 000 | 182 |"
     assert text.count("| Janus |") == 2 and "ours takes 1.20 × the floor" in text
     for line in text.splitlines():
         if line.startswith("|"):
