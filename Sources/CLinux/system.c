@@ -151,7 +151,7 @@ void clinux_thread_join(clinux_thread *thread) {
     free(thread);
 }
 
-int clinux_nice(void) { return getpriority(PRIO_PROCESS, (id_t)getpid()); }
+int clinux_nice(void) { return getpriority(PRIO_PROCESS, 0); }
 
 int clinux_set_nice(int nice) { return setpriority(PRIO_PROCESS, 0, nice) == 0 ? 0 : -errno; }
 

@@ -133,9 +133,9 @@ clinux_thread *clinux_thread_start(const char *name, int cpu, void (*body)(void 
 void clinux_thread_join(clinux_thread *thread);
 
 // On Linux each thread has a nice value of its own (-20...19, higher is less urgent), and those that it starts begin with it.
-// That of the first thread: what the process was started with.
+// The calling thread's.
 int clinux_nice(void);
-// The calling thread's; 0 or -errno: -EACCES where a lower one needs a privilege.
+// Sets it; 0 or -errno: -EACCES where a lower one needs a privilege.
 int clinux_set_nice(int nice);
 // Those of all other threads that have a lower one; needs no privilege. 0 or -errno.
 int clinux_step_back_others(int nice);
