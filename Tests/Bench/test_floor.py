@@ -300,3 +300,13 @@ def test_a_file_that_is_not_there_is_refused(floor_binary, tmp_path):
     done = subprocess.run([floor_binary, tmp_path / "none"], capture_output=True, text=True)
     assert done.returncode == 1 and "No such file" in done.stderr
     assert subprocess.run([floor_binary], capture_output=True).returncode == 2
+
+
+def test_handshakes_alone_are_measured(floor_binary):
+    binary = floor_binary.with_name("handshakes-sanitized")
+    done = subprocess.run([binary, "3"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0
+    for arguments in ([], ["0"], ["3x"]):
+        done = subprocess.run([binary, *arguments], capture_output=True, text=True)
+        assert done.returncode == 2 and "usage" in done.stderr
