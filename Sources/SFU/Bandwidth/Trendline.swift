@@ -8,6 +8,7 @@ enum PathUse: UInt8 {
 }
 
 struct Trendline {
+    /// Groups that the slope is of: five words of four.
     private static let window = 20
     private static let smoothing = 0.9
     private static let gain = 4.0
@@ -28,8 +29,8 @@ struct Trendline {
     private(set) var threshold = Trendline.thresholdStart
     /// What is compared to the threshold, milliseconds.
     private(set) var trend = 0.0
-    private var times = InlineArray<20, Double>(repeating: 0)
-    private var delays = InlineArray<20, Double>(repeating: 0)
+    private var times = InlineArray<5, SIMD4<Double>>(repeating: .zero)
+    private var delays = InlineArray<5, SIMD4<Double>>(repeating: .zero)
     private var count = 0
     private var next = 0
     private var deltas = 0
@@ -49,32 +50,35 @@ struct Trendline {
         deltas = min(deltas + 1, 1000)
         accumulated += Double(group.arrived) / 1000 - sent
         smoothed = Trendline.smoothing * smoothed + (1 - Trendline.smoothing) * accumulated
-        times[next] = Double(arrival &- first) / 1000
-        delays[next] = smoothed
+        times[next / 4][next % 4] = Double(arrival &- first) / 1000
+        delays[next / 4][next % 4] = smoothed
         next = (next + 1) % Trendline.window
         count = min(count + 1, Trendline.window)
         let slope = count == Trendline.window ? self.slope ?? previousSlope : previousSlope
         detect(slope, sent, arrival)
     }
 
-    /// Least squares.
+    /// Least squares over a full window. Mutating, lest each report of a packet copy all of this.
     private var slope: Double? {
-        var timeSum = 0.0
-        var delaySum = 0.0
-        for i in 0..<count {
-            timeSum += times[i]
-            delaySum += delays[i]
+        mutating get {
+            var timeSum = SIMD4<Double>.zero
+            var delaySum = SIMD4<Double>.zero
+            for i in times.indices {
+                timeSum += times[i]
+                delaySum += delays[i]
+            }
+            let timeMean = SIMD4(repeating: timeSum.sum() / Double(Trendline.window))
+            let delayMean = SIMD4(repeating: delaySum.sum() / Double(Trendline.window))
+            var numerator = SIMD4<Double>.zero
+            var denominator = SIMD4<Double>.zero
+            for i in times.indices {
+                let x = times[i] - timeMean
+                numerator += x * (delays[i] - delayMean)
+                denominator += x * x
+            }
+            let spread = denominator.sum()
+            return spread > 0 ? numerator.sum() / spread : nil
         }
-        let timeMean = timeSum / Double(count)
-        let delayMean = delaySum / Double(count)
-        var numerator = 0.0
-        var denominator = 0.0
-        for i in 0..<count {
-            let x = times[i] - timeMean
-            numerator += x * (delays[i] - delayMean)
-            denominator += x * x
-        }
-        return denominator > 0 ? numerator / denominator : nil
     }
 
     private mutating func detect(_ slope: Double, _ sent: Double, _ arrival: Int64) {
