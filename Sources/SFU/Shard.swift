@@ -208,12 +208,19 @@ public final class Shard {
         if now >= timerDeadline { runTimers(at: now) }
     }
 
-    private func turn(at now: Instant) -> ForwardingTurn {
-        ForwardingTurn(
+    private func sendingTurn(at now: Instant) -> SendingTurn {
+        SendingTurn(
             departures: departures,
             counters: counts,
             absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime,
             now: now,
+            outbox: outbox
+        )
+    }
+
+    private func turn(at now: Instant) -> ForwardingTurn {
+        ForwardingTurn(
+            sending: sendingTurn(at: now),
             slice: configuration.copiesPerSlice,
             budget: configuration.copiesPerSlice
         )
@@ -221,7 +228,7 @@ public final class Shard {
 
     @inline(never)
     private func makeWay(in room: Room, at now: Instant) {
-        room.makeWay(turn(at: now), into: outbox)
+        room.makeWay(turn(at: now))
     }
 
     private func forwardWaiting(at now: Instant) {
@@ -233,7 +240,7 @@ public final class Shard {
         for i in 0..<waitingRooms.count {
             let room = waitingRooms[i]
             let hadBudget = turn.budget > 0
-            if room.forwardDeadline <= now { room.forward(&turn, into: outbox) }
+            if room.forwardDeadline <= now { room.forward(&turn) }
             guard room.forwardDeadline < .distantFuture else {
                 room.isQueued = false
                 continue
@@ -304,13 +311,7 @@ public final class Shard {
             takeChanges(of: session, at: now)
             guard sessions[Int(session.index)] === session else { return }
         }
-        session.advancePacing(
-            to: now,
-            departures,
-            counters: counts,
-            absoluteSendTime: NTPTime(rawValue: ntp(at: now)).absoluteSendTime,
-            into: outbox
-        )
+        session.advancePacing(sendingTurn(at: now))
         session.advanceFeedback(to: now, ntp: ntp(at: now), scratch: scratch, counters: counts, into: outbox)
         session.advanceQuality(to: now, events: &events)
         session.arm()

@@ -170,107 +170,128 @@ struct Downlink: ~Copyable {
 
     /// Sends this subscriber its share of what goes out of its publications.
     @inline(__always)
-    mutating func forward(
-        _ share: Share,
-        _ departures: UnsafeMutablePointer<Departure>,
-        counters: UnsafeMutablePointer<Counters>,
-        absoluteSendTime: UInt32,
-        at now: Instant,
-        into outbox: Outbox
-    ) {
+    mutating func forward(_ share: Share, _ turn: SendingTurn) {
         guard let sender else { return }
-        var collected = Departures(list: departures, counters: counters, now: now)
+        var collected = Departures(list: turn.departures, counters: turn.counters, now: turn.now)
         for i in (share == .video ? shownAudio : 0)..<(share == .audio ? shownAudio : shownCount) {
             let stream = shown[i]
             stream.pointee.collect(into: &collected, of: stream)
             if collected.count > Downlink.departureCapacity - Downlink.departureReserve {
-                release(&collected, sender, absoluteSendTime, outbox)
+                release(&collected, sender, turn)
             }
         }
-        if collected.count > 0 { release(&collected, sender, absoluteSendTime, outbox) }
+        if collected.count > 0 { release(&collected, sender, turn) }
     }
 
     /// What was collected goes out, or waits for its turn.
     @inline(__always)
-    private mutating func release(
-        _ collected: inout Departures,
-        _ sender: SRTPSender,
-        _ absoluteSendTime: UInt32,
-        _ outbox: Outbox
-    ) {
-        let isHeld = control.map { !$0.pointee.lets(collected.videoBytes, at: collected.now) } ?? false
+    private mutating func release(_ collected: inout Departures, _ sender: SRTPSender, _ turn: SendingTurn) {
+        let isHeld = control.map { !$0.pointee.lets(collected.videoBytes, at: turn.now) } ?? false
         if isHeld, let control { holdBack(&collected, control, sender) }
-        dispatch(
-            collected.list,
-            collected.count,
-            sender,
-            collected.counters,
-            absoluteSendTime,
-            collected.now,
-            outbox
-        )
-        if isHeld, let control { settleHeld(control, at: collected.now) }
+        dispatch(collected.count, sender, turn)
+        if isHeld, let control { settleHeld(control, at: turn.now) }
         collected.clear()
     }
 
-    mutating func dispatch(
-        _ departures: UnsafeMutablePointer<Departure>,
-        _ count: Int,
-        _ sender: SRTPSender,
-        _ counters: UnsafeMutablePointer<Counters>,
-        _ absoluteSendTime: UInt32,
-        _ now: Instant,
-        _ outbox: Outbox
-    ) {
+    /// The first of the turn's departures go out, in as few sends as their sizes allow.
+    @inline(__always)
+    mutating func dispatch(_ count: Int, _ sender: SRTPSender, _ turn: SendingTurn) {
+        if count == 1 { return sendAlone(turn.departures, sender, turn) }
+        dispatchSeveral(count, sender, turn)
+    }
+
+    @inline(never)
+    private mutating func dispatchSeveral(_ count: Int, _ sender: SRTPSender, _ turn: SendingTurn) {
         var first = 0
         while first < count {
-            let group = nextGroup(departures, first, count)
-            let room = group.count * (group.size + Downlink.writeSlack) + Downlink.writeSlack
-            let start = outbox.reserve(room)
-            let segment = group.size + sender.overhead
-            var length = 0
-            var isWhole = true
-            for i in first..<(first + group.count) {
-                let departure = departures + i
-                let stream = departure.pointee.stream
-                let isLast = i == first + group.count - 1
-                let padding = isLast ? 0 : group.size - departure.pointee.size
-                let packet = start + length
-                let plain = stream.pointee.write(
-                    departure,
-                    to: packet,
-                    padding: padding,
-                    transportSequence: transportSequence,
-                    absoluteSendTime: absoluteSendTime,
-                    at: now
-                )
-                counters.pointee.paddingBytes &+= UInt64(truncatingIfNeeded: padding)
-                let protected = sender.protect(
-                    packet,
-                    headerLength: departure.pointee.headerLength,
-                    length: plain,
-                    ssrc: stream.pointee.ssrc,
-                    index: UInt64(truncatingIfNeeded: departure.pointee.rewritten.sequence)
-                )
-                isWhole = isWhole && (protected == segment || isLast && protected > 0)
-                length += protected
-                note(stream, protected, at: now)
+            let group = nextGroup(turn.departures, first, count)
+            if group.count == 1 {
+                sendAlone(turn.departures + first, sender, turn)
+            } else {
+                sendTogether(turn.departures + first, group, sender, turn)
             }
             first += group.count
-            // Segments of another size than they say would reach the subscriber cut apart.
-            guard isWhole else {
-                counters.pointee.withhold(.protectFailed, group.count)
-                continue
-            }
-            outbox.commit(length: length, segmentSize: segment, segments: group.count, on: path)
-            counters.pointee.packetsForwarded &+= UInt64(truncatingIfNeeded: group.count)
-            counters.pointee.bytesForwarded &+= UInt64(truncatingIfNeeded: length)
-            counters.pointee.sends &+= 1
-            resendBudget = min(
-                resendBudget + length * Limits.Media.resendShare / 100,
-                Limits.Media.resendBurstBytes
-            )
         }
+    }
+
+    /// One packet, as audio mostly goes.
+    @inline(never)
+    private mutating func sendAlone(
+        _ departure: UnsafeMutablePointer<Departure>,
+        _ sender: SRTPSender,
+        _ turn: SendingTurn
+    ) {
+        let packet = turn.outbox.reserve(departure.pointee.size &+ Downlink.writeSlack)
+        let length = emit(departure, to: packet, padding: 0, sender, turn)
+        finish(length: length, segmentSize: length, segments: 1, turn)
+    }
+
+    /// Several packets in one send, one behind the other.
+    @inline(never)
+    private mutating func sendTogether(
+        _ departures: UnsafeMutablePointer<Departure>,
+        _ group: (count: Int, size: Int),
+        _ sender: SRTPSender,
+        _ turn: SendingTurn
+    ) {
+        let room = group.count * (group.size + Downlink.writeSlack) + Downlink.writeSlack
+        let start = turn.outbox.reserve(room)
+        let segment = group.size + sender.overhead
+        var length = 0
+        var isWhole = true
+        for i in 0..<group.count {
+            let isLast = i == group.count - 1
+            let padding = isLast ? 0 : group.size - departures[i].size
+            let protected = emit(departures + i, to: start + length, padding: padding, sender, turn)
+            turn.counters.pointee.paddingBytes &+= UInt64(truncatingIfNeeded: padding)
+            isWhole = isWhole && (protected == segment || isLast && protected > 0)
+            length += protected
+        }
+        // Segments of another size than they say would reach the subscriber cut apart.
+        finish(length: isWhole ? length : 0, segmentSize: segment, segments: group.count, turn)
+    }
+
+    /// - Parameter length: 0: a packet could not be protected, and nothing goes out.
+    @inline(__always)
+    private mutating func finish(length: Int, segmentSize: Int, segments: Int, _ turn: SendingTurn) {
+        guard length > 0 else { return turn.counters.pointee.withhold(.protectFailed, segments) }
+        turn.outbox.commit(length: length, segmentSize: segmentSize, segments: segments, on: path)
+        turn.counters.pointee.packetsForwarded &+= UInt64(truncatingIfNeeded: segments)
+        turn.counters.pointee.bytesForwarded &+= UInt64(truncatingIfNeeded: length)
+        turn.counters.pointee.sends &+= 1
+        resendBudget = min(
+            resendBudget &+ length &* Limits.Media.resendShare / 100,
+            Limits.Media.resendBurstBytes
+        )
+    }
+
+    /// Writes and protects one packet. Returns its length, 0 on failure.
+    @inline(__always)
+    private mutating func emit(
+        _ departure: UnsafeMutablePointer<Departure>,
+        to packet: UnsafeMutablePointer<UInt8>,
+        padding: Int,
+        _ sender: SRTPSender,
+        _ turn: SendingTurn
+    ) -> Int {
+        let stream = departure.pointee.stream
+        let plain = stream.pointee.write(
+            departure,
+            to: packet,
+            padding: padding,
+            transportSequence: transportSequence,
+            absoluteSendTime: turn.absoluteSendTime,
+            at: turn.now
+        )
+        let length = sender.protect(
+            packet,
+            headerLength: departure.pointee.headerLength,
+            length: plain,
+            ssrc: stream.pointee.ssrc,
+            index: UInt64(truncatingIfNeeded: departure.pointee.rewritten.sequence)
+        )
+        note(stream, length, at: turn.now)
+        return length
     }
 
     /// A packet goes out: its number is used, and those who count are told.

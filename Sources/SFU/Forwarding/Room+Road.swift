@@ -30,17 +30,17 @@ extension Room {
 
     /// Sends what waits, and what is left of earlier calls: audio first, then video up to the turn's budget. Where
     /// something is left, `forwardDeadline` is now.
-    func forward(_ turn: inout ForwardingTurn, into outbox: Outbox) {
+    func forward(_ turn: inout ForwardingTurn) {
         forwardDeadline = .distantFuture
         isBatchFull = false
         if !audio.pointee.isGoing && audio.pointee.hasWaiting { audio.pointee.begin() }
-        if !video.pointee.isGoing && video.pointee.hasWaiting { beginVideo(at: turn.now) }
+        if !video.pointee.isGoing && video.pointee.hasWaiting { beginVideo(at: turn.sending.now) }
         if isSmall(turn.slice) && turn.budget > 0 {
-            turn.budget -= walk(.everything, turn, budget: turn.slice, into: outbox)
+            turn.budget -= walk(.everything, turn.sending, budget: turn.slice)
         } else {
-            if audio.pointee.isGoing { _ = walk(.audio, turn, budget: turn.slice, into: outbox) }
+            if audio.pointee.isGoing { _ = walk(.audio, turn.sending, budget: turn.slice) }
             if video.pointee.isGoing && turn.budget > 0 {
-                turn.budget -= walk(.video, turn, budget: turn.budget, into: outbox)
+                turn.budget -= walk(.video, turn.sending, budget: turn.budget)
             }
         }
         if !audio.pointee.isIdle || !video.pointee.isIdle { forwardDeadline = .zero }
@@ -48,16 +48,16 @@ extension Room {
 
     /// Makes room for more packets of an encoding whose batch is full: it goes out next, and what goes out now goes
     /// whole.
-    func makeWay(_ turn: ForwardingTurn, into outbox: Outbox) {
+    func makeWay(_ turn: ForwardingTurn) {
         isBatchFull = false
         forwardDeadline = .zero
         if audio.pointee.isFull {
-            if audio.pointee.isGoing { _ = walk(.audio, turn, budget: .max, into: outbox) }
+            if audio.pointee.isGoing { _ = walk(.audio, turn.sending, budget: .max) }
             audio.pointee.begin()
         }
         if video.pointee.isFull {
-            if video.pointee.isGoing { _ = walk(.video, turn, budget: .max, into: outbox) }
-            beginVideo(at: turn.now)
+            if video.pointee.isGoing { _ = walk(.video, turn.sending, budget: .max) }
+            beginVideo(at: turn.sending.now)
         }
     }
 
@@ -78,13 +78,12 @@ extension Room {
     /// Serves subscribers, from where the last walk stopped until all have it or the budget is used up.
     /// - Returns: what it took: copies sent, and something for subscribers that were looked at.
     @inline(never)
-    private func walk(_ share: Share, _ turn: ForwardingTurn, budget: Int, into outbox: Outbox) -> Int {
+    private func walk(_ share: Share, _ turn: SendingTurn, budget: Int) -> Int {
         let lane = share == .audio ? audio : video
         let first = lane.pointee.next
         let list = downlinks
         let count = list.count
-        let (departures, counters) = (turn.departures, turn.counters)
-        let (absoluteSendTime, now) = (turn.absoluteSendTime, turn.now)
+        let counters = turn.counters
         let forwarded = Int(truncatingIfNeeded: counters.pointee.packetsForwarded)
         var spent = 0
         var i = first
@@ -93,14 +92,7 @@ extension Room {
             if i + 4 < count { list[i + 4].pointee.prefetchStreams() }
             if i + 2 < count { list[i + 2].pointee.prefetchRoad(share) }
             if i + 1 < count { list[i + 1].pointee.prefetchRing(share) }
-            list[i].pointee.forward(
-                share,
-                departures,
-                counters: counters,
-                absoluteSendTime: absoluteSendTime,
-                at: now,
-                into: outbox
-            )
+            list[i].pointee.forward(share, turn)
             i += 1
             // Who gets nothing is looked at, too: eight of them take as long as one copy.
             let copies = Int(truncatingIfNeeded: counters.pointee.packetsForwarded) &- forwarded
@@ -137,12 +129,19 @@ extension Room {
     }
 }
 
-/// What rooms forward with in one turn of a shard.
-struct ForwardingTurn {
+/// What media is sent with in one turn of a shard.
+struct SendingTurn {
+    /// Room for what is decided before it is written.
     let departures: UnsafeMutablePointer<Departure>
     let counters: UnsafeMutablePointer<Counters>
     let absoluteSendTime: UInt32
     let now: Instant
+    let outbox: Outbox
+}
+
+/// And what rooms may take of it.
+struct ForwardingTurn {
+    let sending: SendingTurn
     /// Copies of one slice.
     let slice: Int
     /// Copies of video that are left for the rooms of this turn.

@@ -73,38 +73,23 @@ extension Downlink {
     }
 
     /// Sends what waits as far as it may go now, and what of a probe is due.
-    mutating func advancePacing(
-        _ departures: UnsafeMutablePointer<Departure>,
-        counters: UnsafeMutablePointer<Counters>,
-        absoluteSendTime: UInt32,
-        at now: Instant,
-        into outbox: Outbox
-    ) {
+    mutating func advancePacing(_ turn: SendingTurn) {
         guard let sender, let control else { return }
-        while let order = control.pointee.estimator.probe(at: now) {
-            let sent = probe(order, departures, sender, counters, absoluteSendTime, now, outbox)
-            guard sent > 0 else {
-                control.pointee.estimator.skipProbe(at: now)
+        while let order = control.pointee.estimator.probe(at: turn.now) {
+            guard probe(order, sender, turn) > 0 else {
+                control.pointee.estimator.skipProbe(at: turn.now)
                 break
             }
         }
         // A probe may have taken all that waited.
         guard !control.pointee.waiting.isEmpty || control.pointee.isThinned else { return }
-        let room = control.pointee.pacer.available(at: now)
-        if room > 0 { _ = drain(room, departures, sender, counters, absoluteSendTime, now, outbox) }
-        settlePacing(control, at: now)
+        let room = control.pointee.pacer.available(at: turn.now)
+        if room > 0 { _ = drain(room, sender, turn) }
+        settlePacing(control, at: turn.now)
     }
 
     /// Sends packets that wait until they make so many bytes. Returns how many those were.
-    private mutating func drain(
-        _ bytes: Int,
-        _ departures: UnsafeMutablePointer<Departure>,
-        _ sender: SRTPSender,
-        _ counters: UnsafeMutablePointer<Counters>,
-        _ absoluteSendTime: UInt32,
-        _ now: Instant,
-        _ outbox: Outbox
-    ) -> Int {
+    private mutating func drain(_ bytes: Int, _ sender: SRTPSender, _ turn: SendingTurn) -> Int {
         guard let control else { return 0 }
         var count = 0
         var sum = 0
@@ -112,14 +97,14 @@ extension Downlink {
             control.pointee.waiting.removeFirst()
             guard next.isWanted, next.isStored else {
                 if next.ownsNumber { void(next.departure) }
-                counters.pointee.withhold(.overBandwidth)
+                turn.counters.pointee.withhold(.overBandwidth)
                 continue
             }
-            departures[count] = next.departure
+            turn.departures[count] = next.departure
             count += 1
             sum += next.size
         }
-        if count > 0 { dispatch(departures, count, sender, counters, absoluteSendTime, now, outbox) }
+        if count > 0 { dispatch(count, sender, turn) }
         return sum
     }
 
@@ -129,30 +114,26 @@ extension Downlink {
     /// stream to send it on.
     private mutating func probe(
         _ order: ProbeController.Order,
-        _ departures: UnsafeMutablePointer<Departure>,
         _ sender: SRTPSender,
-        _ counters: UnsafeMutablePointer<Counters>,
-        _ absoluteSendTime: UInt32,
-        _ now: Instant,
-        _ outbox: Outbox
+        _ turn: SendingTurn
     ) -> Int {
         guard let control else { return 0 }
-        var sum = drain(order.bytes, departures, sender, counters, absoluteSendTime, now, outbox)
+        var sum = drain(order.bytes, sender, turn)
         guard sum < order.bytes, let stream = probeStream else { return sum }
         if control.pointee.probeCursor.cluster != order.cluster {
             control.pointee.probeCursor = DownlinkControl.ProbeCursor(cluster: order.cluster)
         }
         while sum < order.bytes {
-            let packet = outbox.reserve(Limits.Media.datagramBytes + 2 * Downlink.writeSlack)
-            let (again, kind) = next(packet, of: stream, control, absoluteSendTime, now)
-            let length = send(again, packet, of: stream, kind, sender, at: now, outbox)
+            let packet = turn.outbox.reserve(Limits.Media.datagramBytes + 2 * Downlink.writeSlack)
+            let (again, kind) = next(packet, of: stream, control, turn)
+            let length = send(again, packet, of: stream, kind, sender, at: turn.now, turn.outbox)
             guard length > 0 else { return sum }
             if kind == .rtx {
-                counters.pointee.probeRepeats &+= 1
+                turn.counters.pointee.probeRepeats &+= 1
             } else {
-                counters.pointee.probePaddings &+= 1
+                turn.counters.pointee.probePaddings &+= 1
             }
-            counters.pointee.probeBytes &+= UInt64(truncatingIfNeeded: length)
+            turn.counters.pointee.probeBytes &+= UInt64(truncatingIfNeeded: length)
             sum += length + control.pointee.headerBytes
         }
         return sum
@@ -162,8 +143,7 @@ extension Downlink {
         _ packet: UnsafeMutablePointer<UInt8>,
         of stream: UnsafeMutablePointer<SendStream>,
         _ control: UnsafeMutablePointer<DownlinkControl>,
-        _ absoluteSendTime: UInt32,
-        _ now: Instant
+        _ turn: SendingTurn
     ) -> (SendStream.Resend, SentKind) {
         while control.pointee.probeCursor.back < Limits.Bandwidth.probeRepeats {
             defer { control.pointee.probeCursor.back += 1 }
@@ -171,15 +151,15 @@ extension Downlink {
                 control.pointee.probeCursor.back,
                 to: packet,
                 transportSequence: transportSequence,
-                absoluteSendTime: absoluteSendTime,
-                at: now
+                absoluteSendTime: turn.absoluteSendTime,
+                at: turn.now
             )
             if let again { return (again, .rtx) }
         }
         let padding = stream.pointee.padding(
             to: packet,
             transportSequence: transportSequence,
-            absoluteSendTime: absoluteSendTime
+            absoluteSendTime: turn.absoluteSendTime
         )
         return (padding, .padding)
     }

@@ -126,25 +126,14 @@ extension Session {
     }
 
     /// Sends what waits and what probes need, and looks whether reports stay away.
-    func advancePacing(
-        to now: Instant,
-        _ departures: UnsafeMutablePointer<Departure>,
-        counters: UnsafeMutablePointer<Counters>,
-        absoluteSendTime: UInt32,
-        into outbox: Outbox
-    ) {
+    func advancePacing(_ turn: SendingTurn) {
         guard let control = downlink.pointee.control, downlink.pointee.sender != nil else { return }
+        let now = turn.now
         if now >= control.pointee.estimator.nextDeadline {
             follow(control.pointee.estimator.advance(to: now), at: now)
         } else if now >= control.pointee.nextAllocation {
             shareOut(at: now)
         }
-        downlink.pointee.advancePacing(
-            departures,
-            counters: counters,
-            absoluteSendTime: absoluteSendTime,
-            at: now,
-            into: outbox
-        )
+        downlink.pointee.advancePacing(turn)
     }
 }
