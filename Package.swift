@@ -227,7 +227,7 @@ let targets: [Target] = [
     // what forwarding costs, counted: bench/gates runs it
     .executableTarget(
         name: "ForwardingCost",
-        dependencies: ["AllocationCounter", "Simulation", "SFU", "PeerTransport", "RTP", "Seam"],
+        dependencies: ["AllocationCounter", "Simulation", "MediaIO", "SFU", "PeerTransport", "RTP", "Seam"],
         path: "Tests/ForwardingCost",
         swiftSettings: settings
     ),

@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE / "peers"))
 import janus  # noqa: E402
 
 PATIENCE = 30
+PORTS_TRIED = 3
 
 
 class Failure(Exception):
@@ -116,19 +117,28 @@ class Server(_Program):
     def __init__(self, binary, address, options=(), gated=False, settings=None):
         """`settings`: environment variables of the server."""
         super().__init__()
-        self.http = f"127.0.0.1:{free_port()}"
-        self.url = f"http://{self.http}"
-        media = f"{address}:{free_port(socket.SOCK_DGRAM, address)}"
-        command = [binary, "serve", "--dev", "--http", self.http, "--media", media, "--log-level", "warning"]
-        command += options
-        self._start(command, cwd=self.folder, env=self._environment(gated) | (settings or {}))
+        # A port that was free may have become somebody's connection meanwhile.
+        for _ in range(PORTS_TRIED):
+            self.http = f"127.0.0.1:{free_port()}"
+            self.url = f"http://{self.http}"
+            media = f"{address}:{free_port(socket.SOCK_DGRAM, address)}"
+            command = [binary, "serve", "--dev", "--http", self.http, "--media", media, "--log-level", "warning"]
+            self._start([*command, *options], cwd=self.folder, env=self._environment(gated) | (settings or {}))
+            if self._answers():
+                return
+        raise self._ended()
+
+    def _answers(self):
+        """Waits for it; False: a port was taken."""
         deadline = time.monotonic() + PATIENCE
         while True:
             if self.process.poll() is not None:
+                if "Address already in use" in self.log.read_text():
+                    return False
                 raise self._ended()
             try:
                 with urllib.request.urlopen(self.url + "/healthz", timeout=PATIENCE):
-                    return
+                    return True
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise Failure(f"{self.url} does not answer: {error}") from error

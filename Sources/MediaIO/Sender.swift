@@ -1,8 +1,9 @@
 // Empties an outbox into the sockets of one worker. It knows paths, not sessions.
 import PeerTransport
+import RTP
 
 /// Not thread-safe: belongs to one worker.
-final class Sender {
+package final class Sender {
     /// A socket as the road needs it, without reference counts.
     private struct Way {
         var bound: IPAddress
@@ -34,7 +35,7 @@ final class Sender {
     deinit { ways.deallocate() }
 
     /// Sends every message of the outbox or counts why not. Never blocks.
-    func send(_ outbox: Outbox) {
+    package func send(_ outbox: Outbox) {
         let slab = UnsafePointer(outbox.slab)
         let messages = UnsafePointer(outbox.messages)
         for i in 0..<outbox.messageCount {
@@ -62,5 +63,33 @@ final class Sender {
             if way.isWildcard && way.bound.isIPv6 == remote.isIPv6 { wildcard = way.batch }
         }
         return wildcard
+    }
+}
+
+/// A sender alone, for those who count what sending costs beside the kernel.
+package struct LoneSender {
+    package let sender: Sender
+    /// To the sender's own socket, which nobody reads.
+    package let path: NetworkPath
+    private let tally = IOTally()
+
+    /// Messages that the kernel took.
+    package var sends: Int { Int(tally.counters.sends) }
+
+    package init() throws {
+        let loopback = IPAddress(v4: 0x7f00_0001)
+        let socket = try UDPSocket(
+            binding: SocketAddress(address: loopback, port: 0),
+            options: UDPSocket.Options(),
+            tally: tally
+        )
+        let streams = StreamTable(
+            poll: try WorkerPoll(),
+            ledger: StreamLedger(),
+            checkTimeout: .seconds(1),
+            tally: tally
+        )
+        path = NetworkPath(remote: loopback, remotePort: socket.bound.port)
+        sender = Sender(sockets: [socket], streams: streams, tally: tally)
     }
 }

@@ -39,6 +39,21 @@ def test_one_more_copy_is_what_two_runs_differ_by(monkeypatch, tmp_path):
     assert figures["sends per forwarded packet"] == 1
 
 
+def test_one_more_message_is_what_two_runs_differ_by(monkeypatch, tmp_path):
+    gates = script("gates")
+
+    def count(program, what, messages, segments, times, profile):
+        sent = messages * times
+        profile.write_text(f"ob=/bin/{gates.PROGRAM}\nfn=send\n1 {70 + sent * 200}\nfn=swift_retain\n1 {30 + sent}\n")
+        return {"messages": sent, "allocations": 5}
+
+    monkeypatch.setattr(gates, "count", count)
+    figures = {key.rpartition(": ")[2]: value for key, value in gates.sending(None, 4, tmp_path).items()}
+    assert figures["instructions per message"] == 201
+    assert figures["instructions of reference counting per message"] == 1
+    assert figures["allocations per message"] == 0
+
+
 @pytest.mark.parametrize("text", ["x y=http://a", "name=ftp://a", "", "name"])
 def test_peers_have_a_name_and_an_address(text):
     compare = script("compare")

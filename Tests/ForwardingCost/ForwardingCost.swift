@@ -1,7 +1,8 @@
-// What forwarding costs beside the kernel and the crypto: a whole call on virtual time, output discarded. `bench/gates`
-// runs it, alone and under callgrind, and compares the figures with what they may be. Knows no thresholds.
+// What forwarding costs beside the kernel and the crypto: a whole call on virtual time, output discarded; and apart from it,
+// sending. `bench/gates` runs it, alone and under callgrind, and compares the figures with what they may be. Knows no thresholds.
 import AllocationCounter
 import Glibc
+import MediaIO
 import PeerTransport
 import RTP
 import SFU
@@ -94,8 +95,46 @@ struct Stretch {
     }
 }
 
+/// Messages on their way into the kernel, which throws them away on loopback.
+struct Departing {
+    static let packetBytes = 116
+    let lone: LoneSender
+    let outbox: Outbox
+    let messages: Int
+    /// Packets of one message.
+    let segments: Int
+
+    init(messages: Int, segments: Int) throws {
+        let lone = try LoneSender()
+        self.lone = lone
+        self.messages = messages
+        self.segments = segments
+        outbox = Outbox { lone.sender.send($0) }
+    }
+
+    /// What is measured, as in `Stretch`.
+    @inline(never)
+    func sendEverything(times: Int) {
+        let length = segments * Departing.packetBytes
+        for _ in 0..<times {
+            for _ in 0..<messages {
+                outbox.reserve(length).update(repeating: 1, count: length)
+                outbox.commit(
+                    length: length,
+                    segmentSize: Departing.packetBytes,
+                    segments: segments,
+                    on: lone.path
+                )
+            }
+            outbox.flush()
+        }
+    }
+}
+
 enum CostError: Error {
     case silence, nobody
+    /// The kernel did not take all that was sent.
+    case refused
 }
 
 @main
@@ -109,6 +148,10 @@ struct ForwardingCost {
             time(try Stretch(media, viewers: numbers[0], frames: numbers[1]))
         } else if arguments.first == "state", arguments.count == 2, numbers.count == 1 {
             try state(numbers[0])
+        } else if arguments.first == "send", arguments.count == 4, numbers.count == 3, numbers[0] <= 1000,
+            numbers[1] <= Limits.Media.segmentsPerSend
+        {
+            try send(try Departing(messages: numbers[0], segments: numbers[1]), times: numbers[2])
         } else if let media = arguments.first.flatMap(Stretch.Media.init), arguments.count == 3,
             numbers.count == 2
         {
@@ -116,7 +159,8 @@ struct ForwardingCost {
         } else {
             print(
                 "usage: ForwardingCost audio|video|room VIEWERS FRAMES\n       ForwardingCost state VIEWERS\n       "
-                    + "ForwardingCost time audio|video|room VIEWERS FRAMES"
+                    + "ForwardingCost time audio|video|room VIEWERS FRAMES\n       "
+                    + "ForwardingCost send MESSAGES SEGMENTS TIMES"
             )
             exit(2)
         }
@@ -136,6 +180,14 @@ struct ForwardingCost {
             "sends": \(stretch.call.counter("sends") - sends), "allocations": \(allocated)}
             """
         )
+    }
+
+    private static func send(_ departing: Departing, times: Int) throws {
+        let allocations = sfu_allocation_count()
+        departing.sendEverything(times: times)
+        let allocated = sfu_allocation_count() - allocations
+        guard departing.lone.sends == times * departing.messages else { throw CostError.refused }
+        print("{\"messages\": \(departing.lone.sends), \"allocations\": \(allocated)}")
     }
 
     /// As it comes, and after all caches were filled with something else, as the kernel's sends and other programs do.
