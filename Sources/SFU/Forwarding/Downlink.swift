@@ -221,7 +221,7 @@ struct Downlink: ~Copyable {
         _ sender: SRTPSender,
         _ turn: SendingTurn
     ) {
-        let packet = turn.outbox.reserve(departure.pointee.size &+ Downlink.writeSlack)
+        let packet = turn.outbox.reserve(departure.pointee.size &+ 2 &* Downlink.writeSlack)
         let length = emit(departure, to: packet, padding: 0, sender, turn)
         finish(length: length, segmentSize: length, segments: 1, turn)
     }

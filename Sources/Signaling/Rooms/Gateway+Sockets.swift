@@ -20,6 +20,7 @@ extension Gateway {
         )
         connections[id] = connection
         greeting.insert(id)
+        hurry()
         if isDraining {
             close(connection, .drain, "the server is restarting")
         } else if connections.count > configuration.maximumConnections {

@@ -5,6 +5,8 @@ import Seam
 
 extension Gateway {
     static let tickInterval = Interval.milliseconds(50)
+    /// While nobody is there to be told anything, and nothing waits: a wake of an idle processor costs more than all of a tick.
+    static let quietTickInterval = Interval.milliseconds(250)
     /// How often every session is looked at that may have something due.
     static let sweepInterval = Interval.milliseconds(500)
     /// Of one that has nothing due; no deadline is shorter than this after what it counts from.
@@ -12,7 +14,11 @@ extension Gateway {
     /// Texts of people that nobody was told for so long are written anew when somebody is.
     private static let textAge = Interval.seconds(5)
 
-    /// Whatever is due at `now`. Called every `tickInterval`.
+    var isQuiet: Bool {
+        connections.isEmpty && negotiating.isEmpty && backlog.isEmpty && !configuration.isMediaApart
+    }
+
+    /// Whatever is due at `now`. Called every `tickInterval`, while it is quiet every `quietTickInterval`.
     func tick(at now: Instant) {
         sendBacklog()
         for room in Array(rooms.values) {

@@ -161,7 +161,8 @@ public actor Gateway {
     var lastSweep: Instant?
     var lastForgetting: Instant?
     var lastQualitySample: Instant?
-    private var timer: RepeatedTask?
+    private var timer: Scheduled<Void>?
+    private var isTimerSlow = false
     private var drained: [CheckedContinuation<Void, Never>] = []
 
     /// `clock` is monotonic; `wallClock` counts milliseconds since 1970. `counters` is called on the event loop.
@@ -196,12 +197,26 @@ public actor Gateway {
     /// Listens to the media plane and starts the timer.
     public func start() {
         listen()
-        guard timer == nil else { return }
-        let interval = TimeAmount.microseconds(Self.tickInterval.microseconds)
-        timer = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [weak self] task in
-            guard let self else { return task.cancel() }
-            self.assumeIsolated { $0.tick(at: $0.clock()) }
+        if timer == nil { setTimer() }
+    }
+
+    private func setTimer() {
+        isTimerSlow = isQuiet
+        let interval = isTimerSlow ? Self.quietTickInterval : Self.tickInterval
+        timer = eventLoop.scheduleTask(in: .microseconds(interval.microseconds)) { [weak self] in
+            self?.assumeIsolated { gateway in
+                guard gateway.timer != nil else { return }
+                gateway.tick(at: gateway.clock())
+                gateway.setTimer()
+            }
         }
+    }
+
+    /// It is not quiet any more.
+    func hurry() {
+        guard isTimerSlow, let timer else { return }
+        timer.cancel()
+        setTimer()
     }
 
     /// Only listens: the owner of time calls `tick(at:)` itself.
@@ -285,6 +300,7 @@ public actor Gateway {
             return false
         }
         backlog.append(command)
+        hurry()
         return true
     }
 
