@@ -92,6 +92,7 @@ struct BandwidthEstimator: ~Copyable {
     var wasReported = false
     private(set) var desired = 0
     private(set) var goal = 0
+    private var isStarved = false
     private var told: Int
     var beforeSilence: Int?
     private var reportedRoundTrip: Interval?
@@ -154,8 +155,10 @@ struct BandwidthEstimator: ~Copyable {
     /// - Parameters:
     ///   - desired: what everything at its best needs, bits per second, all counted.
     ///   - nextStep: what the next useful step needs in all; nil: nothing is missing.
-    mutating func want(desired: Int, nextStep: Int?, at now: Instant) {
+    ///   - isStarved: nothing of what is wanted fits: maybe no packet goes out that would be reported.
+    mutating func want(desired: Int, nextStep: Int?, isStarved: Bool = false, at now: Instant) {
         self.desired = desired
+        self.isStarved = isStarved
         goal = min(nextStep ?? 0, settings.maximum)
     }
 
@@ -175,7 +178,7 @@ struct BandwidthEstimator: ~Copyable {
                 desired: desired,
                 maximum: settings.maximum,
                 isCongested: cliff.isDraining || shared.isShared || trend.use == .overuse
-                    || watchdog.cuts > 0 || loss.isTrying,
+                    || !isStarved && (watchdog.cuts > 0 || loss.isTrying),
                 isLossLimited: loss.limit != nil,
                 idleSince: application.since
             )
@@ -184,6 +187,11 @@ struct BandwidthEstimator: ~Copyable {
 
     private var mayProbe: Bool {
         mutating get { settings.hasFeedback && !settings.isStream }
+    }
+
+    /// Something was sent before that is reported on, or nothing can be.
+    private var startsProbes: Bool {
+        mutating get { mayProbe && (history.highest >= 0 || isStarved) }
     }
 
     /// What of a probe is to go out now. To be asked again after it went, until there is nothing; who has nothing to
@@ -199,7 +207,7 @@ struct BandwidthEstimator: ~Copyable {
     var nextDeadline: Instant {
         mutating get {
             var next = min(nextUpkeep, watchdog.deadline)
-            if mayProbe && history.highest >= 0 { next = min(next, probes.nextDeadline(situation)) }
+            if startsProbes { next = min(next, probes.nextDeadline(situation)) }
             return next
         }
     }
@@ -216,15 +224,19 @@ struct BandwidthEstimator: ~Copyable {
             _ = application.update(estimate: estimate, at: now)
         }
         if watchdog.advance(to: now) { return fallSilent(at: now) }
-        if mayProbe && history.highest >= 0 { probes.advance(situation, to: now) }
+        if startsProbes { probes.advance(situation, to: now) }
         return settle(at: now)
     }
+
+    /// Less than `Limits.Bandwidth.silenceRepeat`.
+    private static let starvedWait = Interval.milliseconds(500)
 
     private mutating func fallSilent(at now: Instant) -> OnEstimate {
         if beforeSilence == nil { beforeSilence = control.estimate }
         let basis = min(control.estimate, watchdog.cuts == 1 ? arriving ?? .max : .max)
         control.set(max(settings.minimum, basis * 85 / 100), at: now)
-        probes.abort(at: now, wait: .seconds(1))
+        // Where nothing else goes out that would be reported, probes must, between one cut and the next.
+        probes.abort(at: now, wait: isStarved ? BandwidthEstimator.starvedWait : .seconds(1))
         _ = settle(at: now)
         return .collapsed
     }

@@ -120,7 +120,12 @@ struct DownlinkControl: ~Copyable {
         isTight =
             allocation.nextStep != nil || allocation.used > estimator.target || !waiting.isEmpty
             || estimator.bound == .draining
-        estimator.want(desired: allocation.desired, nextStep: allocation.nextStep, at: now)
+        estimator.want(
+            desired: allocation.desired,
+            nextStep: allocation.nextStep,
+            isStarved: allocation.nextStep != nil && !allocation.decisions.contains { $0.layer != nil },
+            at: now
+        )
         aimPacer(at: now)
         waiting.trim()
     }

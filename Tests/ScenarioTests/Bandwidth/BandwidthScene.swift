@@ -65,7 +65,12 @@ final class BandwidthScene {
     static let wordDelay = Interval.milliseconds(20)
     static let startDelay = Interval.milliseconds(300)
 
-    init(seed: UInt64, cameras: [MediaSource.Format] = [BandwidthScene.camera], screens: Int = 0) throws {
+    init(
+        seed: UInt64,
+        cameras: [MediaSource.Format] = [BandwidthScene.camera],
+        screens: Int = 0,
+        hasVoice: Bool = true
+    ) throws {
         call = try Call(seed: seed, shards: 1, limitsBandwidth: true)
         publisher = try call.join("publisher") { peer in
             for (place, format) in cameras.enumerated() {
@@ -73,7 +78,7 @@ final class BandwidthScene {
                 camera.isScreen = place < screens
                 camera.keepsSent = false
             }
-            peer.publish(.opus(bytes: 80)).keepsSent = false
+            if hasVoice { peer.publish(.opus(bytes: 80)).keepsSent = false }
         }
         _ = call.run(atMost: .seconds(3)) { [publisher] in publisher.isConnected }
         // Pictures and reports of everybody begin at another moment for each seed.
