@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct LoneCameraTests {
     private static let camera: MediaSource.Format = {
-        var format = VideoFormat(.vp8, [VideoFormat.Layer(width: 1280, height: 720, bitsPerSecond: 3_500_000)])
+        let layer = VideoFormat.Layer(width: 1280, height: 720, bitsPerSecond: 3_500_000)
+        var format = VideoFormat(.vp8, [layer])
         format.temporalLayers = 1
         return .video(format)
     }()
