@@ -212,6 +212,36 @@ def test_a_call_is_shown_from_ring_to_summary(server, chat, people):
     expect_all_taken(server, chat, identifier)
 
 
+def rings_of(person, chat):
+    """Grows as this person is rung."""
+    stream = person.opener.open(chat.url + "/api/stream", timeout=20)
+    rings = []
+
+    def listen():
+        with contextlib.suppress(OSError):
+            for line in stream:
+                if line.startswith(b"data: ") and b'"ring"' in line:
+                    rings.append(json.loads(line[6:])["by"])
+    threading.Thread(target=listen, daemon=True).start()
+    return rings
+
+
+def test_who_answers_before_the_caller_is_in_rings_nobody(server, chat, people):
+    alice, bob, identifier = people
+    rung, back = rings_of(bob, chat), rings_of(alice, chat)
+
+    def ring(person):
+        person.api(f"/api/conversations/{identifier}/call", {"ring": True})
+
+    ring(alice)
+    eventually(lambda: rung == ["alice"], what="bob is rung")
+    # Nobody is in the call so far: no event can have said that alice is.
+    ring(bob)
+    ring(alice)
+    eventually(lambda: rung == ["alice", "alice"], what="bob is rung again")
+    assert back == []
+
+
 def test_a_chat_server_that_was_killed_misses_nothing(server, chat, people):
     alice, bob, identifier = people
     alice.join(identifier)

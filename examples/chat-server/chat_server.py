@@ -29,6 +29,7 @@ WEBHOOK_SECRETS = os.environ["CHAT_WEBHOOK_SECRETS"].split(",")      # two while
 HOST, PORT = os.environ.get("CHAT_LISTEN", "127.0.0.1:9000").rsplit(":", 1)
 DATABASE = os.environ.get("CHAT_DATABASE", "chat.db")
 
+callers = {}                                                         # who called last in a conversation, and when
 lock = threading.RLock()                                             # one writer; sqlite is our memory over restarts
 db = sqlite3.connect(DATABASE, check_same_thread=False, isolation_level=None)
 db.executescript("""
@@ -74,6 +75,16 @@ def join_token(conversation, user):
                 "role": "moderator" if is_owner else "speaker"}, 600)
 
 
+def starts_call(conversation, user):
+    """False for who answers somebody's call of a moment ago, of whom no event has said yet that they are in."""
+    with lock:
+        by, at = callers.get(conversation, (user, 0))
+        if by != user and time.time() - at < 60:
+            return False
+        callers[conversation] = user, time.time()
+        return True
+
+
 # 2. Events: webhooks as they happen, and a pull for what was missed. Both go through `apply`.
 
 def is_signed(header, event_id, body):
@@ -103,6 +114,7 @@ def apply(event):
             elif event["type"] == "room.started":
                 post(room, None, "A call has started")
             elif event["type"] == "call.summary":
+                callers.pop(room, None)
                 seconds = event["summary"]["durationMs"] // 1000
                 names = ", ".join(person.get("name") or person["uid"] for person in event["summary"]["users"])
                 post(room, None, f"Call ended after {seconds // 60}:{seconds % 60:02}, with {names}")
@@ -251,7 +263,7 @@ class Handler(BaseHTTPRequestHandler):
             post(conversation["id"], user, str(data.get("text", ""))[:4000])
             return self.answer(200, {})
         if conversation and parts[4] == "call":
-            if not in_call(conversation["id"]) and data.get("ring"):
+            if data.get("ring") and not in_call(conversation["id"]) and starts_call(conversation["id"], user):
                 tell(conversation["id"], {"type": "ring", "conversation": conversation["id"], "by": user}, but=user)
             return self.answer(200, {"url": SFU_URL, "room": conversation["id"],
                                      "token": join_token(conversation, user)})
