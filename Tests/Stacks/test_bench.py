@@ -42,6 +42,12 @@ def test_the_best_layer_comes(server, codec):
     assert report["layers"][2] > 90 and report["delivery"]["megabitsPerSecond"] > 2 * 1.5
 
 
+def test_a_camera_alone_comes_to_who_joins_later(server):
+    """Its only layer exceeds what is assumed of a path, and no voice says how much there is: reports on probes must."""
+    report = bench(server, "--subscribers", "2", "--audio-kbps", "0", "--video", "vp8", "--layers", "4000", "--warm-up", "4")
+    assert is_whole(report, 2) and report["delivery"]["megabitsPerSecond"] > 2 * 3.5
+
+
 def test_rooms(server):
     report = bench(server, "--scenario", "rooms", "--rooms", "2", "--people", "3")
     assert is_whole(report, 6)

@@ -13,6 +13,7 @@ extension Client {
         if firstPacketAt == nil { firstPacketAt = arrival }
         if let feedback, let number = transportSequence(packet, header) {
             feedback.generator.record(number, at: Instant(microseconds: arrival / 1000))
+            feedback.media = header.ssrc
         }
         let format = formats[Int(header.payloadType & 0x7f)]
         if format == .repair {

@@ -114,10 +114,11 @@ extension Client {
 
     func sendFeedback(at now: Instant) {
         nextFeedback = now + (hasVideo ? Limits.Load.feedbackEvery : Limits.Load.feedbackEveryOfAudio)
-        guard let feedback, let media = streams.first?.ssrc else { return }
+        guard let feedback else { return }
         while feedback.generator.hasPending {
             var writer = RTCPWriter(resources.scratch, capacity: Self.reportBytes)
-            guard feedback.generator.write(to: &writer, senderSSRC: reportSSRC, mediaSSRC: media) else {
+            guard feedback.generator.write(to: &writer, senderSSRC: reportSSRC, mediaSSRC: feedback.media)
+            else {
                 return
             }
             flush(writer)

@@ -101,6 +101,8 @@ final class Client {
     /// Arrivals for transport-wide feedback.
     final class Feedback {
         var generator = TransportFeedbackGenerator()
+        /// What came last, of retransmissions, too: the server may begin with padding there.
+        var media: UInt32 = 0
     }
 
     init(index: Int, resources: ClientResources) {
