@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 WIDTH = 760
-LABEL = 190
+LABEL = 224
 RIGHT = 90
 ROW = 26
 BAR = 16
@@ -41,11 +41,11 @@ class Group:
     bars: list
 
 
-def number(value):
+def number(value, form=".3g"):
     """Three digits are enough for a picture."""
     if value >= 100:
         return f"{value:,.0f}".replace(",", " ")
-    return f"{value:.3g}"
+    return f"{value:{form}}"
 
 
 def ticks(highest):
@@ -117,7 +117,7 @@ def draw(bar, x, y):
             f'<line class="range" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" '
             f'y1="{middle}" y2="{middle}"/>'
         )
-    yield text(end + 6, y + 13, number(bar.value), "text")
+    yield text(end + 6, y + 13, number(bar.value, "#.3g"), "text")
 
 
 def text(x, y, content, classes, anchor="start"):

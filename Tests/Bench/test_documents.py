@@ -178,6 +178,12 @@ def test_a_chart_is_one_well_formed_document():
     assert max(ends) < charts.WIDTH
 
 
+def test_the_longest_label_stays_on_the_page():
+    longest = max((f"{name}, p99" for name in summary.NAMES.values()), key=len)
+    # 13 px of a sans-serif: letters are 7 px wide on average, wide ones left aside.
+    assert len(longest) * 7 + 8 < charts.LABEL
+
+
 def test_a_logarithmic_chart_has_equal_steps():
     groups = [charts.Group("", [charts.Bar(str(v), v, 0) for v in (1, 10, 100)])]
     root = ElementTree.fromstring(charts.bars("t", "ms", groups, logarithmic=True))

@@ -5,81 +5,61 @@ import Testing
 
 @Suite struct WaitingPacketsTests {
     @Test func firstInFirstOutAcrossItsEndAndGrowth() {
-        let streams = TwoSlots()
-        var waiting = WaitingPackets()
-        var sent: [Int64] = []
-        var next: Int64 = 0
+        let queue = TwoSlots()
+        var sent: [Int64?] = []
         // Two come for each that goes: it grows several times, with its head anywhere.
-        for _ in 0..<150 {
-            for _ in 0..<2 {
-                #expect(waiting.append(streams.packet(next, of: 0)))
-                next += 1
-            }
-            if let first = waiting.first { sent.append(first.departure.rewritten.sequence) }
-            waiting.removeFirst()
+        for i in Int64(0)..<150 {
+            #expect(queue.append(2 * i) && queue.append(2 * i + 1))
+            sent.append(queue.next())
         }
-        while let first = waiting.first {
-            sent.append(first.departure.rewritten.sequence)
-            waiting.removeFirst()
-        }
-        #expect(sent == Array(0..<300))
-        #expect(waiting.bytes == 0)
+        #expect(sent + queue.rest() == Array(0..<300))
+        #expect(queue.bytes == 0)
     }
 
     @Test func asManyAsMayWaitAndNoMore() {
-        let streams = TwoSlots()
-        var waiting = WaitingPackets()
-        for i in 0..<Limits.Bandwidth.waitingPackets { #expect(waiting.append(streams.packet(Int64(i), of: 0))) }
-        let bytes = waiting.bytes
-        #expect(!waiting.append(streams.packet(-1, of: 0)))
-        #expect(waiting.count == Limits.Bandwidth.waitingPackets && waiting.bytes == bytes)
-        waiting.removeFirst()
-        #expect(waiting.append(streams.packet(-1, of: 0)))
+        let queue = TwoSlots()
+        let most = Int64(Limits.Bandwidth.waitingPackets)
+        #expect((0..<most).allSatisfy { queue.append($0) })
+        let bytes = queue.bytes
+        #expect(!queue.append(most) && queue.bytes == bytes)
+        #expect(queue.next() == 0)
+        #expect(queue.append(most))
+        #expect(queue.rest() == Array(1...most))
     }
 
     @Test func aSlotThatGoesTakesItsPacketsAlongAndLeavesTheOrder() {
-        let streams = TwoSlots()
-        var waiting = WaitingPackets()
-        for i in 0..<24 { #expect(waiting.append(streams.packet(Int64(i), of: 0))) }
-        for _ in 0..<20 { waiting.removeFirst() }
-        // Those lie across the end.
-        for i in 24..<40 { #expect(waiting.append(streams.packet(Int64(i), of: i % 2))) }
-        waiting.remove(streams[1])
-        var left: [Int64] = []
-        var bytes = waiting.bytes
-        while let first = waiting.first {
-            left.append(first.departure.rewritten.sequence)
-            bytes -= first.size
-            waiting.removeFirst()
-        }
-        #expect(left == [20, 21, 22, 23] + stride(from: 24, to: 40, by: 2))
-        #expect(bytes == 0)
+        let queue = TwoSlots()
+        #expect((0..<24).allSatisfy { queue.append($0) && queue.next() == $0 })
+        // These lie across the end.
+        #expect((24..<50).allSatisfy { queue.append($0, of: Int($0 % 2)) })
+        queue.removeSecond()
+        #expect(queue.rest() == Array(stride(from: 24, to: 50, by: 2)))
+        #expect(queue.bytes == 0)
     }
 
     @Test func whatWaitsOutlivesTrimming() {
-        let streams = TwoSlots()
-        var waiting = WaitingPackets()
-        #expect(waiting.append(streams.packet(7, of: 0)))
-        waiting.trim()
-        #expect(waiting.first?.departure.rewritten.sequence == 7)
-        waiting.removeFirst()
-        waiting.trim()
-        #expect(waiting.isEmpty && waiting.first == nil)
-        #expect(waiting.append(streams.packet(8, of: 0)))
-        #expect(waiting.first?.departure.rewritten.sequence == 8)
+        let queue = TwoSlots()
+        #expect(queue.append(7))
+        queue.trim()
+        #expect(queue.next() == 7)
+        queue.trim()
+        #expect(queue.next() == nil)
+        #expect(queue.append(8))
+        #expect(queue.rest() == [8])
     }
 
-    @Test func aPacketIsWantedUntilItsSlotStops() {
-        let streams = TwoSlots()
-        let packets = [streams.packet(1, of: 0), streams.packet(1, of: 1)]
-        streams[0].pointee.abandon()
+    @Test func aPacketIsWantedUntilItsSlotGivesUpWhatWasNumbered() {
+        let queue = TwoSlots()
+        let packets = [queue.packet(1, of: 0), queue.packet(1, of: 1)]
+        queue.abandonFirst()
         #expect(packets.map(\.isWanted) == [false, true])
-        #expect(streams.packet(2, of: 0).isWanted)
+        #expect(queue.packet(2, of: 0).isWanted)
     }
 }
 
-/// Two slots that show nothing, and packets numbered for them.
+/// Two slots that show nothing, and a queue of packets numbered for them.
 private final class TwoSlots {
+    private var waiting = WaitingPackets()
     private let slots = UnsafeMutablePointer<SendStream>.allocate(capacity: 2)
     private let source = UnsafeMutablePointer<ReceiveStream>.allocate(capacity: 1)
     private let record = UnsafeMutablePointer<PacketRecord>.allocate(capacity: 1)
@@ -99,16 +79,15 @@ private final class TwoSlots {
         slots.deinitialize(count: 2)
         slots.deallocate()
         source.deallocate()
-        record.deinitialize(count: 1)
         record.deallocate()
     }
 
-    subscript(_ index: Int) -> UnsafeMutablePointer<SendStream> { slots + index }
+    var bytes: Int { waiting.bytes }
 
     /// Its size is its number and a hundred: sums tell which ones were counted.
     func packet(_ number: Int64, of slot: Int) -> WaitingPacket {
         let departure = Departure(
-            stream: self[slot],
+            stream: slots + slot,
             source: source,
             record: record,
             rewritten: Rewritten(sequence: number, timestamp: 0),
@@ -118,4 +97,24 @@ private final class TwoSlots {
         )
         return WaitingPacket(departure, size: 100 + Int(number))
     }
+
+    func append(_ number: Int64, of slot: Int = 0) -> Bool { waiting.append(packet(number, of: slot)) }
+
+    func next() -> Int64? {
+        let first = waiting.first?.departure.rewritten.sequence
+        waiting.removeFirst()
+        return first
+    }
+
+    func rest() -> [Int64] {
+        var numbers: [Int64] = []
+        while let number = next() { numbers.append(number) }
+        return numbers
+    }
+
+    func removeSecond() { waiting.remove(slots + 1) }
+
+    func abandonFirst() { slots[0].abandon() }
+
+    func trim() { waiting.trim() }
 }
