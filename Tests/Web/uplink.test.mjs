@@ -161,6 +161,32 @@ test('what went comes back step by step, and later where it had to go again', ()
   assert.equal(uplinkText(guard), '');
 });
 
+test('what came back too early goes with the first report that says so', () => {
+  const guard = new UplinkGuard();
+  const clock = { now: 0 };
+  play(guard, clock, times(2, bad));
+  while (guard.level === 1) play(guard, clock, [good]);
+  assert.deepEqual(play(guard, clock, [good, bad]), [0, 1]);
+  // Later it is loss like any other.
+  while (guard.level === 1) play(guard, clock, [good]);
+  assert.deepEqual(play(guard, clock, [...times(15, good), bad, good]), times(17, 0));
+});
+
+test('an estimate from before a picture came back has twenty seconds to climb', () => {
+  const stale = { loss: 0, available: 60_000, sendsVideo: true };
+  const back = () => {
+    const guard = new UplinkGuard();
+    const clock = { now: 0 };
+    play(guard, clock, times(6, bad));
+    while (guard.level === 3) play(guard, clock, [{ ...stale, sendsVideo: false }]);
+    return { guard, clock };
+  };
+  const { guard, clock } = back();
+  assert.deepEqual(play(guard, clock, [...times(9, stale), ...times(5, good), good]), [...times(14, 2), 1]);
+  const other = back();
+  assert.deepEqual(play(other.guard, other.clock, times(10, stale)), [...times(9, 2), 3]);
+});
+
 test('loss that stays without a picture is not the picture’s fault', () => {
   const guard = new UplinkGuard();
   const clock = { now: 0 };
@@ -170,6 +196,17 @@ test('loss that stays without a picture is not the picture’s fault', () => {
   // And it is not tried again at once.
   assert.deepEqual(play(guard, clock, times(20, bad)), times(20, 0));
   assert.ok(play(guard, clock, times(20, bad)).includes(1));
+});
+
+test('a little loss without a picture, after one that came back too early, is not blamed on something else', () => {
+  const guard = new UplinkGuard();
+  const clock = { now: 0 };
+  play(guard, clock, times(6, { ...bad, loss: 0.19 }));
+  while (guard.level === 3) play(guard, clock, [good]);
+  const little = { ...bad, loss: 0.06 };
+  assert.deepEqual(play(guard, clock, [good, little]), [2, 3]);
+  // A browser that looks for room by itself.
+  assert.deepEqual(play(guard, clock, times(8, { ...little, sendsVideo: false })), times(8, 3));
 });
 
 test('who wants to be seen is, for a while at least', () => {

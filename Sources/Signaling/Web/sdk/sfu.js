@@ -43,7 +43,9 @@ const UPLINK_MS = 2_000;
 const UPLINK_STEP_MS = 3_500;
 const UPLINK_GOOD_MS = 10_000;
 const UPLINK_LONGEST_MS = 120_000;
-const UPLINK_RELAPSE_MS = 20_000;
+const UPLINK_RELAPSE_MS = 30_000;
+/** What a browser estimates while it sends a voice alone is little more than that voice: so long it may take to find more. */
+const UPLINK_CLIMB_MS = 20_000;
 /** Loss that is as high so long after the camera went has another cause, and is not looked at for a while. */
 const UPLINK_BLAME_MS = 10_000;
 const UPLINK_IMMUNE_MS = 60_000;
@@ -299,9 +301,9 @@ export class UplinkGuard {
   note(sample, now) {
     if (!sample) return false;
     Object.assign(this, { loss: sample.loss, available: sample.available });
-    const hasRoom = sample.available === null || sample.available >= UPLINK_ROOM;
-    const isBad = sample.loss >= 0.05 || (!hasRoom && sample.sendsVideo);
-    const isGood = sample.loss < 0.02 && (hasRoom || !sample.sendsVideo);
+    const lacksRoom = sample.sendsVideo && sample.available !== null && sample.available < UPLINK_ROOM;
+    const isBad = sample.loss >= 0.05 || (lacksRoom && now - this.#raisedAt >= UPLINK_CLIMB_MS);
+    const isGood = sample.loss < 0.02 && !lacksRoom;
     this.#bad = isBad ? this.#bad + 1 : 0;
     this.#goodSince = isGood ? this.#goodSince ?? now : null;
     if (this.level === 3 && isBad && now - this.#changedAt >= UPLINK_BLAME_MS && sample.loss >= 0.7 * this.#lossBefore) {
@@ -310,10 +312,14 @@ export class UplinkGuard {
     }
     if (isBad && this.level < 3 && (sample.sendsVideo || this.level > 0) && now >= this.#immuneUntil) {
       const isSevere = sample.loss >= 0.2;
-      if ((this.#bad < 2 && !isSevere) || now - this.#changedAt < UPLINK_STEP_MS) return false;
+      const isRelapse = now - this.#raisedAt < UPLINK_RELAPSE_MS;
+      // After nothing but a step up there is one cause to think of, and no second report to wait for.
+      const isTold = isSevere || this.#bad >= 2 || (isRelapse && this.#changedAt === this.#raisedAt);
+      if (!isTold || now - this.#changedAt < UPLINK_STEP_MS) return false;
       // It came back too early.
-      if (now - this.#raisedAt < UPLINK_RELAPSE_MS) this.#wait = Math.min(this.#wait * 2, UPLINK_LONGEST_MS);
-      this.#lossBefore = sample.loss;
+      if (isRelapse) this.#wait = Math.min(this.#wait * 2, UPLINK_LONGEST_MS);
+      // What went with the picture was the picture's.
+      this.#lossBefore = isRelapse ? Math.max(this.#lossBefore, sample.loss) : sample.loss;
       return this.#go(isSevere ? Math.max(2, this.level + 1) : this.level + 1, sample.loss >= 0.05 ? 'loss' : 'bandwidth', now);
     }
     if (this.level > 0 && isGood && now - this.#goodSince >= this.#wait) {
@@ -327,7 +333,7 @@ export class UplinkGuard {
   /** Somebody wants to be seen all the same: one layer, and a while to try. */
   resume(now) {
     if (this.level < 3) return false;
-    this.#immuneUntil = now + UPLINK_RELAPSE_MS;
+    this.#immuneUntil = now + UPLINK_CLIMB_MS;
     return this.#go(2, this.reason, now);
   }
 
