@@ -47,8 +47,8 @@ def test_the_page_keeps_picture_and_voice_and_says_why_it_is_small(server, room)
     assert not broken, "; ".join(broken)
     # While the link is narrow the figure is the link's, and with the largest layer there is nothing to say. What was said before
     # stands until something else is.
-    at_first = max((at for at, _ in said if at <= DROP + 3), default=0)
+    since = max((at for at, _ in said if at <= DROP + 3), default=0)
     told = [int(re.sub(r"\D", "", found[1])) for at, words in said
-            if at_first <= at < RESTORE and (found := FIGURE.match(words))]
+            if since <= at < RESTORE and (found := FIGURE.match(words))]
     assert told and all(200 <= one <= 720 for one in told), told
     assert any(at > RESTORE and not words for at, words in said), said

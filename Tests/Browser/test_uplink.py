@@ -56,10 +56,10 @@ def test_a_picture_gives_way_to_the_voice_and_comes_back(people, server, namespa
     eventually(lambda: olive.evaluate("!document.getElementById('uplink').hidden && document.getElementById('uplink-text').textContent")
                == olive.evaluate("window.sfuRoom.uplink.text"), 5, what="the page says so")
     olive.screenshots("uplink")
-    # What it still takes to settle. Then half a minute: the picture tries to come back in it, at whatever second.
+    # What it still takes to settle.
     time.sleep(15)
     before = voice(olive)
-    time.sleep(30)
+    time.sleep(10)
     after = voice(olive)
     loss = (after["lost"] - before["lost"]) / max(1, after["sent"] - before["sent"])
     print(f"level {after['level']}, {loss:.3f} of the voice lost")

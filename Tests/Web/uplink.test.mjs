@@ -172,6 +172,20 @@ test('what came back too early goes with the first report that says so', () => {
   assert.deepEqual(play(guard, clock, [...times(15, good), bad, good]), times(17, 0));
 });
 
+test('half a sample is enough where a step up has clearly failed, and for nothing else', () => {
+  const guard = new UplinkGuard();
+  const clock = { now: 0 };
+  const glance = (loss) => { clock.now += 1_000; guard.glance({ ...bad, loss }, clock.now); return guard.level; };
+  play(guard, clock, times(6, bad));
+  while (guard.level === 3) play(guard, clock, [good]);
+  play(guard, clock, times(2, good));
+  assert.equal(glance(0.06), 2);
+  assert.equal(guard.glance(null, clock.now), false);
+  assert.equal(glance(0.12), 3);
+  const calm = new UplinkGuard();
+  assert.deepEqual([0.15, 0.15, 0.3].map((loss) => calm.glance({ ...bad, loss }, 1_000)), [false, false, false]);
+});
+
 test('an estimate from before a picture came back has twenty seconds to climb', () => {
   const stale = { loss: 0, available: 60_000, sendsVideo: true };
   const back = () => {

@@ -660,6 +660,8 @@ export declare class UplinkGuard {
   readonly level: 0 | 1 | 2 | 3;
   readonly reason: Uplink["reason"];
   note(sample: UplinkSample | null, now: number): boolean;
+  isTrying(now: number): boolean;
+  glance(half: UplinkSample | null, now: number): boolean;
   resume(now: number): boolean;
   reset(): boolean;
 }

@@ -46,6 +46,8 @@ const UPLINK_LONGEST_MS = 120_000;
 const UPLINK_RELAPSE_MS = 30_000;
 /** What a browser estimates while it sends a voice alone is little more than that voice: so long it may take to find more. */
 const UPLINK_CLIMB_MS = 20_000;
+/** Loss of a voice that is not waited with, just after a picture came back. */
+const UPLINK_CLEAR_LOSS = 0.1;
 /** Loss that is as high so long after the camera went has another cause, and is not looked at for a while. */
 const UPLINK_BLAME_MS = 10_000;
 const UPLINK_IMMUNE_MS = 60_000;
@@ -314,7 +316,7 @@ export class UplinkGuard {
       const isSevere = sample.loss >= 0.2;
       const isRelapse = now - this.#raisedAt < UPLINK_RELAPSE_MS;
       // After nothing but a step up there is one cause to think of, and no second report to wait for.
-      const isTold = isSevere || this.#bad >= 2 || (isRelapse && this.#changedAt === this.#raisedAt);
+      const isTold = isSevere || this.#bad >= 2 || this.isTrying(now);
       if (!isTold || now - this.#changedAt < UPLINK_STEP_MS) return false;
       // It came back too early.
       if (isRelapse) this.#wait = Math.min(this.#wait * 2, UPLINK_LONGEST_MS);
@@ -329,6 +331,12 @@ export class UplinkGuard {
     if (this.level === 0 && isGood && now - this.#changedAt >= UPLINK_LONGEST_MS) this.#wait = UPLINK_GOOD_MS;
     return false;
   }
+
+  /** Whether a step up is the last thing that happened, not long ago. */
+  isTrying(now) { return this.#changedAt === this.#raisedAt && now - this.#raisedAt < UPLINK_RELAPSE_MS; }
+
+  /** Takes half a sample in: what it says counts where a step up has clearly failed. */
+  glance(half, now) { return (half?.loss ?? 0) >= UPLINK_CLEAR_LOSS && this.isTrying(now) && this.note(half, now); }
 
   /** Somebody wants to be seen all the same: one layer, and a while to try. */
   resume(now) {
@@ -2194,7 +2202,8 @@ export class Room extends EventTarget {
   #listen() {
     this.#heardAudio = null;
     const quality = setInterval(() => this.#quality(), TICK_MS);
-    const uplink = setInterval(() => this.#watchUplink(), UPLINK_MS);
+    let halves = 0;
+    const uplink = setInterval(() => this.#watchUplink(++halves % 2 > 0), UPLINK_MS / 2);
     this.#unlisten.push(() => clearInterval(quality), () => clearInterval(uplink));
     if (!browser) return;
     const listen = (target, type, handler) => {
@@ -3202,7 +3211,8 @@ export class Room extends EventTarget {
   /** Sends the camera again although the uplink seemed to carry the voice alone. */
   resumeVideo() { if (this.#guard.resume(Date.now())) this.#uplinkChanged(); }
 
-  async #watchUplink() {
+  async #watchUplink(isHalf) {
+    if (isHalf && !this.#guard.isTrying(Date.now())) return;
     const peer = this.#peer;
     const sent = (kind) => [...this.publications.values()].some((one) => one.kind === kind && one.sender && one.track && !one.muted && !one.pending);
     if (!peer?.connected || !sent('audio') || !sent('video')) {
@@ -3214,8 +3224,8 @@ export class Room extends EventTarget {
     const report = await peer.pc.getStats().catch(() => null);
     if (!report || peer !== this.#peer || peer.closed) return;
     const { next, sample } = uplinkSample(report, this.#uplinkStats);
-    this.#uplinkStats = next;
-    if (this.#guard.note(sample, Date.now())) this.#uplinkChanged();
+    if (!isHalf) this.#uplinkStats = next;
+    if (isHalf ? this.#guard.glance(sample, Date.now()) : this.#guard.note(sample, Date.now())) this.#uplinkChanged();
   }
 
   #uplinkChanged() {
