@@ -27,6 +27,10 @@ public enum Limits {
         public static let nackMaximumGap = 500
         /// How often one packet is asked for.
         public static let nackTries = 10
+        /// So many packets of audio are asked for in a hundred …
+        public static let audioNackShare = 25
+        /// … or at once.
+        public static let audioNackBurst = 25
         /// How long a missing packet may only be reordered.
         public static let nackReorderGuard = Interval.milliseconds(10)
         /// Between two requests for the same packet: the round trip, within these bounds.

@@ -201,6 +201,64 @@ test('an estimate from before a picture came back has twenty seconds to climb', 
   assert.deepEqual(play(other.guard, other.clock, times(10, stale)), [...times(9, 2), 3]);
 });
 
+test('a second layer comes where the estimate has room for it, or after a minute without loss', () => {
+  const afterPause = (available) => {
+    const guard = new UplinkGuard();
+    const clock = { now: 0 };
+    play(guard, clock, times(6, bad));
+    const untilLeft = (level, sample) => {
+      const since = clock.now;
+      while (guard.level === level) play(guard, clock, [sample]);
+      return clock.now - since;
+    };
+    untilLeft(3, { ...good, available: 90_000, sendsVideo: false });
+    return untilLeft(2, { ...good, available });
+  };
+  assert.equal(afterPause(120_000), 60_000);
+  for (const available of [260_000, null]) assert.ok(afterPause(available) <= 14_000);
+});
+
+test('an uplink that has more room than when a picture came back too early is another one', () => {
+  const untilBack = (relapse, then) => {
+    const guard = new UplinkGuard();
+    const clock = { now: 0 };
+    play(guard, clock, times(6, bad));
+    for (let i = 0; i < 3; i++) {
+      while (guard.level === 3) play(guard, clock, [{ ...good, available: 90_000, sendsVideo: false }]);
+      play(guard, clock, [{ ...bad, available: relapse }, { ...bad, available: relapse }]);
+    }
+    const since = clock.now;
+    while (guard.level === 3) play(guard, clock, [{ ...good, available: then, sendsVideo: false }]);
+    return clock.now - since;
+  };
+  assert.ok(untilBack(120_000, 900_000) <= 14_000);
+  for (const [relapse, then] of [[120_000, 120_000], [300_000, 900_000], [null, 900_000]]) assert.ok(untilBack(relapse, then) >= 80_000);
+});
+
+test('a narrower voice stays so beside one layer, also when a second one had to go again', () => {
+  const guard = new UplinkGuard();
+  const clock = { now: 0 };
+  const climb = (level) => { while (guard.level > level) play(guard, clock, [good]); };
+  const voices = [guard.voiceLevel];
+  const seen = () => { if (voices.at(-1) !== guard.voiceLevel) voices.push(guard.voiceLevel); };
+  for (let i = 0; i < 6; i++) { play(guard, clock, [bad]); seen(); }
+  assert.deepEqual(voices, [0, 1, 2, 3]);
+  climb(2);
+  assert.deepEqual([guard.level, guard.voiceLevel], [2, 3]);
+  climb(1);
+  assert.equal(guard.voiceLevel, 1);
+  play(guard, clock, [good, bad]);
+  assert.deepEqual([guard.level, guard.voiceLevel], [2, 3]);
+  climb(0);
+  play(guard, clock, [...times(20, good), ...times(4, bad)]);
+  assert.deepEqual([guard.level, guard.voiceLevel], [2, 2]);
+  play(guard, clock, times(2, bad));
+  guard.reset();
+  assert.equal(guard.voiceLevel, 0);
+  play(guard, clock, [good, good, { ...bad, loss: 0.4 }]);
+  assert.deepEqual([guard.level, guard.voiceLevel], [2, 2]);
+});
+
 test('loss that stays without a picture is not the picture’s fault', () => {
   const guard = new UplinkGuard();
   const clock = { now: 0 };

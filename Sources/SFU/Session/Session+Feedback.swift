@@ -170,7 +170,9 @@ extension Session {
             for layer in 0..<publication.layerCount {
                 let stream = publication.layers + layer
                 guard stream.pointee.ssrc != 0 else { continue }
-                if askForPackets(stream, at: now, &writer) { counters.pointee.nacksSent &+= 1 }
+                if askForPackets(stream, isBounded: publication.kind == .audio, at: now, &writer) {
+                    counters.pointee.nacksSent &+= 1
+                }
                 // A loss that is given up on is a picture that will not decode.
                 if stream.pointee.nack.takeGaveUp() && publication.kind == .video && stream.pointee.isStarted
                 {
@@ -200,12 +202,13 @@ extension Session {
 
     private func askForPackets(
         _ stream: UnsafeMutablePointer<ReceiveStream>,
+        isBounded: Bool,
         at now: Instant,
         _ writer: inout RTCPWriter
     ) -> Bool {
         guard !stream.pointee.nack.isEmpty else { return false }
         var due: [Int64] = []
-        stream.pointee.nack.due(at: now, roundTrip: repairTime(of: stream), into: &due)
+        stream.pointee.nack.due(at: now, roundTrip: repairTime(of: stream), isBounded: isBounded, into: &due)
         guard !due.isEmpty else { return false }
         let numbers = due.map { UInt16(truncatingIfNeeded: $0) }
         return numbers.withUnsafeBufferPointer { buffer in

@@ -13,6 +13,8 @@ struct NackGenerator {
     private var missing: [Missing] = []
     private var highest: Int64 = .min
     private var lowest: Int64 = .min
+    /// Requests for audio that may be made at once, hundredths.
+    private var allowance = Limits.Media.audioNackBurst * 100
     /// Set when a loss was given up on or too much is missing; the caller asks for a key frame and clears it.
     private(set) var gaveUp = false
     /// How late packets are that come by themselves: so long a hole is not asked for.
@@ -35,6 +37,8 @@ struct NackGenerator {
         if sequence > highest {
             let gap = sequence - highest - 1
             if gap > 0 { note(gap: gap, at: now) }
+            let earned = Int(min(gap + 1, 100)) * Limits.Media.audioNackShare
+            allowance = min(allowance + earned, Limits.Media.audioNackBurst * 100)
             highest = sequence
         } else if sequence < lowest {
             beganBefore(sequence, at: now)
@@ -126,7 +130,14 @@ struct NackGenerator {
 
     /// Appends the numbers to ask for now and counts the try. A number is asked for when reordering no longer explains
     /// that it is missing, then each RTT · 1.25ⁿ, at most 10 times.
-    mutating func due(at now: Instant, roundTrip: Interval, into list: inout [Int64]) {
+    /// - Parameter isBounded: within a share of the packets, since on a path that is too narrow each request makes it
+    ///   narrower. What is beyond it counts as a try, too.
+    mutating func due(
+        at now: Instant,
+        roundTrip: Interval,
+        isBounded: Bool = false,
+        into list: inout [Int64]
+    ) {
         guard !missing.isEmpty else { return }
         var kept = 0
         for index in missing.indices {
@@ -139,7 +150,10 @@ struct NackGenerator {
             if isDue {
                 item.tries += 1
                 item.askedAt = now
-                list.append(item.sequence)
+                if !isBounded || allowance >= 100 {
+                    list.append(item.sequence)
+                    if isBounded { allowance -= 100 }
+                }
             }
             missing[kept] = item
             kept += 1

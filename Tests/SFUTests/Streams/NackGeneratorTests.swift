@@ -60,6 +60,38 @@ import Testing
         #expect(gaveUp && !again)
     }
 
+    /// Every other packet comes, and no request is answered.
+    private func requests(in packets: Int64, isBounded: Bool) -> Int {
+        var nack = NackGenerator()
+        var asked: [Int64] = []
+        for number in 0..<packets {
+            let now = start + .milliseconds(20 * number)
+            if number % 2 == 0 { nack.received(number, at: now) }
+            let then = now + .milliseconds(15)
+            nack.due(at: then, roundTrip: .milliseconds(20), isBounded: isBounded, into: &asked)
+        }
+        return asked.count
+    }
+
+    @Test func audioIsAskedForWithinAShareOfIt() {
+        let bound = 1000 * Limits.Media.audioNackShare / 100 + Limits.Media.audioNackBurst
+        #expect((bound - 2...bound).contains(requests(in: 1000, isBounded: true)))
+        #expect(requests(in: 1000, isBounded: false) > 4000)
+    }
+
+    @Test func whatIsLostNowAndThenIsAskedForAsOftenAsPictures() {
+        var nack = NackGenerator()
+        var asked: [Int64] = []
+        nack.received(10, at: start)
+        nack.received(12, at: start)
+        for step in 1...100 {
+            let now = start + .milliseconds(Int64(10 * step))
+            nack.due(at: now, roundTrip: .milliseconds(20), isBounded: true, into: &asked)
+        }
+        #expect(asked == Array(repeating: 11, count: Limits.Media.nackTries))
+        #expect(nack.isEmpty)
+    }
+
     @Test func aHoleThatIsTooLargeIsNotRepaired() {
         var nack = NackGenerator()
         nack.received(10, at: start)

@@ -658,6 +658,8 @@ export declare function uplinkText(uplink: { level: number; reason: string; loss
 /** Decides how far pictures give way; times in milliseconds. */
 export declare class UplinkGuard {
   readonly level: 0 | 1 | 2 | 3;
+  /** That of voices: one that became narrower is wider again beside a second layer, and not before. */
+  readonly voiceLevel: 0 | 1 | 2 | 3;
   readonly reason: Uplink["reason"];
   note(sample: UplinkSample | null, now: number): boolean;
   isTrying(now: number): boolean;

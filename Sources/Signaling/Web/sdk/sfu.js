@@ -56,6 +56,9 @@ const UPLINK_LEAST = 150_000;
 /** Of a voice where there is room for nothing else: still well understood, and half of what browsers take. */
 const UPLINK_VOICE = 16_000;
 const UPLINK_ROOM = 100_000;
+/** Of an estimate that has room for more than one layer, and for how long one without is believed. */
+const UPLINK_MORE = 250_000;
+const UPLINK_DOUBT_MS = 60_000;
 const ICE_GRACE_MS = 2_000;
 const ICE_RESTART_MS = 8_000;
 const ICE_RESTARTS = 3;
@@ -297,7 +300,8 @@ export function uplinkSample(report, before) {
  */
 export class UplinkGuard {
   level = 0; reason = 'none'; loss = 0; available = null;
-  #bad = 0; #goodSince = null; #wait = UPLINK_GOOD_MS; #changedAt = -Infinity; #raisedAt = -Infinity; #lossBefore = 0; #immuneUntil = -Infinity;
+  #bad = 0; #isNarrow = false; #wasTight = false; #goodSince = null; #wait = UPLINK_GOOD_MS;
+  #changedAt = -Infinity; #raisedAt = -Infinity; #lossBefore = 0; #immuneUntil = -Infinity;
 
   /** Takes a sample in; whether the level changed. */
   note(sample, now) {
@@ -308,6 +312,11 @@ export class UplinkGuard {
     const isGood = sample.loss < 0.02 && !lacksRoom;
     this.#bad = isBad ? this.#bad + 1 : 0;
     this.#goodSince = isGood ? this.#goodSince ?? now : null;
+    // What came back too early had less room than there is now: the uplink is another one.
+    if (this.#wasTight && (sample.available ?? 0) >= UPLINK_MORE) {
+      this.#wasTight = false;
+      this.#wait = UPLINK_GOOD_MS;
+    }
     if (this.level === 3 && isBad && now - this.#changedAt >= UPLINK_BLAME_MS && sample.loss >= 0.7 * this.#lossBefore) {
       this.#immuneUntil = now + UPLINK_IMMUNE_MS;
       return this.#go(0, 'none', now);
@@ -319,18 +328,26 @@ export class UplinkGuard {
       const isTold = isSevere || this.#bad >= 2 || this.isTrying(now);
       if (!isTold || now - this.#changedAt < UPLINK_STEP_MS) return false;
       // It came back too early.
-      if (isRelapse) this.#wait = Math.min(this.#wait * 2, UPLINK_LONGEST_MS);
+      if (isRelapse) {
+        this.#wait = Math.min(this.#wait * 2, UPLINK_LONGEST_MS);
+        this.#wasTight = (sample.available ?? Infinity) < UPLINK_MORE;
+      }
       // What went with the picture was the picture's.
       this.#lossBefore = isRelapse ? Math.max(this.#lossBefore, sample.loss) : sample.loss;
       return this.#go(isSevere ? Math.max(2, this.level + 1) : this.level + 1, sample.loss >= 0.05 ? 'loss' : 'bandwidth', now);
     }
-    if (this.level > 0 && isGood && now - this.#goodSince >= this.#wait) {
+    // A second layer, and a voice that is wider again, need room that most browsers know of.
+    const hasMore = this.level === 3 || sample.available === null || sample.available >= UPLINK_MORE;
+    if (this.level > 0 && isGood && now - this.#goodSince >= (hasMore ? this.#wait : Math.max(this.#wait, UPLINK_DOUBT_MS))) {
       this.#raisedAt = this.#goodSince = now;
       return this.#go(this.level - 1, this.reason, now);
     }
     if (this.level === 0 && isGood && now - this.#changedAt >= UPLINK_LONGEST_MS) this.#wait = UPLINK_GOOD_MS;
     return false;
   }
+
+  /** The level of our voices: one that became narrower is wider again beside a second layer, and not before. */
+  get voiceLevel() { return this.level === 2 && this.#isNarrow ? 3 : this.level; }
 
   /** Whether a step up is the last thing that happened, not long ago. */
   isTrying(now) { return this.#changedAt === this.#raisedAt && now - this.#raisedAt < UPLINK_RELAPSE_MS; }
@@ -350,6 +367,7 @@ export class UplinkGuard {
     const had = this.level;
     Object.assign(this, { level: 0, reason: 'none' });
     this.#bad = 0;
+    this.#isNarrow = false;
     this.#goodSince = null;
     return had > 0;
   }
@@ -357,6 +375,7 @@ export class UplinkGuard {
   #go(level, reason, now) {
     this.level = level;
     this.reason = level ? reason : 'none';
+    if (level !== 1 && level !== 2) this.#isNarrow = level === 3;
     this.#bad = 0;
     this.#changedAt = now;
     return true;
@@ -3148,7 +3167,7 @@ export class Room extends EventTarget {
     const demand = this.#demands.get(publication.tid);
     if (demand) publication.applyDemand(demand);
     this.#demands.delete(publication.tid);
-    publication._limit({ uplink: this.#guard.level });
+    publication._limit({ uplink: this.#uplinkLevel(publication) });
     this._refreshTiles();
   }
 
@@ -3228,9 +3247,11 @@ export class Room extends EventTarget {
     if (isHalf ? this.#guard.glance(sample, Date.now()) : this.#guard.note(sample, Date.now())) this.#uplinkChanged();
   }
 
+  #uplinkLevel({ kind }) { return kind === 'audio' ? this.#guard.voiceLevel : this.#guard.level; }
+
   #uplinkChanged() {
     const { uplink } = this;
-    for (const publication of this.publications.values()) publication._limit({ uplink: uplink.level });
+    for (const publication of this.publications.values()) publication._limit({ uplink: this.#uplinkLevel(publication) });
     this._note('uplink', { level: uplink.level, reason: uplink.reason });
     this._emit('uplink', uplink);
   }
