@@ -270,6 +270,15 @@ test('loss that stays without a picture is not the picture’s fault', () => {
   assert.ok(play(guard, clock, times(20, bad)).includes(1));
 });
 
+test('loss that does not stay is no reason to send a picture again', () => {
+  const guard = new UplinkGuard();
+  const clock = { now: 0 };
+  play(guard, clock, times(6, bad));
+  // Browsers look for room two seconds long.
+  const burst = [good, bad, bad, good].map((sample) => ({ ...sample, sendsVideo: false }));
+  assert.deepEqual(play(guard, clock, times(5, burst).flat()), times(20, 3));
+});
+
 test('a little loss without a picture, after one that came back too early, is not blamed on something else', () => {
   const guard = new UplinkGuard();
   const clock = { now: 0 };

@@ -48,8 +48,9 @@ const UPLINK_RELAPSE_MS = 30_000;
 const UPLINK_CLIMB_MS = 20_000;
 /** Loss of a voice that is not waited with, just after a picture came back. */
 const UPLINK_CLEAR_LOSS = 0.1;
-/** Loss that is as high so long after the camera went has another cause, and is not looked at for a while. */
+/** Loss that is as high so long after the camera went, sample after sample, has another cause, and is not looked at for a while. */
 const UPLINK_BLAME_MS = 10_000;
+const UPLINK_BLAME_SAMPLES = 3;
 const UPLINK_IMMUNE_MS = 60_000;
 /** Bits per second: of a layer that is sent all the same, and below which there is no room for any beside a voice. */
 const UPLINK_LEAST = 150_000;
@@ -317,7 +318,8 @@ export class UplinkGuard {
       this.#wasTight = false;
       this.#wait = UPLINK_GOOD_MS;
     }
-    if (this.level === 3 && isBad && now - this.#changedAt >= UPLINK_BLAME_MS && sample.loss >= 0.7 * this.#lossBefore) {
+    const isAsBad = this.#bad >= UPLINK_BLAME_SAMPLES && sample.loss >= 0.7 * this.#lossBefore;
+    if (this.level === 3 && isAsBad && now - this.#changedAt >= UPLINK_BLAME_MS) {
       this.#immuneUntil = now + UPLINK_IMMUNE_MS;
       return this.#go(0, 'none', now);
     }
