@@ -7,6 +7,12 @@ public struct Instant: Comparable, Hashable, Sendable {
     @inlinable
     public init(microseconds: Int64) { self.microseconds = microseconds }
 
+    /// - Parameter sinceStart: what a clock of the process has counted, to the microsecond below.
+    public init(_ sinceStart: Duration) {
+        let (seconds, attoseconds) = sinceStart.components
+        self.init(microseconds: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
+    }
+
     /// Later than every instant that a clock can show: "no deadline".
     public static let distantFuture = Instant(microseconds: .max)
     /// Earlier than every instant that a clock can show, and far enough from the end that intervals to it are right.

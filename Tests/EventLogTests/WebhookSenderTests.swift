@@ -91,10 +91,7 @@ struct WebhookSenderTests {
             transport: transport,
             timing: timing,
             clock: WebhookClock(
-                now: {
-                    let (seconds, attoseconds) = (ContinuousClock.now - start).components
-                    return Instant(microseconds: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
-                },
+                now: { Instant(start.duration(to: .now)) },
                 wall: wall,
                 jitter: { 0.5 }
             ),

@@ -51,4 +51,9 @@ import Testing
         #expect(NTPTime.shortUnits(.milliseconds(-1)) == 0)
         #expect(NTPTime.shortUnits(.seconds(100_000)) == 0xFFFF_FFFF)
     }
+
+    @Test func anInstantCountsWhatAClockHasCounted() {
+        #expect(Instant(.seconds(3) + .nanoseconds(1999)) == Instant(microseconds: 3_000_001))
+        #expect(Instant(.zero) == .zero)
+    }
 }

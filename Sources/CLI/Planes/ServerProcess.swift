@@ -70,10 +70,3 @@ struct ServerProcess {
 
     static var processID: Int32 { ProcessInfo.processInfo.processIdentifier }
 }
-
-extension Instant {
-    init(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        self.init(microseconds: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
-    }
-}

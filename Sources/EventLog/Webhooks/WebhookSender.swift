@@ -289,10 +289,7 @@ public final class WebhookDispatcher: Sendable {
     ) {
         let start = ContinuousClock.now
         let clock = WebhookClock(
-            now: {
-                let (seconds, attoseconds) = (ContinuousClock.now - start).components
-                return Instant(microseconds: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
-            },
+            now: { Instant(start.duration(to: .now)) },
             wall: wallClock,
             jitter: { Double.random(in: 0...1) }
         )

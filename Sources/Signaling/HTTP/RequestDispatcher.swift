@@ -126,9 +126,8 @@ final class RequestDispatcher: Sendable {
             ],
             factory: metrics
         ).increment()
-        let (seconds, attoseconds) = (ContinuousClock.now - started).components
         Timer(label: MetricCatalog.httpDuration.name, dimensions: [("route", route)], factory: metrics)
-            .recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+            .record(duration: started.duration(to: .now))
         logger.debug(
             "request",
             metadata: [

@@ -291,8 +291,5 @@ struct WhipRoutes: Sendable {
 
     private static let clockStart = ContinuousClock.now
 
-    static let monotonic: @Sendable () -> Instant = {
-        let (seconds, attoseconds) = (ContinuousClock.now - clockStart).components
-        return Instant(microseconds: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
-    }
+    static let monotonic: @Sendable () -> Instant = { Instant(clockStart.duration(to: .now)) }
 }

@@ -2,7 +2,6 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
-import RTP
 import Seam
 import ServiceLifecycle
 import Testing
@@ -18,7 +17,6 @@ struct HTTPGatewayTests {
         let media = FakeMediaPlane()
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let start = ContinuousClock.now
         let mediaCounters = MediaCounters()
         let gateway = Gateway(
             eventLoop: group.next(),
@@ -26,10 +24,7 @@ struct HTTPGatewayTests {
             verifier: FakeVerifier(),
             configuration: GatewayConfiguration(isDevelopment: true),
             logger: logger,
-            clock: {
-                let (seconds, attoseconds) = (ContinuousClock.now - start).components
-                return Instant(microseconds: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
-            },
+            clock: WhipRoutes.monotonic,
             wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) },
             counters: { mediaCounters.record($0) }
         )

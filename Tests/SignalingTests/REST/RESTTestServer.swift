@@ -44,7 +44,6 @@ struct RESTTestServer: Sendable {
         let media = FakeMediaPlane()
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let start = ContinuousClock.now
         let tokens =
             if isDevelopment { try await TokenService.development() } else {
                 try await TokenService(keys: ["chat": secret, "other": secret + "2"])
@@ -55,10 +54,7 @@ struct RESTTestServer: Sendable {
             verifier: tokens,
             configuration: GatewayConfiguration(isDevelopment: isDevelopment),
             logger: logger,
-            clock: {
-                let (seconds, attoseconds) = (ContinuousClock.now - start).components
-                return Instant(microseconds: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
-            },
+            clock: WhipRoutes.monotonic,
             wallClock: { UInt64(Date().timeIntervalSince1970 * 1000) }
         )
         let server = try SignalingServer(
